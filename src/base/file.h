@@ -1,0 +1,45 @@
+/* file.h - files: mapped for reading, written beside their name, synced and renamed. */
+#ifndef TENREC_BASE_FILE_H
+#define TENREC_BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct arena;
+struct err;
+
+struct bytes { /* a span somebody else owns */
+    const unsigned char *data;
+    size_t len;
+};
+
+/* Maps a regular file read-only for as long as the arena lives. Errors: ERR_IO with the path and cause. */
+int file_map(struct arena *a, const char *path, struct bytes *out, struct err *e);
+/* Reads all of a file or stream ("-" is stdin) into the arena, at most `limit` bytes. */
+int file_read(struct arena *a, const char *path, size_t limit, struct bytes *out, struct err *e);
+bool file_exists(const char *path);
+bool file_is_dir(const char *path);
+int file_mkdirs(const char *path, struct err *e);
+const char *file_base(const char *path);                         /* after the last '/' */
+char *file_dir(struct arena *a, const char *path);               /* "." when there is none */
+char *file_join(struct arena *a, const char *dir, const char *name);
+/* False for absolute paths and for any ".." component: what a model file may name. */
+bool file_is_inside(const char *relative);
+/* Entries of a directory, sorted by bytes ("." and ".." left out). */
+int file_list(struct arena *a, const char *dir, const char ***names, size_t *n, struct err *e);
+
+/* A file being written: PATH appears only at commit, whole and synced; abort (or a crash) leaves what was there. */
+struct file_writer {
+    int fd;
+    char *path, *temp; /* in the arena given at open */
+    uint64_t at;       /* bytes written so far */
+};
+int file_writer_open(struct file_writer *w, struct arena *a, const char *path, struct err *e);
+int file_writer_put(struct file_writer *w, const void *data, size_t len, struct err *e);
+int file_writer_commit(struct file_writer *w, struct err *e); /* on failure it aborts */
+void file_writer_abort(struct file_writer *w);                /* harmless after commit */
+/* open, put, commit */
+int file_write(struct arena *a, const char *path, const void *data, size_t len, struct err *e);
+
+#endif

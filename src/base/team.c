@@ -1,0 +1,48 @@
+/* team.c - the compute team. It shares OpenMP's threads with oneDNN, so that two pools never fight for the cores. */
+#include "base/team.h"
+
+#include <sched.h>
+#include <stdio.h>
+
+/* CPUs' worth of time that cgroup v2 or v1 grants, or 0 when there is no limit. */
+static int quota(void)
+{
+    long long max = -1, period = 0;
+    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "re");
+    if (f) {
+        if (fscanf(f, "%lld %lld", &max, &period) != 2) max = -1;
+        fclose(f);
+    } else if ((f = fopen("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "re"))) {
+        if (fscanf(f, "%lld", &max) != 1) max = -1;
+        fclose(f);
+        if ((f = fopen("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "re"))) {
+            if (fscanf(f, "%lld", &period) != 1) period = 0;
+            fclose(f);
+        }
+    }
+    if (max <= 0 || period <= 0) return 0;
+    return max < period ? 1 : (int)(max / period);
+}
+
+int team_default_size(void)
+{
+    cpu_set_t set;
+    int n = sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
+    int q = quota();
+    if (q && q < n) n = q;
+    return n < 1 ? 1 : n;
+}
+
+void team_run(int threads, int64_t n, int64_t grain, void (*fn)(void *ctx, int64_t begin, int64_t end), void *ctx)
+{
+    if (grain < 1) grain = 1;
+    if (threads > n / grain) threads = (int)(n / grain);
+    if (threads <= 1) {
+        if (n > 0) fn(ctx, 0, n);
+        return;
+    }
+#ifdef _OPENMP
+#pragma omp parallel for num_threads(threads) schedule(static, 1)
+#endif
+    for (int t = 0; t < threads; t++) fn(ctx, n * t / threads, n * (t + 1) / threads);
+}

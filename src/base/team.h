@@ -1,0 +1,14 @@
+/* team.h - all compute threads: a loop over [0, n) split into one contiguous part per thread. */
+#ifndef TENREC_BASE_TEAM_H
+#define TENREC_BASE_TEAM_H
+
+#include <stdint.h>
+
+/* Threads this process may use: affinity, then the cgroup's CPU quota (rounded down, at least 1). */
+int team_default_size(void);
+
+/* Runs fn(ctx, begin, end) on up to `threads` threads; parts depend on n and threads only, so results do too.
+ * Small loops (n < grain * 2) run on the caller. */
+void team_run(int threads, int64_t n, int64_t grain, void (*fn)(void *ctx, int64_t begin, int64_t end), void *ctx);
+
+#endif

@@ -1,0 +1,5 @@
+/* main.c - the command line's door. */
+int main(void)
+{
+    return 0;
+}

@@ -1,0 +1,149 @@
+/* base.c - tests of src/base. */
+#include "tap.h"
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/map.h"
+#include "base/report.h"
+#include "base/rng.h"
+#include "base/str.h"
+#include "base/team.h"
+
+static int closed;
+static void count_close(void *p)
+{
+    closed += *(int *)p;
+}
+
+TEST(arena_runs_closers_and_rewinds)
+{
+    struct arena a;
+    arena_init(&a, NULL);
+    int one = 1, ten = 10;
+    CHECK_INT(arena_closer(&a, count_close, &one), 0);
+    struct arena_mark m = arena_mark(&a);
+    CHECK_INT(arena_closer(&a, count_close, &ten), 0);
+    for (int i = 0; i < 100; i++) CHECK(arena_alloc(&a, 100000));
+    arena_rewind(&a, m);
+    CHECK_INT(closed, 10);
+    arena_release(&a);
+    CHECK_INT(closed, 11);
+}
+
+TEST(arena_limit_and_overflow)
+{
+    struct arena a;
+    arena_init(&a, NULL);
+    a.limit = 1000;
+    CHECK(arena_alloc(&a, 900));
+    CHECK(!arena_alloc(&a, 200));
+    CHECK(!arena_array(&a, (size_t)-1 / 2, 16));
+    arena_release(&a);
+}
+
+TEST(map_keeps_order)
+{
+    struct arena a;
+    arena_init(&a, NULL);
+    struct map m = map_in(&a);
+    char key[16];
+    static int v[1000];
+    for (int i = 0; i < 1000; i++) {
+        snprintf(key, sizeof key, "k%d", i * 7919 % 1000);
+        CHECK(map_set(&m, key, &v[i]));
+    }
+    CHECK_INT(m.n, 1000);
+    CHECK_STR(m.entries[1].key, "k919");
+    CHECK(map_get(&m, "k919") == &v[1]);
+    CHECK(!map_get(&m, "nope"));
+    arena_release(&a);
+}
+
+TEST(did_you_mean)
+{
+    const char *names[] = { "learning_rate", "batch_size", "epochs" };
+    CHECK_STR(str_closest("learnign_rate", names, 3), "learning_rate");
+    CHECK_STR(str_closest("epoch", names, 3), "epochs");
+    CHECK(!str_closest("zzz", names, 3));
+}
+
+TEST(errors_keep_the_first_and_prefix)
+{
+    struct err e = { 0 };
+    CHECK_INT(fail(&e, ERR_SHAPE, "rank %d", 3), ERR_SHAPE);
+    fail(&e, ERR_IO, "later");
+    err_prefix(&e, "conv1");
+    CHECK_STR(e.text, "conv1: rank 3");
+    CHECK_INT(err_exit_code(e.code), 3);
+}
+
+TEST(report_counts_equal_lines)
+{
+    struct arena a;
+    arena_init(&a, NULL);
+    struct report r = report_in(&a);
+    report_add(&r, REPORT_ERROR, "x.py:3", "unsupported aten::foo");
+    report_add(&r, REPORT_ERROR, "x.py:9", "unsupported aten::foo");
+    report_add(&r, REPORT_WARNING, "", "harmless");
+    struct err e = { 0 };
+    CHECK_INT(report_fail(&r, ERR_UNSUPPORTED, "m.pt", &e), ERR_UNSUPPORTED);
+    CHECK_STR(e.text, "m.pt:\n  unsupported aten::foo (2 times), first at x.py:3");
+    arena_release(&a);
+}
+
+TEST(paths_that_leave_the_folder)
+{
+    CHECK(file_is_inside("a/b..c"));
+    CHECK(!file_is_inside("../x"));
+    CHECK(!file_is_inside("a/../../x"));
+    CHECK(!file_is_inside("/etc/passwd"));
+}
+
+TEST(writer_aborts_without_trace)
+{
+    struct arena a;
+    arena_init(&a, NULL);
+    struct err e = { 0 };
+    struct file_writer w;
+    CHECK_OK(file_writer_open(&w, &a, "tap_writer_test", &e), &e);
+    CHECK_OK(file_writer_put(&w, "x", 1, &e), &e);
+    file_writer_abort(&w);
+    CHECK(!file_exists("tap_writer_test") && !file_exists(w.temp));
+    CHECK_OK(file_write(&a, "tap_writer_test", "xyz", 3, &e), &e);
+    struct bytes b;
+    CHECK_OK(file_map(&a, "tap_writer_test", &b, &e), &e);
+    CHECK_INT(b.len, 3);
+    arena_release(&a);
+    unlink("tap_writer_test");
+}
+
+/* Known answers of Philox-4x32-10 from the Random123 distribution. */
+TEST(philox_known_answer)
+{
+    uint32_t r[4];
+    rng_philox(0, 0, 0, r);
+    CHECK_INT(r[0], 0x6627e8d5);
+    CHECK_INT(r[3], 0x9b00dbd8);
+    CHECK_NEAR(rng_uniform(1, 2, 3), rng_uniform(1, 2, 3), 0);
+}
+
+TEST(sha256_of_abc)
+{
+    char hex[65];
+    hash_sha256("abc", 3, hex);
+    CHECK_STR(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+static void fill(void *ctx, int64_t begin, int64_t end)
+{
+    for (int64_t i = begin; i < end; i++) ((int *)ctx)[i] += (int)i;
+}
+
+TEST(team_covers_every_index_once)
+{
+    static int v[1001];
+    team_run(3, 1001, 1, fill, v);
+    for (int i = 0; i < 1001; i++) CHECK_INT(v[i], i);
+}
