@@ -27,7 +27,8 @@ static int tap_failed;
     __attribute__((constructor)) static void tap_add_##id(void) { *tap_last = &tap_##id, tap_last = &tap_##id.next; } \
     static void test_##id(void)
 
-#define TAP_FAIL(...) (tap_failed = 1, printf("# %s:%d: ", __FILE__, __LINE__), printf(__VA_ARGS__), puts(""), fflush(stdout))
+#define TAP_FAIL(...) \
+    (tap_failed = 1, printf("# %s:%d: ", __FILE__, __LINE__), printf(__VA_ARGS__), puts(""), fflush(stdout))
 #define CHECK(cond) ((cond) ? (void)0 : (void)TAP_FAIL("%s", #cond))
 #define CHECK_INT(a, b) \
     do { \
@@ -37,7 +38,8 @@ static int tap_failed;
 #define CHECK_STR(a, b) \
     do { \
         const char *a_ = (a), *b_ = (b); \
-        if (!a_ || !b_ || strcmp(a_, b_)) TAP_FAIL("%s is \"%s\", expected \"%s\"", #a, a_ ? a_ : "NULL", b_ ? b_ : "NULL"); \
+        if (!a_ || !b_ || strcmp(a_, b_)) \
+            TAP_FAIL("%s is \"%s\", expected \"%s\"", #a, a_ ? a_ : "NULL", b_ ? b_ : "NULL"); \
     } while (0)
 #define CHECK_NEAR(a, b, tol) \
     do { \

@@ -10,7 +10,8 @@ void rng_philox(uint64_t key, uint64_t counter_hi, uint64_t counter_lo, uint32_t
                       (uint32_t)(counter_hi >> 32) };
     for (int round = 0; round < 10; round++) {
         uint64_t a = (uint64_t)0xD2511F53u * c[0], b = (uint64_t)0xCD9E8D57u * c[2];
-        uint32_t next[4] = { (uint32_t)(b >> 32) ^ c[1] ^ k0, (uint32_t)b, (uint32_t)(a >> 32) ^ c[3] ^ k1, (uint32_t)a };
+        uint32_t high_a = (uint32_t)(a >> 32), high_b = (uint32_t)(b >> 32);
+        uint32_t next[4] = { high_b ^ c[1] ^ k0, (uint32_t)b, high_a ^ c[3] ^ k1, (uint32_t)a };
         for (int i = 0; i < 4; i++) c[i] = next[i];
         k0 += 0x9E3779B9u;
         k1 += 0xBB67AE85u;

@@ -1,4 +1,4 @@
-/* str.h - a growing string in an arena. Out of memory is sticky: check `oom` (or the NULL of str_done) once, at the end. */
+/* str.h - a growing string in an arena. Out of memory is sticky: check `oom`, or str_done's NULL, once at the end. */
 #ifndef TENREC_BASE_STR_H
 #define TENREC_BASE_STR_H
 

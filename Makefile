@@ -1,0 +1,20 @@
+# Makefile - a thin door: each target installs the Debian packages it needs, then calls Meson. The build itself is meson.build.
+.PHONY: all test demo test-oracle clean
+
+all:
+	@tools/install-packages.sh build
+	@tools/build.sh build
+
+test:
+	@tools/install-packages.sh build test
+	@tools/test.sh
+
+demo: all
+	@tools/demo.sh
+
+test-oracle:
+	@tools/install-packages.sh build oracle
+	@tools/test-oracle.sh
+
+clean:
+	rm -rf build build-*
