@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 # The CPU library is inside the package itself; its install script would only fetch the one for GPUs.
-runtime=build/oracle/node_modules/onnxruntime-node@1.20.1
+runtime=build/oracle/node_modules/onnxruntime-node
 if [ ! -d "$runtime" ]; then
     mkdir -p build/oracle
     npm install --prefix build/oracle --ignore-scripts --no-audit --no-fund --silent onnxruntime-node@1.20.1

@@ -2,7 +2,7 @@
  *
  * Reading believes the central directory only (PyTorch leaves sizes and checksums out of the local headers). At open
  * every entry is checked against the file: inside it, not overlapping another, same name in both headers, names unique,
- * declared sizes possible. Names are whatever the archive says: whoever makes files of them asks file_is_inside() first.
+ * declared sizes possible. Names are whatever the archive says: who makes files of them asks file_is_inside() first.
  */
 #ifndef TENREC_ENC_ZIP_H
 #define TENREC_ENC_ZIP_H
