@@ -1,0 +1,67 @@
+/* dtype.c - the table of element types. */
+#include "graph/dtype.h"
+
+#include <string.h>
+
+static const struct {
+    size_t size;
+    enum dtype_kind kind;
+    const char *name, *oip, *safetensors;
+} table[DT_COUNT] = {
+    [DT_NONE] = { 0, KIND_OTHER, "?", NULL, NULL },
+#define X(id, number, size, kind, name, oip, safetensors) [number] = { size, kind, name, oip, safetensors },
+    DTYPE_LIST(X)
+#undef X
+};
+
+bool dtype_is_valid(int number)
+{
+    return number > 0 && number < DT_COUNT;
+}
+
+size_t dtype_size(enum dtype t)
+{
+    return table[t].size;
+}
+
+enum dtype_kind dtype_kind(enum dtype t)
+{
+    return table[t].kind;
+}
+
+bool dtype_is_float(enum dtype t)
+{
+    return table[t].kind == KIND_FLOAT;
+}
+
+bool dtype_is_integer(enum dtype t)
+{
+    return table[t].kind == KIND_INT || table[t].kind == KIND_UINT;
+}
+
+const char *dtype_name(enum dtype t)
+{
+    return table[t].name;
+}
+
+const char *dtype_oip(enum dtype t)
+{
+    return table[t].oip;
+}
+
+const char *dtype_safetensors(enum dtype t)
+{
+    return table[t].safetensors;
+}
+
+static bool same(const char *a, const char *b)
+{
+    return a && !strcmp(a, b);
+}
+
+enum dtype dtype_from_name(const char *name)
+{
+    for (int t = 1; t < DT_COUNT; t++)
+        if (same(table[t].name, name) || same(table[t].oip, name) || same(table[t].safetensors, name)) return (enum dtype)t;
+    return DT_NONE;
+}
