@@ -103,9 +103,15 @@ static int new_value(struct machine *m, enum pickle_kind kind, struct pickle_val
 /* A new value with an empty body, on the stack. */
 static int push_new(struct machine *m, enum pickle_kind kind, struct pickle_value **out)
 {
-    static const size_t body[] = { [PICKLE_LIST] = sizeof(struct pickle_items), [PICKLE_TUPLE] = sizeof(struct pickle_items),
-        [PICKLE_SET] = sizeof(struct pickle_items), [PICKLE_DICT] = sizeof(struct pickle_pairs),
-        [PICKLE_CALL] = sizeof(struct pickle_call), [PICKLE_OBJECT] = sizeof(struct pickle_call), [PICKLE_PERSISTENT] = 0 };
+    static const size_t body[] = {
+        [PICKLE_LIST] = sizeof(struct pickle_items),
+        [PICKLE_TUPLE] = sizeof(struct pickle_items),
+        [PICKLE_SET] = sizeof(struct pickle_items),
+        [PICKLE_DICT] = sizeof(struct pickle_pairs),
+        [PICKLE_CALL] = sizeof(struct pickle_call),
+        [PICKLE_OBJECT] = sizeof(struct pickle_call),
+        [PICKLE_PERSISTENT] = 0,
+    };
     TRY(new_value(m, kind, out));
     if (body[kind]) {
         void *p = arena_alloc(m->arena, body[kind]);

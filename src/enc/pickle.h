@@ -2,9 +2,9 @@
  *
  * A GLOBAL is a pair of names, a REDUCE a record (function, arguments), a BUILD the `state` of that record.
  *
- * Through the memo values are shared and may contain themselves, so the "tree" is a graph, and a walk along all paths of
- * a hostile one would never end. Whoever walks it keeps two rules: (1) convert each value once and keep the result in
- * `user` (NULL at first, the reader never touches it); (2) count the depth of the recursion and refuse at
+ * Through the memo values are shared and may contain themselves, so the "tree" is a graph, and a walk along all paths
+ * of a hostile one would never end. Whoever walks it keeps two rules: (1) convert each value once and keep the result
+ * in `user` (NULL at first, nothing here touches it); (2) count the depth of the recursion and refuse at
  * PICKLE_MAX_DEPTH. Without cycles no path is longer than that; `in_cycle` marks a value that contains itself.
  *
  * Dictionaries are lists of pairs in the order of the file; a key may occur twice, and then the later one counts.
@@ -98,8 +98,8 @@ struct pickle {
     size_t n_globals, cap_globals;
 };
 
-/* Reads one pickle at offset `at`; all of it lives in `a`, and spans point into `data`. `path` is for messages. After an
- * error `globals` still lists what was named up to there, and dangerous names are told in the message. */
+/* Reads one pickle at offset `at`; all of it lives in `a`, and spans point into `data`. `path` is for messages. After
+ * an error `globals` still lists what was named up to there, and dangerous names are told in the message. */
 int pickle_read(struct pickle *p, struct arena *a, const char *path, struct bytes data, size_t at, struct err *e);
 /* ERR_UNSAFE, naming them all with offsets, if the pickle names anything dangerous. */
 int pickle_check(const struct pickle *p, const char *path, struct err *e);
@@ -112,9 +112,10 @@ bool pickle_is_call(const struct pickle_value *v, const char *module, const char
 bool pickle_is_str(const struct pickle_value *v, const char *text);
 bool pickle_get_int(const struct pickle_value *v, int64_t *out);   /* INT and BOOL */
 bool pickle_get_number(const struct pickle_value *v, double *out); /* FLOAT, INT and BOOL */
-const struct pickle_items *pickle_seq(const struct pickle_value *v);       /* LIST, TUPLE, SET, or the items of a call */
-const struct pickle_pairs *pickle_pairs(const struct pickle_value *v);     /* DICT, or the pairs of a call */
-struct pickle_value *pickle_item(const struct pickle_value *v, size_t i);  /* of pickle_seq; NULL past the end */
+/* The items of LIST, TUPLE, SET or of a call; the pairs of DICT or of a call. */
+const struct pickle_items *pickle_seq(const struct pickle_value *v);
+const struct pickle_pairs *pickle_pairs(const struct pickle_value *v);
+struct pickle_value *pickle_item(const struct pickle_value *v, size_t i); /* of pickle_seq; NULL past the end */
 struct pickle_value *pickle_dict_get(const struct pickle_value *v, const char *key);
 struct pickle_value *pickle_arg(const struct pickle_value *call, size_t i); /* i-th argument of CALL or OBJECT */
 struct pickle_value *pickle_attr(const struct pickle_value *object, const char *key); /* in a dict state */

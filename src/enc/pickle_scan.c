@@ -8,48 +8,53 @@
 
 /* Patterns for "module name", where * stands for any characters. The dangerous ones are looked at first. */
 static const char *const dangerous[] = {
-    "builtins eval", "builtins exec", "builtins execfile", "builtins compile", "builtins open", "builtins file",
-    "builtins __import__", "builtins getattr", "builtins setattr", "builtins delattr", "builtins apply", "builtins input",
-    "builtins raw_input", "builtins globals", "builtins locals", "builtins vars", "builtins breakpoint", "builtins reload",
-    "builtins help", "builtins exit", "builtins quit", "builtins map", "builtins filter", "builtins __*",
-    "operator attrgetter", "operator methodcaller", "operator call",
-    "functools reduce", "itertools starmap",
-    "types CodeType", "types FunctionType", "types LambdaType", "types MethodType", "types ModuleType",
-    "torch load", "torch.load *", "torch.serialization load*", "torch.hub *", "torch.jit load", "torch.ops *",
-    "torch.classes *", "torch.utils.cpp_extension *", "torch.utils.collect_env *", "torch._inductor.codecache *",
-    "torch.distributed.rpc*", "torch.distributed.run *", "torch.distributed.elastic*", "torch.testing.*", "torch.package*", "torch.utils.data.datapipes.utils.decoder *",
-    "torch.utils._config_module *", "torch.utils.bottleneck*",
-    "numpy load", "numpy save*", "numpy fromfile", "numpy memmap", "numpy genfromtxt", "numpy loadtxt",
-    "numpy.testing*", "numpy.distutils*", "numpy.f2py*", "numpy.lib.npyio *", "numpy.ctypeslib*",
-    "dill*", "cloudpickle*", "joblib load", "pandas read_*", "pandas.io.*", "keras.models load*", "tensorflow *",
-    "tensorflow.*",
+    "builtins eval", "builtins exec", "builtins execfile", "builtins compile", "builtins open",
+    "builtins file", "builtins __import__", "builtins getattr", "builtins setattr",
+    "builtins delattr", "builtins apply", "builtins input", "builtins raw_input",
+    "builtins globals", "builtins locals", "builtins vars", "builtins breakpoint",
+    "builtins reload", "builtins help", "builtins exit", "builtins quit", "builtins map",
+    "builtins filter", "builtins __*", "operator attrgetter", "operator methodcaller",
+    "operator call", "functools reduce", "itertools starmap", "types CodeType",
+    "types FunctionType", "types LambdaType", "types MethodType", "types ModuleType", "torch load",
+    "torch.load *", "torch.serialization load*", "torch.hub *", "torch.jit load", "torch.ops *",
+    "torch.classes *", "torch.utils.cpp_extension *", "torch.utils.collect_env *",
+    "torch._inductor.codecache *", "torch.distributed.rpc*", "torch.distributed.run *",
+    "torch.distributed.elastic*", "torch.testing.*", "torch.package*",
+    "torch.utils.data.datapipes.utils.decoder *", "torch.utils._config_module *",
+    "torch.utils.bottleneck*", "numpy load", "numpy save*", "numpy fromfile", "numpy memmap",
+    "numpy genfromtxt", "numpy loadtxt", "numpy.testing*", "numpy.distutils*", "numpy.f2py*",
+    "numpy.lib.npyio *", "numpy.ctypeslib*", "dill*", "cloudpickle*", "joblib load",
+    "pandas read_*", "pandas.io.*", "keras.models load*", "tensorflow *", "tensorflow.*",
 };
 /* Modules that are dangerous whole, with everything under them; as a word of a dotted name, too. */
 static const char *const dangerous_modules[] = {
-    "os", "posix", "nt", "posixpath", "ntpath", "subprocess", "_posixsubprocess", "sys", "runpy", "importlib", "imp",
-    "pkgutil", "zipimport", "pty", "tty", "socket", "_socket", "socketserver", "ssl", "shutil", "webbrowser", "commands",
-    "popen2", "platform", "pickle", "cPickle", "_pickle", "pickletools", "marshal", "shelve", "dbm", "ctypes", "_ctypes",
-    "cffi", "code", "codeop", "pdb", "bdb", "cProfile", "profile", "timeit", "trace", "pydoc", "doctest", "unittest",
-    "asyncio", "multiprocessing", "concurrent", "threading", "_thread", "signal", "gc", "inspect", "linecache", "io",
-    "_io", "tempfile", "fileinput", "glob", "fcntl", "mmap", "resource", "urllib", "urllib2", "http", "httplib",
-    "requests", "aiohttp", "httpx", "ftplib", "smtplib", "telnetlib", "poplib", "imaplib", "xmlrpc", "paramiko", "pip",
-    "ensurepip", "venv", "distutils", "setuptools", "pkg_resources", "site", "sysconfig", "lib2to3", "idlelib", "turtle",
-    "tkinter", "ast", "dis", "sqlite3", "winreg", "msvcrt", "bz2", "gzip", "lzma", "zipfile", "tarfile",
+    "os", "posix", "nt", "posixpath", "ntpath", "subprocess", "_posixsubprocess", "sys", "runpy",
+    "importlib", "imp", "pkgutil", "zipimport", "pty", "tty", "socket", "_socket", "socketserver",
+    "ssl", "shutil", "webbrowser", "commands", "popen2", "platform", "pickle", "cPickle", "_pickle",
+    "pickletools", "marshal", "shelve", "dbm", "ctypes", "_ctypes", "cffi", "code", "codeop", "pdb",
+    "bdb", "cProfile", "profile", "timeit", "trace", "pydoc", "doctest", "unittest", "asyncio",
+    "multiprocessing", "concurrent", "threading", "_thread", "signal", "gc", "inspect", "linecache",
+    "io", "_io", "tempfile", "fileinput", "glob", "fcntl", "mmap", "resource", "urllib", "urllib2",
+    "http", "httplib", "requests", "aiohttp", "httpx", "ftplib", "smtplib", "telnetlib", "poplib",
+    "imaplib", "xmlrpc", "paramiko", "pip", "ensurepip", "venv", "distutils", "setuptools",
+    "pkg_resources", "site", "sysconfig", "lib2to3", "idlelib", "turtle", "tkinter", "ast", "dis",
+    "sqlite3", "winreg", "msvcrt", "bz2", "gzip", "lzma", "zipfile", "tarfile",
 };
 static const char *const allowed[] = {
-    "collections OrderedDict", "collections defaultdict", "collections Counter",
-    "torch Size", "torch device", "torch *Storage", "torch.storage *Storage", "torch.cuda *Storage",
-    "torch float*", "torch bfloat16", "torch half", "torch double", "torch int*", "torch uint*", "torch short",
-    "torch long", "torch bool", "torch complex*", "torch q*int*", "torch strided", "torch sparse_*", "torch *_format",
-    "torch channels_last*", "torch per_tensor_*", "torch per_channel_*", "torch Tensor", "torch._utils _rebuild_*",
-    "torch.nn.parameter Parameter", "torch.nn.parameter Buffer", "torch._tensor _rebuild_from_type_v2",
-    "torch.serialization _get_layout", "torch.jit._pickle *",
-    "builtins set", "builtins frozenset", "builtins dict", "builtins list", "builtins tuple", "builtins slice",
-    "builtins complex", "builtins bytearray", "builtins bytes", "builtins str", "builtins unicode", "builtins int",
-    "builtins long", "builtins float", "builtins bool", "builtins object", "builtins range", "builtins xrange",
-    "_codecs encode", "copyreg _reconstructor",
-    "numpy dtype", "numpy ndarray", "numpy.core.multiarray _reconstruct", "numpy.core.multiarray scalar",
-    "numpy.dtypes *",
+    "collections OrderedDict", "collections defaultdict", "collections Counter", "torch Size",
+    "torch device", "torch *Storage", "torch.storage *Storage", "torch.cuda *Storage",
+    "torch float*", "torch bfloat16", "torch half", "torch double", "torch int*", "torch uint*",
+    "torch short", "torch long", "torch bool", "torch complex*", "torch q*int*", "torch strided",
+    "torch sparse_*", "torch *_format", "torch channels_last*", "torch per_tensor_*",
+    "torch per_channel_*", "torch Tensor", "torch._utils _rebuild_*",
+    "torch.nn.parameter Parameter", "torch.nn.parameter Buffer",
+    "torch._tensor _rebuild_from_type_v2", "torch.serialization _get_layout", "torch.jit._pickle *",
+    "builtins set", "builtins frozenset", "builtins dict", "builtins list", "builtins tuple",
+    "builtins slice", "builtins complex", "builtins bytearray", "builtins bytes", "builtins str",
+    "builtins unicode", "builtins int", "builtins long", "builtins float", "builtins bool",
+    "builtins object", "builtins range", "builtins xrange", "_codecs encode",
+    "copyreg _reconstructor", "numpy dtype", "numpy ndarray", "numpy.core.multiarray _reconstruct",
+    "numpy.core.multiarray scalar", "numpy.dtypes *",
 };
 #define COUNT(table) (sizeof(table) / sizeof *(table))
 
@@ -140,6 +145,7 @@ int pickle_check(const struct pickle *p, const char *path, struct err *e)
             g->name, g->at);
     }
     if (!n) return 0;
-    return fail(e, ERR_UNSAFE, "%s: the pickle names what could run code or reach files: %s%s; nothing was run, and the "
-        "file is refused", path, list, n > SHOWN ? ", and more" : "");
+    return fail(e, ERR_UNSAFE,
+        "%s: the pickle names what could run code or reach files: %s%s; nothing was run, and the file is refused", path,
+        list, n > SHOWN ? ", and more" : "");
 }

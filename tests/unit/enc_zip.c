@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "enc/bytes.h"
 #include "enc/zip.h"
+#include "shared.h"
 
 static struct arena arena;
 static struct err err;
@@ -207,13 +208,13 @@ TEST(zip_inflates)
 
 TEST(zip_reads_every_archive_of_the_samples)
 {
-    const char *shared = getenv("TENREC_SHARED") ? getenv("TENREC_SHARED") : "../shared";
+    const char *shared = shared_dir();
+    if (!shared) SKIP("no shared samples");
     arena_init(&arena, NULL);
     const char *dirs[] = { "samples/ts", "samples/pkl" };
     size_t archives = 0;
     for (int d = 0; d < 2; d++) {
         const char *dir = file_join(&arena, shared, dirs[d]);
-        if (!file_is_dir(dir)) SKIP("no shared samples");
         const char **names;
         size_t n;
         CHECK_OK(file_list(&arena, dir, &names, &n, &err), &err);
