@@ -42,7 +42,7 @@ struct attr_spec {
     const char *name;
     enum attr_type type;
     enum { ATTR_OPTIONAL, ATTR_DEFAULT, ATTR_REQUIRED } presence; /* optional: absent has a meaning of its own */
-    int64_t i;                                                   /* defaults, for ATTR_DEFAULT */
+    int64_t i;                                                    /* defaults, for ATTR_DEFAULT */
     double f;
     const char *s; /* default string; or for lists of ints as text: "" is the empty list */
     const char *doc;

@@ -21,7 +21,7 @@ static int check_attrs(const struct node *n, struct err *e)
         if (!s) return fail(e, ERR_UNSUPPORTED, "unknown attribute \"%s\"", n->attrs[i].name);
         if (s->type != n->attrs[i].type)
             return fail(e, ERR_MODEL, "attribute \"%s\" is %s, expected %s", s->name, attr_type_name(n->attrs[i].type),
-                        attr_type_name(s->type));
+                attr_type_name(s->type));
     }
     for (const struct attr_spec *s = n->op->attrs; s && s->name; s++)
         if (s->presence == ATTR_REQUIRED && !node_has(n, s->name))
@@ -54,8 +54,8 @@ static int infer_node(struct node *n, struct err *e)
     return n->op->contents ? n->op->contents(n, e) : 0;
 }
 
-struct node *builder_node(struct builder *b, const char *name, const struct attr *attrs, struct value *const *in, int n_in,
-                          int n_out)
+struct node *builder_node(
+    struct builder *b, const char *name, const struct attr *attrs, struct value *const *in, int n_in, int n_out)
 {
     if (b->err->code) return NULL;
     const struct op *op = b->g->ops->find(name);
@@ -69,7 +69,8 @@ struct node *builder_node(struct builder *b, const char *name, const struct attr
     return infer_node(n, b->err) ? node_err(n, b->err), NULL : n;
 }
 
-struct value *builder_emit(struct builder *b, const char *op, const struct attr *attrs, struct value *const *in, int n_in)
+struct value *builder_emit(
+    struct builder *b, const char *op, const struct attr *attrs, struct value *const *in, int n_in)
 {
     struct node *n = builder_node(b, op, attrs, in, n_in, 1);
     return n ? n->out[0] : NULL;

@@ -68,7 +68,8 @@ static uint16_t store_bfloat(double v)
     return (uint16_t)(sign | (isinf(v) ? 0x7f80 : encode(fabs(v), 8, 7, 0x7f80)));
 }
 
-/* 8-bit floats (Micikevicius et al. 2022; the FNUZ forms of Noune et al. 2022): bias, and what the special codes mean. */
+/* 8-bit floats (Micikevicius et al. 2022; the FNUZ forms of Noune et al. 2022): bias, and what the special codes
+ * mean. */
 static double load_f8(uint8_t b, int ebits, int bias)
 {
     int fbits = 7 - ebits, exponent = (b & 127) >> fbits, fraction = b & ((1 << fbits) - 1);
@@ -161,7 +162,8 @@ typedef void storer_i64(void *dst, int64_t n, const int64_t *src);
     X(F16, uint16_t, load_half(x), store_half(x), truncated(load_half(x)), store_half((double)x)) \
     X(BF16, uint16_t, load_bfloat(x), store_bfloat(x), truncated(load_bfloat(x)), store_bfloat((double)x)) \
     X(F8E4M3FN, uint8_t, load_e4m3fn(x), store_e4m3fn(x), truncated(load_e4m3fn(x)), store_e4m3fn((double)x)) \
-    X(F8E4M3FNUZ, uint8_t, load_e4m3fnuz(x), store_e4m3fnuz(x), truncated(load_e4m3fnuz(x)), store_e4m3fnuz((double)x)) \
+    X(F8E4M3FNUZ, uint8_t, load_e4m3fnuz(x), store_e4m3fnuz(x), truncated(load_e4m3fnuz(x)), \
+        store_e4m3fnuz((double)x)) \
     X(F8E5M2, uint8_t, load_e5m2(x), store_e5m2(x), truncated(load_e5m2(x)), store_e5m2((double)x)) \
     X(F8E5M2FNUZ, uint8_t, load_e5m2fnuz(x), store_e5m2fnuz(x), truncated(load_e5m2fnuz(x)), store_e5m2fnuz((double)x))
 

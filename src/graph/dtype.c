@@ -7,8 +7,7 @@ static const struct {
     size_t size;
     enum dtype_kind kind;
     const char *name, *oip, *safetensors;
-} table[DT_COUNT] = {
-    [DT_NONE] = { 0, KIND_OTHER, "?", NULL, NULL },
+} table[DT_COUNT] = { [DT_NONE] = { 0, KIND_OTHER, "?", NULL, NULL },
 #define X(id, number, size, kind, name, oip, safetensors) [number] = { size, kind, name, oip, safetensors },
     DTYPE_LIST(X)
 #undef X
@@ -62,6 +61,7 @@ static bool same(const char *a, const char *b)
 enum dtype dtype_from_name(const char *name)
 {
     for (int t = 1; t < DT_COUNT; t++)
-        if (same(table[t].name, name) || same(table[t].oip, name) || same(table[t].safetensors, name)) return (enum dtype)t;
+        if (same(table[t].name, name) || same(table[t].oip, name) || same(table[t].safetensors, name))
+            return (enum dtype)t;
     return DT_NONE;
 }

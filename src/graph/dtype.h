@@ -36,7 +36,7 @@ enum dtype {
 #define X(id, number, size, kind, name, oip, safetensors) DT_##id = number,
     DTYPE_LIST(X)
 #undef X
-    DT_COUNT = 21
+        DT_COUNT = 21
 };
 
 /* An element of a DT_STRING tensor. The text belongs to whoever owns the tensor's data. */
@@ -49,10 +49,10 @@ bool dtype_is_valid(int number);
 size_t dtype_size(enum dtype t); /* 0 for DT_NONE */
 enum dtype_kind dtype_kind(enum dtype t);
 bool dtype_is_float(enum dtype t);
-bool dtype_is_integer(enum dtype t); /* signed or unsigned, not bool */
+bool dtype_is_integer(enum dtype t);  /* signed or unsigned, not bool */
 const char *dtype_name(enum dtype t); /* "float32"; "?" when not known */
 const char *dtype_oip(enum dtype t);  /* "FP32"; NULL when the protocol has none */
 const char *dtype_safetensors(enum dtype t);
-enum dtype dtype_from_name(const char *name);        /* any of the three spellings; DT_NONE if unknown */
+enum dtype dtype_from_name(const char *name); /* any of the three spellings; DT_NONE if unknown */
 
 #endif

@@ -59,7 +59,8 @@ struct value *graph_input(struct graph *g, const char *name, enum dtype t, const
     return v;
 }
 
-static struct value *add_data(struct graph *g, enum value_kind kind, const char *name, const struct tensor *t, struct err *e)
+static struct value *add_data(
+    struct graph *g, enum value_kind kind, const char *name, const struct tensor *t, struct err *e)
 {
     struct value *v = add_value(g, kind, name, e);
     if (!v) return NULL;
@@ -74,7 +75,8 @@ struct value *graph_const(struct graph *g, const char *name, const struct tensor
     return add_data(g, VALUE_CONST, name, data, e);
 }
 
-struct value *graph_state(struct graph *g, const char *name, const struct tensor *initial, unsigned flags, struct err *e)
+struct value *graph_state(
+    struct graph *g, const char *name, const struct tensor *initial, unsigned flags, struct err *e)
 {
     struct value *v = add_data(g, VALUE_STATE, name, initial, e);
     if (!v) return NULL;
@@ -132,8 +134,7 @@ static bool copy_attr(struct arena *a, struct attr *to, const struct attr *from)
     if (!(to->name = arena_strdup(a, from->name))) return false;
     size_t width = sizeof(int64_t);
     switch (from->type) {
-    case ATTR_STRING:
-        return (to->s = arena_strdup(a, from->s)) != NULL;
+    case ATTR_STRING: return (to->s = arena_strdup(a, from->s)) != NULL;
     case ATTR_INTS:
     case ATTR_FLOATS:
         to->ints = arena_array(a, from->n, width); /* doubles have the same size, and share the union */
@@ -146,8 +147,7 @@ static bool copy_attr(struct arena *a, struct attr *to, const struct attr *from)
         to->strings = list;
         return list != NULL;
     }
-    default:
-        return true;
+    default: return true;
     }
 }
 
@@ -165,7 +165,7 @@ static int copy_attrs(struct graph *g, struct node *n, const struct attr *attrs,
 }
 
 struct node *graph_node(struct graph *g, const struct op *op, const char *name, const struct attr *attrs,
-                        struct value *const *in, int n_in, int n_out, struct err *e)
+    struct value *const *in, int n_in, int n_out, struct err *e)
 {
     struct node *n = ARENA_NEW(g->arena, struct node);
     if (!n) return fail_nomem(e), NULL;

@@ -3,10 +3,13 @@
  *   input / const / state  --value-->  node  --value-->  node  --value-->  output
  *
  * - A value is made once: by a node, or as an input, a constant or a state. Its name is unique in its graph.
- * - A constant may be folded; a state (weights, batch-norm statistics, moments, hidden state of a streaming model) never:
- *   it is what a session keeps between runs. `value->next` names the value that replaces a state's content at the end of
+ * - A constant may be folded; a state (weights, batch-norm statistics, moments, hidden state of a streaming model)
+ * never:
+ *   it is what a session keeps between runs. `value->next` names the value that replaces a state's content at the
+ * end of
  *   a run; every reader sees the old content.
- * - Everything lies in the graph's arena; nothing is freed alone. Nodes that nothing needs are dropped by graph_tidy().
+ * - Everything lies in the graph's arena; nothing is freed alone. Nodes that nothing needs are dropped by
+ * graph_tidy().
  * - Replacing a value is graph_alias(old, new): readers resolve it, graph_tidy() makes it true everywhere.
  * - Dimensions may be symbols of the graph ("N"): graph_symbol().
  */
@@ -107,7 +110,8 @@ struct graph *graph_new(struct arena *a, const struct op_table *ops, const char 
 /* Values. Names are copied; a taken name gets a suffix ("_1"), NULL or "" makes one. NULL when out of memory. */
 struct value *graph_input(struct graph *g, const char *name, enum dtype t, const struct shape *s, struct err *e);
 struct value *graph_const(struct graph *g, const char *name, const struct tensor *data, struct err *e);
-struct value *graph_state(struct graph *g, const char *name, const struct tensor *initial, unsigned flags, struct err *e);
+struct value *graph_state(
+    struct graph *g, const char *name, const struct tensor *initial, unsigned flags, struct err *e);
 int graph_output(struct graph *g, struct value *v, struct err *e);
 /* Gives `v` the name `name` and lets go of its old one; if another value has it, that one is renamed. */
 int graph_rename(struct graph *g, struct value *v, const char *name, struct err *e);
@@ -116,10 +120,11 @@ int64_t graph_symbol(struct graph *g, const char *name);           /* the dimens
 const char *graph_symbol_name(const struct graph *g, int64_t dim);
 int graph_guard(struct graph *g, struct value *v, int64_t expected, const char *where, struct err *e);
 
-/* Adds a node whose outputs are fresh, unshaped values; inputs and attributes are copied. No inference, no checks: the
+/* Adds a node whose outputs are fresh, unshaped values; inputs and attributes are copied. No inference, no checks:
+ * the
  * builder does these. */
 struct node *graph_node(struct graph *g, const struct op *op, const char *name, const struct attr *attrs,
-                        struct value *const *in, int n_in, int n_out, struct err *e);
+    struct value *const *in, int n_in, int n_out, struct err *e);
 
 struct value *value_resolve(struct value *v); /* follows aliases; NULL stays NULL */
 void graph_alias(struct value *from, struct value *to);
@@ -135,7 +140,7 @@ struct graph *graph_copy(const struct graph *g, struct arena *a, struct err *e);
 const struct attr *node_attr(const struct node *n, const char *name); /* NULL when absent */
 int64_t node_int(const struct node *n, const char *name);
 double node_float(const struct node *n, const char *name);
-const char *node_string(const struct node *n, const char *name);            /* NULL when absent */
+const char *node_string(const struct node *n, const char *name);                 /* NULL when absent */
 const int64_t *node_ints(const struct node *n, const char *name, size_t *count); /* NULL and 0 when absent */
 struct graph *node_graph(const struct node *n, const char *name);
 struct value *node_in(const struct node *n, int i); /* NULL past the end or absent */

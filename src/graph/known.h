@@ -1,6 +1,7 @@
 /* known.h - partly known contents of small int64 tensors: what shape arithmetic can say before shapes are bound.
  *
- * Each element is a number, a symbol of the graph, or unknown, packed into an int64 with the far negative end set aside.
+ * Each element is a number, a symbol of the graph, or unknown, packed into an int64 with the far negative end set
+ * aside.
  */
 #ifndef TENREC_GRAPH_KNOWN_H
 #define TENREC_GRAPH_KNOWN_H
@@ -31,7 +32,8 @@ static inline int64_t dim_from_known(int64_t k)
 
 struct value;
 struct arena;
-/* Contents of an integer value of known, small size: from its constant or its `known`. Writes at most KNOWN_MAX elements
+/* Contents of an integer value of known, small size: from its constant or its `known`. Writes at most KNOWN_MAX
+ * elements
  * and returns how many there are; -1 when nothing can be said. */
 int value_contents(const struct value *v, int64_t out[KNOWN_MAX]);
 /* Stores contents on a value (copied to its graph's arena through `a`); silently nothing when memory is out. */

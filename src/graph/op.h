@@ -36,8 +36,8 @@ struct grad {
 };
 
 struct op {
-    const char *name; /* ONNX's, or our own */
-    const char *doc;  /* one line of help */
+    const char *name;                             /* ONNX's, or our own */
+    const char *doc;                              /* one line of help */
     signed char min_in, max_in, min_out, max_out; /* max OP_VARIADIC: any number */
     unsigned flags;
     const struct attr_spec *attrs; /* ends with a NULL name; NULL: none */
@@ -46,14 +46,16 @@ struct op {
     int (*infer)(struct node *n, struct err *e);
     /* Partly known contents of the outputs (known.h); optional, for shape arithmetic. */
     int (*contents)(struct node *n, struct err *e);
-    /* The reference kernel: plain, always correct, any type the schema allows. NULL: composite, see expand. Every input
+    /* The reference kernel: plain, always correct, any type the schema allows. NULL: composite, see expand. Every
+     * input
      * is concrete and row-major; indices in data are checked here. */
     int (*run)(const struct step *s, struct err *e);
     int (*grad)(struct grad *g);
     /* Emits the same in simpler operators: fills out[0..n_out). */
     int (*expand)(struct builder *b, const struct node *n, struct value **out);
     /* Problem strings for the automatic tests and the bench, separated by ';' (tests/ops/problem.h):
-     *   "f32[2,3,8,8] f32[4,3,3,3] f32[4] | strides=2,2 pads=1,1,1,1; ..."   NULL: the tests make up element-wise ones */
+     *   "f32[2,3,8,8] f32[4,3,3,3] f32[4] | strides=2,2 pads=1,1,1,1; ..."   NULL: the tests make up element-wise
+     * ones */
     const char *samples;
 };
 

@@ -20,7 +20,8 @@ void shape_print(const struct graph *g, const struct shape *s, struct str *out)
 
 const char *attr_type_name(enum attr_type t)
 {
-    static const char *const names[] = { "none", "int", "float", "string", "tensor", "graph", "ints", "floats", "strings" };
+    static const char *const names[] = { "none", "int", "float", "string", "tensor", "graph", "ints", "floats",
+        "strings" };
     return names[t];
 }
 
@@ -81,6 +82,6 @@ void graph_print(const struct graph *g, struct str *out)
     for (size_t i = 0; i < g->n_nodes; i++) print_node(g, g->nodes[i], out);
     for (size_t i = 0; i < g->n_guards; i++)
         str_addf(out, "  guard %s == %lld  # %s\n", g->guards[i].value->name, (long long)g->guards[i].expected,
-                 g->guards[i].where ? g->guards[i].where : "");
+            g->guards[i].where ? g->guards[i].where : "");
     for (size_t i = 0; i < g->n_outputs; i++) str_addf(out, "  output %s\n", g->outputs[i]->name);
 }

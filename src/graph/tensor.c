@@ -40,7 +40,8 @@ struct blob *blob_new(const struct mem *mem, size_t size)
     return b;
 }
 
-struct blob *blob_wrap(const struct mem *mem, const void *data, size_t size, void (*release)(void *cookie), void *cookie)
+struct blob *blob_wrap(
+    const struct mem *mem, const void *data, size_t size, void (*release)(void *cookie), void *cookie)
 {
     struct blob *b = blob_make(mem, 0);
     if (!b) return NULL;
@@ -109,7 +110,8 @@ struct tensor *tensor_new(struct arena *a, enum dtype dtype, const struct shape 
     return t;
 }
 
-struct tensor *tensor_copy(struct arena *a, enum dtype dtype, const struct shape *shape, const void *data, struct err *e)
+struct tensor *tensor_copy(
+    struct arena *a, enum dtype dtype, const struct shape *shape, const void *data, struct err *e)
 {
     struct tensor *t = tensor_new(a, dtype, shape, e);
     if (t && tensor_bytes(t)) memcpy(t->data, data, (size_t)tensor_bytes(t));

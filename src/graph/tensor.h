@@ -18,7 +18,8 @@ struct layout;
 struct blob;
 struct blob *blob_new(const struct mem *mem, size_t size); /* one reference; aligned to 64, zeroed; NULL: no memory */
 /* A blob over memory owned elsewhere; `release(cookie)` runs with the last reference (may be NULL). */
-struct blob *blob_wrap(const struct mem *mem, const void *data, size_t size, void (*release)(void *cookie), void *cookie);
+struct blob *blob_wrap(
+    const struct mem *mem, const void *data, size_t size, void (*release)(void *cookie), void *cookie);
 struct blob *blob_ref(struct blob *b);
 void blob_unref(struct blob *b); /* NULL is fine */
 void *blob_data(const struct blob *b);
@@ -28,9 +29,9 @@ int blob_adopt(struct arena *a, struct blob *b);
 
 struct tensor {
     enum dtype dtype;
-    struct shape shape;          /* every dimension known */
-    void *data;                  /* row-major unless `layout` says otherwise; strings: struct string_element */
-    struct blob *blob;           /* what `data` lies in, when it is shared; the holder of the tensor holds the reference */
+    struct shape shape; /* every dimension known */
+    void *data;         /* row-major unless `layout` says otherwise; strings: struct string_element */
+    struct blob *blob;  /* what `data` lies in, when it is shared; the holder of the tensor holds the reference */
     const struct layout *layout; /* NULL: plain row-major */
 };
 
@@ -40,11 +41,13 @@ int64_t tensor_count(const struct tensor *t);
 /* A zeroed tensor whose memory is a blob adopted by `a` (large ones are aligned to 64). */
 struct tensor *tensor_new(struct arena *a, enum dtype dtype, const struct shape *shape, struct err *e);
 /* The same, copying `count` elements of `dtype` from data. */
-struct tensor *tensor_copy(struct arena *a, enum dtype dtype, const struct shape *shape, const void *data, struct err *e);
+struct tensor *tensor_copy(
+    struct arena *a, enum dtype dtype, const struct shape *shape, const void *data, struct err *e);
 
 /* Conversion tables: n elements of any numeric type to and from double / int64. This is the one load/store table: no
  * operator writes a switch over types. Stores round to nearest even, saturate never: integers wrap as a C cast of the
- * int64 does; float to integer truncates; bool is != 0. Strings and complex numbers are not taken (they load as 0). */
+ * int64 does; float to integer truncates; bool is != 0. Strings and complex numbers are not taken (they load as 0).
+ * */
 void load_f64(enum dtype t, const void *src, int64_t n, double *dst);
 void store_f64(enum dtype t, void *dst, int64_t n, const double *src);
 void load_i64(enum dtype t, const void *src, int64_t n, int64_t *dst);

@@ -18,7 +18,7 @@ struct walk {
     struct {
         struct node *node;
         int next; /* input to look at next */
-    } *stack;
+    } * stack;
 };
 
 static void use(struct walk *w, struct value *v, size_t *depth)
@@ -87,7 +87,8 @@ static bool is_output(const struct graph *g, const struct value *v)
     return false;
 }
 
-/* An output keeps its name when its value is replaced: the new value takes it over, or, where it has a name to keep (an
+/* An output keeps its name when its value is replaced: the new value takes it over, or, where it has a name to keep
+ * (an
  * input, a state, another output), an Identity stands between. */
 static int resolve_output(struct graph *g, size_t i, struct err *e)
 {
@@ -113,8 +114,7 @@ static int visit_roots(struct walk *w, struct err *e)
     for (size_t i = 0; i < g->n_outputs; i++) TRY(visit(w, g->outputs[i], e));
     for (size_t i = 0; i < g->n_states; i++)
         if ((g->states[i]->next = value_resolve(g->states[i]->next))) TRY(visit(w, g->states[i]->next, e));
-    for (size_t i = 0; i < g->n_guards; i++)
-        TRY(visit(w, g->guards[i].value = value_resolve(g->guards[i].value), e));
+    for (size_t i = 0; i < g->n_guards; i++) TRY(visit(w, g->guards[i].value = value_resolve(g->guards[i].value), e));
     for (size_t i = 0; i < g->n_nodes; i++)
         if (g->nodes[i]->op->flags & OP_EFFECT && g->nodes[i]->n_out) TRY(visit(w, g->nodes[i]->out[0], e));
     return 0;

@@ -28,16 +28,19 @@ static int verify_value(const struct graph *g, size_t i, struct err *e)
 static int verify_node(const struct graph *g, size_t at, struct err *e)
 {
     const struct node *n = g->nodes[at];
-    if (n->id != (int)at || n->graph != g) return fail(e, ERR_FAILED, "node %s stands at %zu, has id %d", n->name, at, n->id);
+    if (n->id != (int)at || n->graph != g)
+        return fail(e, ERR_FAILED, "node %s stands at %zu, has id %d", n->name, at, n->id);
     for (int i = 0; i < n->n_in; i++) {
         const struct value *v = n->in[i];
         if (!v) continue;
-        if (v->alias || !belongs(g, v)) return fail(e, ERR_FAILED, "node %s reads a value that is not in the graph", n->name);
+        if (v->alias || !belongs(g, v))
+            return fail(e, ERR_FAILED, "node %s reads a value that is not in the graph", n->name);
         if (v->kind == VALUE_NODE && v->node->graph == g && v->node->id >= n->id)
             return fail(e, ERR_FAILED, "node %s reads %s before it is made", n->name, v->name);
     }
     for (int i = 0; i < n->n_out; i++)
-        if (n->out[i]->node != n || n->out[i]->index != i) return fail(e, ERR_FAILED, "node %s and its outputs disagree", n->name);
+        if (n->out[i]->node != n || n->out[i]->index != i)
+            return fail(e, ERR_FAILED, "node %s and its outputs disagree", n->name);
     for (size_t i = 0; i < n->n_attrs; i++)
         if (n->attrs[i].type == ATTR_GRAPH) TRY(graph_verify(n->attrs[i].graph, e));
     return 0;

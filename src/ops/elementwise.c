@@ -46,8 +46,8 @@ struct job {
     const struct elementwise *m;
     const double *p;
     bool integers;
-    struct shape shape;                                /* of the output, inner run merged */
-    int64_t stride[MAX_IN + 1][SHAPE_MAX];         /* inputs, then the output */
+    struct shape shape;                    /* of the output, inner run merged */
+    int64_t stride[MAX_IN + 1][SHAPE_MAX]; /* inputs, then the output */
 };
 
 /* Loads n elements with a stride of 0 or 1 as 8-byte numbers of the job's domain. */

@@ -1,10 +1,12 @@
-/* elementwise.h - element-wise operators: load a stretch of every input (broadcast), apply, store. One loop for all of them. */
+/* elementwise.h - element-wise operators: load a stretch of every input (broadcast), apply, store. One loop for all
+ * of them. */
 #ifndef TENREC_OPS_ELEMENTWISE_H
 #define TENREC_OPS_ELEMENTWISE_H
 
 #include "ops/kernel.h"
 
-/* Applied to n elements of each input. `p` are the operator's parameters. The i form, when there is one, is used when no
+/* Applied to n elements of each input. `p` are the operator's parameters. The i form, when there is one, is used
+ * when no
  * input is a float (exact for 64-bit integers); a missing form is replaced by the other. */
 struct elementwise {
     void (*f)(int64_t n, const double *const *in, double *out, const double *p);

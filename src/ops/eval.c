@@ -35,8 +35,8 @@ struct tensor *step_resize(const struct step *s, int i, enum dtype t, const stru
     return s->out[i] = tensor_new(s->arena, t, shape, e);
 }
 
-static int evaluate(struct node *m, struct tensor *const *in, struct tensor **out, struct arena *a, struct arena *scratch,
-                    int threads, struct err *e)
+static int evaluate(struct node *m, struct tensor *const *in, struct tensor **out, struct arena *a,
+    struct arena *scratch, int threads, struct err *e)
 {
     if (m->op->infer) TRY(m->op->infer(m, e));
     for (int i = 0; i < m->n_out; i++) {
@@ -44,8 +44,9 @@ static int evaluate(struct node *m, struct tensor *const *in, struct tensor **ou
         if (m->out[i]->dtype == DT_NONE || !shape_is_known(&m->out[i]->shape)) continue;
         if (!(out[i] = tensor_new(a, m->out[i]->dtype, &m->out[i]->shape, e))) return e->code;
     }
-    struct step s = { .node = m, .in = (struct tensor **)(uintptr_t)in, .out = out, .threads = threads, .arena = a,
-                      .scratch = scratch };
+    struct step s = {
+        .node = m, .in = (struct tensor **)(uintptr_t)in, .out = out, .threads = threads, .arena = a, .scratch = scratch
+    };
     if (!m->op->run) return fail(e, ERR_UNSUPPORTED, "has no reference kernel");
     TRY(m->op->run(&s, e));
     for (int i = 0; i < m->n_out; i++)
@@ -53,7 +54,8 @@ static int evaluate(struct node *m, struct tensor *const *in, struct tensor **ou
     return 0;
 }
 
-int op_eval(const struct node *n, struct tensor *const *in, struct tensor **out, struct arena *a, int threads, struct err *e)
+int op_eval(
+    const struct node *n, struct tensor *const *in, struct tensor **out, struct arena *a, int threads, struct err *e)
 {
     struct arena scratch;
     arena_init(&scratch, a->mem);

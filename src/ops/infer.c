@@ -28,8 +28,8 @@ int infer_same_types(const struct node *n, int from, int to, struct err *e)
         if (!n->in[i] || n->in[i]->dtype == DT_NONE) continue;
         if (t == DT_NONE) t = n->in[i]->dtype;
         if (t != n->in[i]->dtype)
-            return fail(e, ERR_SHAPE, "input %d (%s) is %s, the others are %s", i, n->in[i]->name, dtype_name(n->in[i]->dtype),
-                        dtype_name(t));
+            return fail(e, ERR_SHAPE, "input %d (%s) is %s, the others are %s", i, n->in[i]->name,
+                dtype_name(n->in[i]->dtype), dtype_name(t));
     }
     return 0;
 }
@@ -78,7 +78,7 @@ int infer_rank(const struct node *n, int i, int min, int max, struct err *e)
     if (!v) return fail(e, ERR_MODEL, "input %d is missing", i);
     if (v->shape.rank >= 0 && (v->shape.rank < min || v->shape.rank > max))
         return fail(e, ERR_SHAPE, "input %d (%s) has rank %d, expected %d%s%.0d", i, v->name, v->shape.rank, min,
-                    max > min ? " to " : "", max > min ? max : 0);
+            max > min ? " to " : "", max > min ? max : 0);
     return 0;
 }
 

@@ -14,11 +14,13 @@ int infer_same(struct node *n, struct err *e);      /* output 0 is as input 0 */
 int infer_broadcast(struct node *n, struct err *e); /* all inputs broadcast; one type, that of input 0 */
 int infer_compare(struct node *n, struct err *e);   /* the same, to bool */
 int infer_same_types(const struct node *n, int from, int to, struct err *e); /* inputs [from, to) have one type */
-/* An int attribute as an axis of input 0: in [0, rank), or negative with the error; -1 without one when the rank is unknown. */
+/* An int attribute as an axis of input 0: in [0, rank), or negative with the error; -1 without one when the rank is
+ * unknown. */
 int infer_axis(const struct node *n, const char *attr, int rank, struct err *e);
 /* Input i must be present with a rank in [min, max] (when known). */
 int infer_rank(const struct node *n, int i, int min, int max, struct err *e);
-/* Integer contents of input i when they are constants; NULL without error when they are not, or the input is absent. */
+/* Integer contents of input i when they are constants; NULL without error when they are not, or the input is
+ * absent. */
 const int64_t *infer_ints(const struct node *n, int i, size_t *count, struct err *e);
 /* A shape (1-d int64) given as input i, as far as it is known: rank unknown when even its length is. */
 struct shape infer_shape_input(const struct node *n, int i);

@@ -12,7 +12,8 @@ static struct tensor *lookup(const struct bindings *b, const struct value *v)
     return NULL;
 }
 
-static int bind(struct bindings *b, const struct graph *g, struct tensor *const *in, const struct interpret *o, struct err *e)
+static int bind(
+    struct bindings *b, const struct graph *g, struct tensor *const *in, const struct interpret *o, struct err *e)
 {
     for (size_t i = 0; i < g->n_values; i++) b->tensors[i] = (struct tensor *)(uintptr_t)g->values[i]->data;
     for (size_t i = 0; i < g->n_inputs; i++) {
@@ -24,7 +25,8 @@ static int bind(struct bindings *b, const struct graph *g, struct tensor *const 
     return 0;
 }
 
-static int run_node(const struct node *n, const struct bindings *b, struct arena *a, const struct interpret *o, struct err *e)
+static int run_node(
+    const struct node *n, const struct bindings *b, struct arena *a, const struct interpret *o, struct err *e)
 {
     struct tensor **in = ARENA_ARRAY(a, n->n_in + n->n_out, struct tensor *), **out = in + n->n_in;
     TRY_MEM(in, e);
@@ -37,7 +39,7 @@ static int run_node(const struct node *n, const struct bindings *b, struct arena
 }
 
 int graph_interpret(const struct graph *g, struct tensor *const *in, struct tensor **out, struct arena *a,
-                    const struct interpret *options, struct err *e)
+    const struct interpret *options, struct err *e)
 {
     struct interpret defaults = { .threads = 1 };
     const struct interpret *o = options ? options : &defaults;

@@ -12,7 +12,8 @@ struct bindings {
     const struct graph *graph;
 };
 
-/* `in` gives one tensor per graph input, `out` receives one per graph output; all results lie in `a`. States read their
+/* `in` gives one tensor per graph input, `out` receives one per graph output; all results lie in `a`. States read
+ * their
  * `data` unless `states` (one per graph state, may be NULL) gives other content; `states` receives the new content.
  * `seen`, when given, is called after each node (to compare with another run, or to trace). */
 struct interpret {
@@ -23,6 +24,6 @@ struct interpret {
     void *cookie;
 };
 int graph_interpret(const struct graph *g, struct tensor *const *in, struct tensor **out, struct arena *a,
-                    const struct interpret *options, struct err *e);
+    const struct interpret *options, struct err *e);
 
 #endif

@@ -1,7 +1,8 @@
 /* kernel.h - a step of a plan, and what runs it.
  *
  * The reference kernel of an operator is `op->run`. A backend is an ordered list of `struct kernel`; the first that
- * accepts a step wins, the reference comes last. Layouts: a tensor is plain (row-major) unless a kernel asked for its own
+ * accepts a step wins, the reference comes last. Layouts: a tensor is plain (row-major) unless a kernel asked for
+ * its own
  * layout; the plan inserts a reorder only where two disagree.
  */
 #ifndef TENREC_OPS_KERNEL_H
@@ -15,7 +16,8 @@
 struct kernel;
 struct str;
 
-/* How a backend stores a tensor other than row-major. Layouts are compared by `same`; the first member of a backend's own
+/* How a backend stores a tensor other than row-major. Layouts are compared by `same`; the first member of a
+ * backend's own
  * struct, living as long as the plan (or the packed weight) that uses it. */
 struct layout {
     const struct backend *backend;
@@ -31,7 +33,8 @@ struct step {
     struct arena *arena;   /* lives as long as the plan: for prepare() */
     struct arena *scratch; /* for one call of run(); rewound after it */
     void *priv;            /* the kernel's own, made by prepare() */
-    /* prepare() may fill these; NULL entries: plain. in[i]->layout and out[i]->layout hold what was agreed at run(). */
+    /* prepare() may fill these; NULL entries: plain. in[i]->layout and out[i]->layout hold what was agreed at
+     * run(). */
     const struct layout **want_in, **want_out;
     size_t work_bytes; /* prepare() asks; memory of the plan's arena, aligned to 64, valid during run() */
     void *work;
@@ -39,7 +42,8 @@ struct step {
 
 struct kernel {
     const char *op, *name;
-    /* May look at node, dtypes, shapes and the inputs' present layouts. When it refuses it may say why (why may be NULL). */
+    /* May look at node, dtypes, shapes and the inputs' present layouts. When it refuses it may say why (why may be
+     * NULL). */
     bool (*accepts)(const struct step *s, struct str *why);
     int (*prepare)(struct step *s, struct err *e); /* once per plan; may be NULL */
     int (*run)(const struct step *s, struct err *e);
@@ -54,10 +58,13 @@ struct backend {
     int (*reorder_run)(const struct step *s, struct err *e);
 };
 
-/* Evaluates one node on concrete tensors with the reference kernel: for folding, for tests, and for running node by node.
- * Infers the outputs' shapes from the inputs' shapes and data, allocates them in `a`, runs. Values in node->in are not
+/* Evaluates one node on concrete tensors with the reference kernel: for folding, for tests, and for running node by
+ * node.
+ * Infers the outputs' shapes from the inputs' shapes and data, allocates them in `a`, runs. Values in node->in are
+ * not
  * read, only their number. Outputs an operator cannot size before it has run (NonZero) are made by its run(). */
-int op_eval(const struct node *n, struct tensor *const *in, struct tensor **out, struct arena *a, int threads, struct err *e);
+int op_eval(
+    const struct node *n, struct tensor *const *in, struct tensor **out, struct arena *a, int threads, struct err *e);
 /* For the run() of such an operator: replaces out[i] by a fresh tensor of that shape, in the step's arena. */
 struct tensor *step_resize(const struct step *s, int i, enum dtype t, const struct shape *shape, struct err *e);
 
