@@ -1,0 +1,38 @@
+/* expand.c - composite operators become simpler ones. */
+#include "pass/expand.h"
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "graph/builder.h"
+#include "graph/op.h"
+
+enum { MAX_ROUNDS = 8 }; /* no row expands into itself; a chain of rows is short */
+
+static int expand_node(struct graph *g, const struct node *n, struct err *e)
+{
+    struct value **out = ARENA_ARRAY(g->arena, n->n_out, struct value *);
+    TRY_MEM(out, e);
+    struct builder b = { g, e, .where = n->where };
+    int code = n->op->expand(&b, n, out);
+    if (code || e->code) return node_err(n, e);
+    for (int i = 0; i < n->n_out; i++)
+        if (out[i]) graph_alias(n->out[i], out[i]);
+    return 0;
+}
+
+int graph_expand(struct graph *g, bool (*which)(const struct node *n), struct err *e)
+{
+    for (int round = 0; round < MAX_ROUNDS; round++) {
+        size_t n = g->n_nodes, found = 0;
+        for (size_t i = 0; i < n; i++) {
+            struct node *node = g->nodes[i];
+            for (int k = 0; k < node->n_in; k++) node->in[k] = value_resolve(node->in[k]);
+            if (!node->op->expand || !which(node)) continue;
+            found++;
+            TRY(expand_node(g, node, e));
+        }
+        if (!found) return 0;
+        TRY(graph_tidy(g, e));
+    }
+    return fail(e, ERR_FAILED, "an operator keeps expanding into itself");
+}

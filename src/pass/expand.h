@@ -1,0 +1,14 @@
+/* expand.h - composite operators become simpler ones. */
+#ifndef TENREC_PASS_EXPAND_H
+#define TENREC_PASS_EXPAND_H
+
+#include <stdbool.h>
+
+struct err;
+struct graph;
+struct node;
+
+/* Expands every node for which which(node) holds, again and again until none is left; the graph is tidy afterwards. */
+int graph_expand(struct graph *g, bool (*which)(const struct node *n), struct err *e);
+
+#endif
