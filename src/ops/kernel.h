@@ -42,6 +42,7 @@ struct step {
 
 struct kernel {
     const char *op, *name;
+    bool inplace; /* output 0 may be written over input 0 when both have one shape and layout */
     /* May look at node, dtypes, shapes and the inputs' present layouts. When it refuses it may say why (why may be
      * NULL). */
     bool (*accepts)(const struct step *s, struct str *why);
@@ -53,6 +54,7 @@ struct backend {
     const char *name;
     const struct kernel *kernels; /* ends with a NULL op */
     bool (*layout_same)(const struct layout *a, const struct layout *b);
+    struct layout *(*layout_copy)(const struct layout *l, struct arena *a, struct err *e);
     /* A step that moves a tensor between two layouts (either may be NULL: plain) of this backend. */
     int (*reorder_prepare)(struct step *s, const struct layout *from, const struct layout *to, struct err *e);
     int (*reorder_run)(const struct step *s, struct err *e);

@@ -12,8 +12,8 @@ static int bind_dim(struct graph *g, struct value *v, int d, int64_t number, str
 {
     int64_t *dim = &v->shape.dim[d];
     if (*dim >= 0 && *dim != number)
-        return fail(e, ERR_SHAPE, "input %s: dimension %d is %lld, the model expects %lld", v->name, d, (long long)number,
-            (long long)*dim);
+        return fail(e, ERR_SHAPE, "input %s: dimension %d is %lld, the model expects %lld", v->name, d,
+            (long long)number, (long long)*dim);
     if (*dim < DIM_UNKNOWN) {
         struct binding *s = &symbols[DIM_SYMBOL_INDEX(*dim)];
         if (s->by && s->number != number)
@@ -30,8 +30,7 @@ static int bind_input(struct graph *g, struct value *v, const struct shape *s, s
     if (!shape_is_known(s)) return fail(e, ERR_SHAPE, "input %s: the shape given is not complete", v->name);
     if (v->shape.rank < 0) return v->shape = *s, 0;
     if (v->shape.rank != s->rank)
-        return fail(
-            e, ERR_SHAPE, "input %s: rank %d was given, the model expects %d", v->name, s->rank, v->shape.rank);
+        return fail(e, ERR_SHAPE, "input %s: rank %d was given, the model expects %d", v->name, s->rank, v->shape.rank);
     for (int d = 0; d < s->rank; d++) TRY(bind_dim(g, v, d, s->dim[d], symbols, e));
     return 0;
 }

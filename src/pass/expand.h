@@ -8,7 +8,8 @@ struct err;
 struct graph;
 struct node;
 
-/* Expands every node for which which(node) holds, again and again until none is left; the graph is tidy afterwards. */
+/* Expands every node for which which(node) holds, again and again until none is left; the graph is tidy afterwards.
+ * */
 int graph_expand(struct graph *g, bool (*which)(const struct node *n), struct err *e);
 
 #endif

@@ -1,4 +1,5 @@
-/* fold.c - inference and constant folding in one walk: what depends on constants or on known shapes becomes constant. */
+/* fold.c - inference and constant folding in one walk: what depends on constants or on known shapes becomes
+ * constant. */
 #include "base/arena.h"
 #include "base/err.h"
 #include "graph/op.h"

@@ -64,8 +64,8 @@ static bool lacks_gradient(const struct node *n)
     return !n->op->grad && n->op->expand;
 }
 
-int graph_gradient(struct graph *g, struct value *loss, struct value *const *wrt, size_t n, struct value **out,
-    struct err *e)
+int graph_gradient(
+    struct graph *g, struct value *loss, struct value *const *wrt, size_t n, struct value **out, struct err *e)
 {
     TRY(graph_expand(g, lacks_gradient, e));
     loss = value_resolve(loss);

@@ -12,7 +12,7 @@ struct value;
  * out[i] has the shape of wrt[i], or is NULL where the loss does not depend on it. The graph must be tidy; it is not
  * tidied afterwards, so that the new values can be used first. Operators without a gradient row are expanded first;
  * ERR_UNSUPPORTED names the node that has neither and lies between a wrt and the loss. */
-int graph_gradient(struct graph *g, struct value *loss, struct value *const *wrt, size_t n, struct value **out,
-    struct err *e);
+int graph_gradient(
+    struct graph *g, struct value *loss, struct value *const *wrt, size_t n, struct value **out, struct err *e);
 
 #endif

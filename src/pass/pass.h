@@ -18,7 +18,8 @@ struct pass {
 };
 
 const struct pass *pass_at(size_t i); /* in order of running; NULL past the end */
-/* Runs every pass of a stage; stops after the one named `after` (NULL: runs all). ERR_USAGE if there is no such pass. */
+/* Runs every pass of a stage; stops after the one named `after` (NULL: runs all). ERR_USAGE if there is no such
+ * pass. */
 int pass_run(struct graph *g, enum pass_stage stage, const char *after, struct err *e);
 
 /* Infers every node again and replaces what depends on constants (or on known shapes) only by constants. */

@@ -1,0 +1,83 @@
+/* run.c - the loop over the steps. */
+#include "exec/run.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "graph/op.h"
+
+static void *memory_of(const struct place *p, const struct run *r)
+{
+    switch (p->kind) {
+    case PLACE_ARENA: return r->memory + p->offset;
+    case PLACE_STATE: return r->states[p->index]->data;
+    case PLACE_INPUT: return r->in[p->index]->data;
+    default: return p->tensor.data;
+    }
+}
+
+static void bind_places(struct plan *p, const struct run *r)
+{
+    for (size_t i = 0; i < p->n_places; i++) p->places[i]->tensor.data = memory_of(place_root(p->places[i]), r);
+    for (size_t i = 0; i < p->n_steps; i++)
+        if (p->steps[i]->work) p->steps[i]->step.work = p->steps[i]->work->tensor.data;
+}
+
+/* A node whose shapes are known only now: evaluated, its results bound to the places that wait for them. */
+static int evaluate(const struct plan_step *s, const struct run *r, struct err *e)
+{
+    const struct node *n = s->step.node;
+    struct tensor **out = ARENA_ARRAY(r->dynamic, n->n_out, struct tensor *);
+    TRY_MEM(out, e);
+    TRY(op_eval(n, s->step.in, out, r->dynamic, s->step.threads, e));
+    for (int i = 0; i < n->n_out; i++) {
+        struct tensor *to = s->step.out[i];
+        if (s->out[i]->kind == PLACE_DYNAMIC) *to = *out[i];
+        else memcpy(to->data, out[i]->data, (size_t)tensor_bytes(to));
+    }
+    return 0;
+}
+
+static int run_step(struct plan_step *s, const struct run *r, struct err *e)
+{
+    s->step.scratch = r->scratch;
+    if (s->kind == STEP_EVAL) return evaluate(s, r, e);
+    if (s->kind == STEP_REORDER) return s->backend->reorder_run(&s->step, e);
+    int code = s->step.kernel ? s->step.kernel->run(&s->step, e) : s->step.node->op->run(&s->step, e);
+    return code < 0 ? node_err(s->step.node, e) : 0;
+}
+
+static int run_timed(struct plan_step *s, const struct run *r, struct err *e)
+{
+    double begin = clock_now();
+    int code = run_step(s, r, e);
+    s->seconds += clock_now() - begin;
+    s->runs++;
+    return code;
+}
+
+/* States whose new content was not made in place are copied now, when every reader is done. */
+static void commit_states(const struct plan *p, const struct run *r)
+{
+    const struct graph *g = p->graph;
+    for (size_t i = 0; i < g->n_states; i++) {
+        if (!g->states[i]->next) continue;
+        const struct tensor *from = &p->of_value[g->states[i]->next->id]->tensor;
+        if (from->data != r->states[i]->data) memcpy(r->states[i]->data, from->data, (size_t)tensor_bytes(from));
+    }
+}
+
+int plan_run(struct plan *p, const struct run *r, struct err *e)
+{
+    bind_places(p, r);
+    struct arena_mark mark = arena_mark(r->scratch);
+    for (size_t i = 0; i < p->n_steps; i++) {
+        if (r->cancelled && r->cancelled(r->cookie)) return fail(e, ERR_CANCELLED, "cancelled");
+        int code = r->profile ? run_timed(p->steps[i], r, e) : run_step(p->steps[i], r, e);
+        arena_rewind(r->scratch, mark);
+        if (code < 0) return code;
+    }
+    commit_states(p, r);
+    return 0;
+}

@@ -1,0 +1,194 @@
+/* session.c - the plan cache, the arena its plans share, and the states. */
+#include "exec/session.h"
+
+#include <string.h>
+
+#include "backend/backend.h"
+#include "base/err.h"
+#include "base/memory.h"
+#include "base/team.h"
+#include "exec/run.h"
+#include "plan/packs.h"
+
+struct cached {
+    struct plan *plan;
+    struct shape *shapes; /* one per input, in the plan's arena */
+    long used;            /* the clock when it last ran */
+    struct cached *next;
+};
+
+struct session {
+    struct arena arena;
+    const struct graph *graph;
+    struct session_options o;
+    struct packs *packs;
+    bool owns_packs;
+    struct cached *plans;
+    long clock;
+    struct blob *memory; /* what the plans share */
+    struct tensor **states;
+    struct arena scratch, dynamic;
+};
+
+static int make_states(struct session *s, struct err *e)
+{
+    const struct graph *g = s->graph;
+    s->states = ARENA_ARRAY(&s->arena, g->n_states, struct tensor *);
+    TRY_MEM(s->states, e);
+    for (size_t i = 0; i < g->n_states; i++) {
+        const struct value *v = g->states[i];
+        if (!v->next) continue;
+        if (!(s->states[i] = tensor_copy(&s->arena, v->dtype, &v->data->shape, v->data->data, e))) return e->code;
+    }
+    return 0;
+}
+
+struct session *session_new(const struct graph *g, const struct session_options *o, struct err *e)
+{
+    struct arena a;
+    arena_init(&a, o->mem);
+    struct session *s = ARENA_NEW(&a, struct session);
+    if (!s) return arena_release(&a), fail_nomem(e), NULL;
+    s->arena = a; /* the session lies in its own arena */
+    s->graph = g;
+    s->o = *o;
+    if (s->o.threads <= 0) s->o.threads = team_default_size();
+    if (!s->o.plan_bytes) s->o.plan_bytes = (size_t)64 << 20;
+    arena_init(&s->scratch, o->mem);
+    arena_init(&s->dynamic, o->mem);
+    s->packs = o->packs ? o->packs : packs_new(a.mem);
+    s->owns_packs = !o->packs;
+    if (!s->packs || make_states(s, e)) {
+        fail_nomem(e);
+        session_free(s);
+        return NULL;
+    }
+    return s;
+}
+
+void session_free(struct session *s)
+{
+    if (!s) return;
+    for (struct cached *c = s->plans; c; c = c->next) plan_free(c->plan);
+    arena_release(&s->scratch);
+    arena_release(&s->dynamic);
+    blob_unref(s->memory);
+    if (s->owns_packs) packs_free(s->packs);
+    struct arena a = s->arena;
+    arena_release(&a);
+}
+
+int session_reset(struct session *s, struct err *e)
+{
+    for (size_t i = 0; i < s->graph->n_states; i++)
+        if (s->states[i])
+            memcpy(s->states[i]->data, s->graph->states[i]->data->data, (size_t)tensor_bytes(s->states[i]));
+    return 0;
+}
+
+const struct tensor *session_state(const struct session *s, size_t i)
+{
+    return s->states[i] ? s->states[i] : s->graph->states[i]->data;
+}
+
+size_t session_memory(const struct session *s)
+{
+    return s->memory ? blob_size(s->memory) : 0;
+}
+
+static bool fits(const struct session *s, const struct cached *c, const struct shape *shapes)
+{
+    for (size_t i = 0; i < s->graph->n_inputs; i++)
+        if (!shape_equal(&c->shapes[i], &shapes[i])) return false;
+    return true;
+}
+
+/* Drops the least recently used plans until their descriptions fit the limit; the newest stays. */
+static void trim_cache(struct session *s)
+{
+    for (;;) {
+        size_t bytes = 0;
+        struct cached **oldest = NULL;
+        for (struct cached **c = &s->plans; *c; c = &(*c)->next) {
+            bytes += (*c)->plan->arena.used;
+            if (!oldest || (*c)->used < (*oldest)->used) oldest = c;
+        }
+        if (bytes <= s->o.plan_bytes || !s->plans->next) return;
+        struct cached *gone = *oldest;
+        *oldest = gone->next;
+        plan_free(gone->plan);
+    }
+}
+
+static struct plan *find_plan(struct session *s, const struct shape *shapes, struct err *e)
+{
+    for (struct cached *c = s->plans; c; c = c->next)
+        if (fits(s, c, shapes)) return c->used = ++s->clock, c->plan;
+    struct plan_options o = { .threads = s->o.threads,
+        .packs = s->packs,
+        .explain = s->o.explain,
+        .backends = s->o.reference ? NULL : backend_list };
+    struct plan *p = plan_new(s->graph, shapes, &o, s->o.mem, e);
+    if (!p) return NULL;
+    struct cached *c = ARENA_NEW(&p->arena, struct cached); /* lives and goes with its plan */
+    struct shape *copy = ARENA_ARRAY(&p->arena, s->graph->n_inputs, struct shape);
+    if (!c || !copy) return plan_free(p), fail_nomem(e), NULL;
+    if (s->graph->n_inputs) memcpy(copy, shapes, s->graph->n_inputs * sizeof *copy);
+    *c = (struct cached){ p, copy, ++s->clock, s->plans };
+    s->plans = c;
+    trim_cache(s);
+    return p;
+}
+
+const struct plan *session_plan(struct session *s, const struct shape *shapes, struct err *e)
+{
+    return find_plan(s, shapes, e);
+}
+
+static int ensure_memory(struct session *s, size_t bytes, struct err *e)
+{
+    if (session_memory(s) >= bytes && s->memory) return 0;
+    uint64_t there = memory_available() + session_memory(s);
+    if (bytes > there)
+        return fail(e, ERR_NOMEM, "this run needs %.1f MB of memory, %.1f MB are free: use a smaller batch or image",
+            (double)bytes / 1e6, (double)there / 1e6);
+    blob_unref(s->memory);
+    s->memory = blob_new(s->o.mem, bytes);
+    return s->memory ? 0 : fail_nomem(e);
+}
+
+static int check_input(const struct value *v, const struct tensor *t, struct err *e)
+{
+    if (!t) return fail(e, ERR_USAGE, "input %s is missing", v->name);
+    if (v->dtype != DT_NONE && t->dtype != v->dtype)
+        return fail(
+            e, ERR_SHAPE, "input %s is %s, the model expects %s", v->name, dtype_name(t->dtype), dtype_name(v->dtype));
+    return 0;
+}
+
+int session_run(struct session *s, const struct tensor *const *in, struct tensor *out, struct err *e)
+{
+    const struct graph *g = s->graph;
+    arena_release(&s->dynamic);
+    arena_release(&s->scratch);
+    struct shape *shapes = ARENA_ARRAY(&s->scratch, g->n_inputs, struct shape);
+    TRY_MEM(shapes, e);
+    for (size_t i = 0; i < g->n_inputs; i++) {
+        TRY(check_input(g->inputs[i], in[i], e));
+        shapes[i] = in[i]->shape;
+    }
+    struct plan *p = find_plan(s, shapes, e);
+    if (!p) return e->code;
+    TRY(ensure_memory(s, p->memory, e));
+    struct run r = { .memory = blob_data(s->memory),
+        .in = in,
+        .states = s->states,
+        .scratch = &s->scratch,
+        .dynamic = &s->dynamic,
+        .profile = s->o.profile,
+        .cancelled = s->o.cancelled,
+        .cookie = s->o.cookie };
+    TRY(plan_run(p, &r, e));
+    for (size_t i = 0; i < g->n_outputs; i++) out[i] = p->of_value[p->graph->outputs[i]->id]->tensor;
+    return 0;
+}

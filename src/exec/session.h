@@ -1,0 +1,50 @@
+/* session.h - running a graph: a cache of plans, one memory arena, and the content of states.
+ *
+ * A session belongs to one thread at a time; many sessions may share one graph (read only) and one `struct packs`.
+ */
+#ifndef TENREC_EXEC_SESSION_H
+#define TENREC_EXEC_SESSION_H
+
+#include <stdbool.h>
+
+#include "graph/graph.h"
+
+struct mem;
+struct packs;
+struct plan;
+struct session;
+struct str;
+
+struct session_options {
+    int threads;                     /* 0: what the process may use (team_default_size) */
+    bool reference;                  /* only the operators' own kernels: slow, always correct */
+    bool profile;                    /* time every step */
+    size_t plan_bytes;               /* plans kept, by the memory their descriptions take; 0: 64 MB */
+    struct packs *packs;             /* shared packed weights; NULL: the session's own */
+    struct str *explain;             /* receives why kernels refused, when a plan is made */
+    const struct mem *mem;           /* NULL: the default */
+    bool (*cancelled)(void *cookie); /* asked between steps; true ends the run with ERR_CANCELLED */
+    void *cookie;
+};
+
+/* The graph must outlive the session. */
+struct session *session_new(const struct graph *g, const struct session_options *o, struct err *e);
+void session_free(struct session *s); /* NULL is fine */
+
+/* One run. in[i]: plain tensors of the graph's input types, in the order of its inputs; their shapes choose the plan.
+ * out[i] is set to a plain tensor in the session's memory, valid until the next call. States take their new content
+ * only when the run succeeds. Errors: ERR_USAGE (missing input), ERR_SHAPE, ERR_NOMEM (says how much is needed and
+ * how much
+ * there is, before anything runs), ERR_CANCELLED. */
+int session_run(struct session *s, const struct tensor *const *in, struct tensor *out, struct err *e);
+
+/* States go back to the content they had in the file. */
+int session_reset(struct session *s, struct err *e);
+/* The present content of state `i` of the graph (plain); the session's own memory when the state changes in a run. */
+const struct tensor *session_state(const struct session *s, size_t i);
+
+/* The plan for these input shapes (made when there is none), for reports and profiles; belongs to the session. */
+const struct plan *session_plan(struct session *s, const struct shape *shapes, struct err *e);
+size_t session_memory(const struct session *s); /* bytes of the arena plans share */
+
+#endif

@@ -1,0 +1,249 @@
+/* kernels.c - choosing a kernel for each node, with reorders where two layouts disagree. */
+#include <string.h>
+
+#include "base/array.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "graph/op.h"
+#include "plan/packs.h"
+#include "plan/plan.h"
+
+struct choice {
+    struct plan *p;
+    const struct plan_options *o;
+    struct {
+        struct place *from, *to;
+    } * reorders; /* made so far: several readers may share one */
+    size_t n_reorders, cap_reorders;
+};
+
+static bool same_layout(const struct layout *a, const struct layout *b)
+{
+    if (a == b) return true;
+    return a && b && a->backend == b->backend && a->backend->layout_same(a, b);
+}
+
+static struct plan_step *new_step(struct plan *p, const struct node *n, int n_in, int n_out, int threads, struct err *e)
+{
+    struct plan_step *s = ARENA_NEW(&p->arena, struct plan_step);
+    int n_all = n_in + n_out;
+    struct tensor **tensors = ARENA_ARRAY(&p->arena, n_all, struct tensor *);
+    struct place **places = ARENA_ARRAY(&p->arena, n_all, struct place *);
+    const struct layout **wants = ARENA_ARRAY(&p->arena, n_all, const struct layout *);
+    if (!s || !tensors || !places || !wants) return fail_nomem(e), NULL;
+    s->step = (struct step){ .node = n,
+        .in = tensors,
+        .out = tensors + n_in,
+        .threads = threads,
+        .arena = &p->arena,
+        .want_in = wants,
+        .want_out = wants + n_in };
+    s->in = places;
+    s->out = places + n_in;
+    return s;
+}
+
+static int push_step(struct plan *p, struct plan_step *s, struct err *e)
+{
+    if (s->step.work_bytes) {
+        struct tensor t = { .dtype = DT_U8, .shape = shape_of(1, (int64_t[]){ (int64_t)s->step.work_bytes }) };
+        if (!(s->work = plan_place(p, PLACE_ARENA, &t, e))) return e->code;
+    }
+    return ARRAY_PUSH(&p->arena, p->steps, p->n_steps, p->cap_steps, s) ? 0 : fail_nomem(e);
+}
+
+static struct place *reorder_step(struct choice *c, struct place *from, const struct layout *want, struct err *e)
+{
+    struct plan *p = c->p;
+    struct plan_step *s = new_step(p, NULL, 1, 1, c->o->threads, e);
+    struct tensor t = from->tensor;
+    t.layout = want;
+    t.data = NULL;
+    struct place *to = s ? plan_place(p, PLACE_ARENA, &t, e) : NULL;
+    if (!to) return NULL;
+    s->kind = STEP_REORDER;
+    s->backend = (want ? want : from->tensor.layout)->backend;
+    s->in[0] = from, s->out[0] = to;
+    s->step.in[0] = &from->tensor, s->step.out[0] = &to->tensor;
+    if (s->backend->reorder_prepare(&s->step, from->tensor.layout, want, e) || push_step(p, s, e)) return NULL;
+    return to;
+}
+
+/* A place with the content of `from` in layout `want`: made once. */
+static struct place *in_layout(struct choice *c, struct place *from, const struct layout *want, struct err *e)
+{
+    if (same_layout(from->tensor.layout, want)) return from;
+    for (size_t i = 0; i < c->n_reorders; i++)
+        if (c->reorders[i].from == from && same_layout(c->reorders[i].to->tensor.layout, want))
+            return c->reorders[i].to;
+    struct place *to;
+    if (place_root(from)->kind == PLACE_CONST && !from->tensor.layout && c->o->packs) {
+        const struct tensor *packed = packs_get(c->o->packs, &from->tensor, want, c->o->threads, e);
+        to = packed ? plan_place(c->p, PLACE_CONST, packed, e) : NULL;
+    } else {
+        to = reorder_step(c, from, want, e);
+    }
+    if (!to) return NULL;
+    if (!array_grow(&c->p->arena, (void **)(void *)&c->reorders, c->n_reorders, &c->cap_reorders, sizeof *c->reorders))
+        return fail_nomem(e), NULL;
+    c->reorders[c->n_reorders].from = from;
+    c->reorders[c->n_reorders++].to = to;
+    return to;
+}
+
+static void explain(struct choice *c, const struct node *n, const struct kernel *k, const char *why)
+{
+    if (c->o->explain)
+        str_addf(c->o->explain, "%s (%s): %s: %s\n", n->name, n->op->name, k->name, why[0] ? why : "refused");
+}
+
+/* The first kernel that accepts; NULL: the reference. */
+static const struct kernel *choose(struct choice *c, struct plan_step *s)
+{
+    const struct node *n = s->step.node;
+    for (size_t b = 0; c->o->backends && c->o->backends[b]; b++)
+        for (const struct kernel *k = c->o->backends[b]->kernels; k->op; k++) {
+            if (strcmp(k->op, n->op->name)) continue;
+            struct str why = str_in(&c->p->arena);
+            if (k->accepts && !k->accepts(&s->step, c->o->explain ? &why : NULL)) {
+                const char *text = str_done(&why);
+                explain(c, n, k, text ? text : "");
+                continue;
+            }
+            s->backend = c->o->backends[b];
+            return k;
+        }
+    return NULL;
+}
+
+static bool is_kept(const struct graph *g, const struct value *v)
+{
+    for (size_t i = 0; i < g->n_outputs; i++)
+        if (g->outputs[i] == v) return true;
+    for (size_t i = 0; i < g->n_states; i++)
+        if (g->states[i]->next == v) return true;
+    return false;
+}
+
+/* A view is its input's memory under another shape: no step. */
+static int view(struct choice *c, const struct node *n, bool *done, struct err *e)
+{
+    struct plan *p = c->p;
+    struct place *from = p->of_value[n->in[0]->id];
+    *done = false;
+    if (!(n->op->flags & OP_VIEW) || n->n_out != 1 || is_kept(p->graph, n->out[0])) return 0;
+    if (n->in[0]->dtype != n->out[0]->dtype || !shape_is_known(&n->out[0]->shape)) return 0;
+    if (!(from = in_layout(c, from, NULL, e))) return e->code;
+    if (from->kind == PLACE_DYNAMIC) return 0;
+    struct tensor t = from->tensor;
+    t.shape = n->out[0]->shape;
+    struct place *to = plan_place(p, from->kind, &t, e);
+    if (!to) return e->code;
+    to->root = place_root(from);
+    to->index = from->index;
+    p->of_value[n->out[0]->id] = to;
+    *done = true;
+    return 0;
+}
+
+static int make_outputs(struct choice *c, struct plan_step *s, struct err *e)
+{
+    const struct node *n = s->step.node;
+    for (int i = 0; i < n->n_out; i++) {
+        const struct value *v = n->out[i];
+        bool known = v->dtype != DT_NONE && shape_is_known(&v->shape);
+        struct tensor t = { .dtype = v->dtype, .shape = v->shape };
+        struct place *to = plan_place(c->p, known ? PLACE_ARENA : PLACE_DYNAMIC, &t, e);
+        if (!to) return e->code;
+        if (!known) s->kind = STEP_EVAL;
+        c->p->of_value[v->id] = s->out[i] = to;
+        s->step.out[i] = &to->tensor;
+    }
+    return 0;
+}
+
+static int settle_inputs(struct choice *c, struct plan_step *s, struct err *e)
+{
+    for (int i = 0; i < s->step.node->n_in; i++) {
+        if (!s->in[i]) continue;
+        if (!(s->in[i] = in_layout(c, s->in[i], s->step.want_in[i], e))) return e->code;
+        s->step.in[i] = &s->in[i]->tensor;
+    }
+    return 0;
+}
+
+static int prepare(struct choice *c, struct plan_step *s, struct err *e)
+{
+    const struct node *n = s->step.node;
+    s->step.kernel = choose(c, s);
+    if (!s->step.kernel && !n->op->run) {
+        fail(e, ERR_UNSUPPORTED, "has no kernel");
+        return node_err(n, e);
+    }
+    if (s->step.kernel && s->step.kernel->prepare && s->step.kernel->prepare(&s->step, e)) return node_err(n, e);
+    for (int i = 0; i < n->n_out; i++) {
+        struct place *to = s->out[i];
+        to->tensor.layout = s->step.want_out[i];
+        if (to->tensor.layout) to->bytes = to->tensor.layout->bytes;
+    }
+    return 0;
+}
+
+static int plan_node(struct choice *c, const struct node *n, struct err *e)
+{
+    bool done = false;
+    if (n->n_in && n->in[0]) TRY(view(c, n, &done, e));
+    if (done) return 0;
+    struct plan_step *s = new_step(c->p, n, n->n_in, n->n_out, c->o->threads, e);
+    if (!s) return e->code;
+    for (int i = 0; i < n->n_in; i++) {
+        if (!n->in[i]) continue;
+        s->in[i] = c->p->of_value[n->in[i]->id];
+        s->step.in[i] = &s->in[i]->tensor;
+        if (s->in[i]->kind == PLACE_DYNAMIC) s->kind = STEP_EVAL;
+    }
+    TRY(make_outputs(c, s, e));
+    if (s->kind == STEP_EVAL) c->p->dynamic = true;
+    else TRY(prepare(c, s, e));
+    TRY(settle_inputs(c, s, e));
+    return push_step(c->p, s, e);
+}
+
+/* What leaves the plan is plain: outputs, and the states that others may read. */
+static int plain_results(struct choice *c, struct err *e)
+{
+    struct plan *p = c->p;
+    for (size_t i = 0; i < p->graph->n_outputs + p->graph->n_states; i++) {
+        bool is_output = i < p->graph->n_outputs;
+        const struct value *v = is_output ? p->graph->outputs[i] : p->graph->states[i - p->graph->n_outputs]->next;
+        if (!v) continue;
+        struct place *to = in_layout(c, p->of_value[v->id], NULL, e);
+        if (!to) return e->code;
+        p->of_value[v->id] = to;
+    }
+    return 0;
+}
+
+static int place_sources(struct plan *p, struct err *e)
+{
+    struct graph *g = p->graph;
+    for (size_t i = 0; i < g->n_values; i++) {
+        const struct value *v = g->values[i];
+        if (v->kind == VALUE_NODE) continue;
+        bool fixed = v->kind == VALUE_CONST || (v->kind == VALUE_STATE && !v->next);
+        struct tensor t = { .dtype = v->dtype, .shape = v->shape };
+        enum place_kind kind = fixed ? PLACE_CONST : v->kind == VALUE_STATE ? PLACE_STATE : PLACE_INPUT;
+        if (!(p->of_value[i] = plan_place(p, kind, fixed ? v->data : &t, e))) return e->code;
+    }
+    for (size_t i = 0; i < g->n_inputs; i++) p->of_value[g->inputs[i]->id]->index = (int)i;
+    for (size_t i = 0; i < g->n_states; i++) p->of_value[g->states[i]->id]->index = (int)i;
+    return 0;
+}
+
+int plan_kernels(struct plan *p, struct node *const *order, const struct plan_options *o, struct err *e)
+{
+    struct choice c = { .p = p, .o = o };
+    TRY(place_sources(p, e));
+    for (size_t i = 0; i < p->graph->n_nodes; i++) TRY(plan_node(&c, order[i], e));
+    return plain_results(&c, e);
+}

@@ -1,0 +1,127 @@
+/* memory.c - lifetimes, results in place, and offsets in one arena. */
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "graph/op.h"
+#include "plan/plan.h"
+
+enum { ALIGN = 64 };
+
+static void use(struct place *p, int step)
+{
+    struct place *r = place_root(p);
+    if (r->first < 0) r->first = step;
+    if (step > r->last) r->last = step;
+}
+
+static void lifetimes(struct plan *p)
+{
+    for (size_t i = 0; i < p->n_places; i++) p->places[i]->first = p->places[i]->last = -1;
+    for (size_t i = 0; i < p->n_steps; i++) {
+        const struct plan_step *s = p->steps[i];
+        int n_in = s->step.node ? s->step.node->n_in : 1, n_out = s->step.node ? s->step.node->n_out : 1;
+        for (int k = 0; k < n_in; k++)
+            if (s->in[k]) use(s->in[k], (int)i);
+        for (int k = 0; k < n_out; k++)
+            if (s->out[k]) use(s->out[k], (int)i);
+        if (s->work) use(s->work, (int)i);
+    }
+    const struct graph *g = p->graph;
+    for (size_t i = 0; i < g->n_outputs; i++) use(p->of_value[g->outputs[i]->id], (int)p->n_steps);
+    for (size_t i = 0; i < g->n_states; i++)
+        if (g->states[i]->next) use(p->of_value[g->states[i]->next->id], (int)p->n_steps);
+}
+
+static bool shares_other_input(const struct plan_step *s, const struct place *root)
+{
+    for (int k = 1; k < s->step.node->n_in; k++)
+        if (s->in[k] && s->in[k] != s->in[0] && place_root(s->in[k]) == root) return true;
+    return false;
+}
+
+/* Whether output 0 of step i may be written over input 0. */
+static bool may_overwrite(const struct plan *p, int i)
+{
+    const struct plan_step *s = p->steps[i];
+    if (s->kind != STEP_KERNEL || !(s->step.node->op->flags & OP_INPLACE) || !s->in[0]) return false;
+    if (s->step.kernel && !s->step.kernel->inplace) return false;
+    const struct place *from = s->in[0], *to = s->out[0];
+    if (from->tensor.dtype != to->tensor.dtype || !shape_equal(&from->tensor.shape, &to->tensor.shape)) return false;
+    if (from->tensor.layout != to->tensor.layout || to->root != to || to->kind != PLACE_ARENA) return false;
+    struct place *root = place_root(s->in[0]);
+    if (root->bytes < to->bytes || root->last != i || shares_other_input(s, root)) return false;
+    if (root->kind == PLACE_ARENA) return true;
+    const struct value *v = s->step.node->in[0];
+    return root->kind == PLACE_STATE && v->kind == VALUE_STATE && v->next == s->step.node->out[0] && from->root == from;
+}
+
+static void write_in_place(struct plan *p)
+{
+    for (int i = 0; i < (int)p->n_steps; i++) {
+        if (!may_overwrite(p, i)) continue;
+        struct place *to = p->steps[i]->out[0], *root = place_root(p->steps[i]->in[0]);
+        if (to->last > root->last) root->last = to->last;
+        to->root = root;
+        to->kind = root->kind;
+        to->index = root->index;
+    }
+}
+
+static int larger_first(const void *a, const void *b)
+{
+    const struct place *x = *(struct place *const *)a, *y = *(struct place *const *)b;
+    if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
+    return x->first != y->first ? (x->first > y->first) - (x->first < y->first)
+                                : (x->index > y->index) - (x->index < y->index);
+}
+
+static bool overlap_in_time(const struct place *a, const struct place *b)
+{
+    return a->first <= b->last && b->first <= a->last;
+}
+
+/* The lowest gap among the places set so far (sorted by offset) that are alive at the same time. */
+static size_t lowest_gap(struct place *const *set, size_t n, const struct place *q)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!overlap_in_time(set[i], q)) continue;
+        if (set[i]->offset >= at + q->bytes) break;
+        size_t end = (set[i]->offset + set[i]->bytes + ALIGN - 1) / ALIGN * ALIGN;
+        if (end > at) at = end;
+    }
+    return at;
+}
+
+static int offsets(struct plan *p, struct err *e)
+{
+    struct place **list = ARENA_ARRAY(&p->arena, p->n_places, struct place *);
+    struct place **set = ARENA_ARRAY(&p->arena, p->n_places, struct place *);
+    if (!list || !set) return fail_nomem(e);
+    size_t n = 0;
+    for (size_t i = 0; i < p->n_places; i++) {
+        struct place *q = p->places[i];
+        if (q->kind != PLACE_ARENA || q->root != q || q->first < 0) continue;
+        q->index = (int)i;
+        list[n++] = q;
+    }
+    if (n) qsort(list, n, sizeof *list, larger_first); /* the order is total, so the plan is the same every time */
+    for (size_t i = 0; i < n; i++) {
+        struct place *q = list[i];
+        q->offset = lowest_gap(set, i, q);
+        if (q->offset > SIZE_MAX / 2 - q->bytes)
+            return fail(e, ERR_NOMEM, "the plan needs more memory than can be addressed");
+        size_t k = i;
+        for (; k && set[k - 1]->offset > q->offset; k--) set[k] = set[k - 1];
+        set[k] = q;
+        if (q->offset + q->bytes > p->memory) p->memory = q->offset + q->bytes;
+    }
+    return 0;
+}
+
+int plan_memory(struct plan *p, struct err *e)
+{
+    lifetimes(p);
+    write_in_place(p);
+    return offsets(p, e);
+}

@@ -1,0 +1,82 @@
+/* plan.c - from a graph and input shapes to a plan. */
+#include "plan/plan.h"
+
+#include "base/array.h"
+#include "base/err.h"
+#include "graph/builder.h"
+#include "graph/op.h"
+#include "pass/expand.h"
+#include "pass/pass.h"
+
+struct place *place_root(struct place *p)
+{
+    while (p->root != p) p = p->root;
+    return p;
+}
+
+struct place *plan_place(struct plan *p, enum place_kind kind, const struct tensor *t, struct err *e)
+{
+    struct place *q = ARENA_NEW(&p->arena, struct place);
+    if (!q) return fail_nomem(e), NULL;
+    q->tensor = *t;
+    q->kind = kind;
+    q->root = q;
+    if (kind != PLACE_DYNAMIC) {
+        int64_t bytes = t->layout ? (int64_t)t->layout->bytes : tensor_bytes(t);
+        if (bytes < 0) return fail(e, ERR_SHAPE, "a tensor of impossible size"), NULL;
+        q->bytes = (size_t)bytes;
+    }
+    if (!ARRAY_PUSH(&p->arena, p->places, p->n_places, p->cap_places, q)) return fail_nomem(e), NULL;
+    return q;
+}
+
+/* A state's new content must be a node's result: a value that lies elsewhere (another state, an input) is copied. */
+static int separate_states(struct graph *g, struct err *e)
+{
+    struct builder b = { g, e };
+    for (size_t i = 0; i < g->n_states; i++) {
+        struct value *s = g->states[i];
+        if (s->next && s->next->kind != VALUE_NODE) s->next = emit(&b, "Identity", NO_ATTRS, s->next);
+    }
+    return e->code ? e->code : graph_tidy(g, e);
+}
+
+static bool lacks_kernel(const struct node *n)
+{
+    return !n->op->run;
+}
+
+static int build(
+    struct plan *p, const struct graph *g, const struct shape *inputs, const struct plan_options *o, struct err *e)
+{
+    if (!(p->graph = graph_copy(g, &p->arena, e))) return e->code;
+    TRY(pass_bind(p->graph, inputs, e));
+    TRY(pass_run(p->graph, PASS_PLAN, NULL, e));
+    TRY(graph_expand(p->graph, lacks_kernel, e));
+    TRY(separate_states(p->graph, e));
+    p->of_value = ARENA_ARRAY(&p->arena, p->graph->n_values, struct place *);
+    TRY_MEM(p->of_value, e);
+    struct node **order;
+    TRY(plan_schedule(p, &order, e));
+    TRY(plan_kernels(p, order, o, e));
+    return plan_memory(p, e);
+}
+
+struct plan *plan_new(const struct graph *g, const struct shape *inputs, const struct plan_options *o,
+    const struct mem *mem, struct err *e)
+{
+    struct arena a;
+    arena_init(&a, mem);
+    struct plan *p = ARENA_NEW(&a, struct plan);
+    if (!p) return arena_release(&a), fail_nomem(e), NULL;
+    p->arena = a; /* the plan lies in its own arena */
+    if (build(p, g, inputs, o, e)) return plan_free(p), NULL;
+    return p;
+}
+
+void plan_free(struct plan *p)
+{
+    if (!p) return;
+    struct arena a = p->arena;
+    arena_release(&a);
+}

@@ -1,0 +1,81 @@
+/* plan.h - a graph bound to concrete shapes, kernels, layouts and offsets in one memory arena.
+ *
+ *   graph --copy, bind, plan passes--> graph of concrete shapes
+ *         --schedule--> order of nodes (a state is updated in place only after its last reader)
+ *         --kernels---> steps: the first kernel of the first backend that accepts, the reference last; reorders
+ * between
+ *         --memory----> places: views and in-place results share one; lifetimes give offsets
+ *
+ * Nodes whose output shapes depend on data are evaluated node by node (STEP_EVAL) with shapes found as they run.
+ */
+#ifndef TENREC_PLAN_PLAN_H
+#define TENREC_PLAN_PLAN_H
+
+#include "base/arena.h"
+#include "ops/kernel.h"
+
+struct packs;
+
+enum place_kind {
+    PLACE_ARENA,   /* at `offset` in the session's memory */
+    PLACE_CONST,   /* its data is there: a constant, a weight that never changes, a packed copy of one */
+    PLACE_STATE,   /* the session's storage of state `index` */
+    PLACE_INPUT,   /* the caller's memory of input `index` */
+    PLACE_DYNAMIC, /* found as the segment runs */
+};
+
+/* Where a value lies. Views and results written in place follow `root`. */
+struct place {
+    struct tensor tensor;
+    enum place_kind kind;
+    int index;
+    struct place *root; /* itself, or the place whose memory this one uses */
+    int first, last;    /* steps between which it is alive */
+    size_t bytes, offset;
+};
+
+enum step_kind { STEP_KERNEL, STEP_REORDER, STEP_EVAL };
+
+struct plan_step {
+    enum step_kind kind;
+    struct step step;
+    struct place **in, **out; /* of step.in, step.out; NULL where absent */
+    struct place *work;
+    const struct backend *backend; /* NULL: the reference */
+    double seconds;                /* spent in it, when profiling */
+    long runs;
+};
+
+struct plan {
+    struct arena arena;
+    struct graph *graph;
+    struct plan_step **steps;
+    size_t n_steps, cap_steps;
+    struct place **places;
+    size_t n_places, cap_places;
+    struct place **of_value; /* by value id; NULL: not needed */
+    size_t memory;           /* bytes the places need */
+    bool dynamic;            /* has steps of kind STEP_EVAL */
+};
+
+struct plan_options {
+    int threads;
+    const struct backend *const *backends; /* ends with NULL; NULL: reference kernels only */
+    struct packs *packs;                   /* packed weights shared by plans of one model; NULL: packed anew */
+    struct str *explain;                   /* receives why kernels refused, one line each; may be NULL */
+};
+
+/* `inputs`: one known shape per graph input. The graph is not changed and must live as long as the plan. */
+struct plan *plan_new(const struct graph *g, const struct shape *inputs, const struct plan_options *o,
+    const struct mem *mem, struct err *e);
+void plan_free(struct plan *p);
+
+/* Stages of plan_new, one file each. */
+int plan_schedule(struct plan *p, struct node ***order, struct err *e);
+int plan_kernels(struct plan *p, struct node *const *order, const struct plan_options *o, struct err *e);
+int plan_memory(struct plan *p, struct err *e);
+
+struct place *plan_place(struct plan *p, enum place_kind kind, const struct tensor *t, struct err *e);
+struct place *place_root(struct place *p);
+
+#endif
