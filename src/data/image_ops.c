@@ -1,0 +1,139 @@
+/* image_ops.c - orientation, windows (crops and pads) and the arithmetic of target sizes. */
+#include "data/image_ops.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "enc/image.h"
+
+static size_t pixel_bytes(const struct image *img)
+{
+    return (size_t)(img->channels * img->bits / 8);
+}
+
+/* A black image with everything of `in` but its size and pixels. */
+static int like(struct image *out, struct arena *a, const struct image *in, int64_t width, int64_t height, struct err *e)
+{
+    struct image img;
+    TRY(image_new(&img, a, width, height, in->channels, in->bits, 0, e));
+    struct image made = *in;
+    made.width = img.width, made.height = img.height, made.pixels = img.pixels;
+    *out = made;
+    return 0;
+}
+
+/* Result pixel (x, y) is source pixel (x, y), after swapping the two and then counting from the far side, as said. */
+static const struct {
+    bool swap, from_right, from_bottom;
+} turns[9] = {
+    [2] = { false, true, false }, [3] = { false, true, true }, [4] = { false, false, true }, [5] = { true, false, false },
+    [6] = { true, false, true },  [7] = { true, true, true },  [8] = { true, true, false },
+};
+
+int image_orient(struct image *out, struct arena *a, const struct image *in, struct err *e)
+{
+    int o = in->orientation;
+    if (o < 2 || o > 8) {
+        *out = *in;
+        return 0;
+    }
+    bool swap = turns[o].swap;
+    struct image img;
+    TRY(like(&img, a, in, swap ? in->height : in->width, swap ? in->width : in->height, e));
+    img.orientation = 1;
+    size_t px = pixel_bytes(in), row = image_row_bytes(in);
+    uint8_t *to = img.pixels;
+    for (int y = 0; y < img.height; y++)
+        for (int x = 0; x < img.width; x++, to += px) {
+            int sx = swap ? y : x, sy = swap ? x : y;
+            if (turns[o].from_right) sx = in->width - 1 - sx;
+            if (turns[o].from_bottom) sy = in->height - 1 - sy;
+            memcpy(to, in->pixels + (size_t)sy * row + (size_t)sx * px, px);
+        }
+    *out = img;
+    return 0;
+}
+
+static void fill_image(struct image *img, const uint8_t *fill)
+{
+    size_t n = (size_t)img->width * (size_t)img->height;
+    uint16_t *wide = (uint16_t *)(void *)img->pixels;
+    for (size_t i = 0; i < n; i++)
+        for (int c = 0; c < img->channels; c++) {
+            if (img->bits == 16) *wide++ = fill[c];
+            else img->pixels[i * (size_t)img->channels + (size_t)c] = fill[c];
+        }
+}
+
+int image_window(struct image *out, struct arena *a, const struct image *in, int64_t left, int64_t top, int64_t width,
+                 int64_t height, const uint8_t *fill, struct err *e)
+{
+    struct image img;
+    TRY(like(&img, a, in, width, height, e));
+    if (fill) fill_image(&img, fill);
+    /* the part of the window that lies inside, in source pixels */
+    int64_t x0 = left > 0 ? left : 0, y0 = top > 0 ? top : 0, x1, y1;
+    if (__builtin_add_overflow(left, width, &x1) || x1 > in->width) x1 = in->width;
+    if (__builtin_add_overflow(top, height, &y1) || y1 > in->height) y1 = in->height;
+    size_t px = pixel_bytes(in), from_row = image_row_bytes(in), to_row = image_row_bytes(&img);
+    for (int64_t y = y0; x0 < x1 && y < y1; y++)
+        memcpy(img.pixels + (size_t)(y - top) * to_row + (size_t)(x0 - left) * px,
+               in->pixels + (size_t)y * from_row + (size_t)x0 * px, (size_t)(x1 - x0) * px);
+    *out = img;
+    return 0;
+}
+
+/* Python's round(): half to even. The default rounding mode is assumed, as everywhere. */
+static int64_t round_even(double x)
+{
+    return (int64_t)nearbyint(x);
+}
+
+static int64_t center(int64_t have, int64_t want)
+{
+    return want > have ? -((want - have) / 2) : round_even((double)(have - want) / 2.0);
+}
+
+int image_center_crop(struct image *out, struct arena *a, const struct image *in, int64_t width, int64_t height,
+                      struct err *e)
+{
+    return image_window(out, a, in, center(in->width, width), center(in->height, height), width, height, NULL, e);
+}
+
+struct extent extent_shortest_edge(struct extent in, int64_t size, int64_t max_size)
+{
+    bool wide = in.width > in.height;
+    int64_t shorter = wide ? in.height : in.width, longer = wide ? in.width : in.height;
+    int64_t to_short = size, to_long = (int64_t)((double)(size * longer) / (double)shorter);
+    if (max_size && to_long > max_size) {
+        to_short = (int64_t)((double)(max_size * to_short) / (double)to_long);
+        to_long = max_size;
+    }
+    if (to_short < 1) to_short = 1;
+    return wide ? (struct extent){ to_long, to_short } : (struct extent){ to_short, to_long };
+}
+
+struct extent extent_longest_edge(struct extent in, int64_t size, bool round)
+{
+    bool wide = in.width > in.height;
+    int64_t shorter = wide ? in.height : in.width, longer = wide ? in.width : in.height;
+    double exact = (double)(size * shorter) / (double)longer;
+    int64_t to_short = round ? round_even(exact) : (int64_t)exact;
+    if (to_short < 1) to_short = 1;
+    return wide ? (struct extent){ size, to_short } : (struct extent){ to_short, size };
+}
+
+struct letterbox letterbox_fit(struct extent in, struct extent out, bool grow, bool center_it)
+{
+    double x = (double)out.width / (double)in.width, y = (double)out.height / (double)in.height;
+    double scale = x < y ? x : y;
+    if (!grow && scale > 1) scale = 1;
+    struct letterbox l = { .out_width = out.width, .out_height = out.height, .scale = scale };
+    l.width = round_even((double)in.width * scale), l.height = round_even((double)in.height * scale);
+    if (l.width < 1) l.width = 1;
+    if (l.height < 1) l.height = 1;
+    if (center_it) l.left = (out.width - l.width) / 2, l.top = (out.height - l.height) / 2;
+    return l;
+}

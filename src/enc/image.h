@@ -1,0 +1,63 @@
+/* image.h - JPEG and PNG to pixels, exactly as Pillow decodes them; pixels to PNG.
+ *
+ * The bytes are hostile: dimensions are checked against a limit and against the length of the file before anything is
+ * allocated. Messages do not know the file's name: callers put it in front with err_prefix().
+ */
+#ifndef TENREC_ENC_IMAGE_H
+#define TENREC_ENC_IMAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct arena;
+struct bytes;
+struct err;
+struct file_writer;
+
+/* Twice Pillow's MAX_IMAGE_PIXELS: where Pillow stops warning and refuses. */
+#define IMAGE_MAX_PIXELS 178956970
+
+enum image_format { IMAGE_UNKNOWN, IMAGE_JPEG, IMAGE_PNG };
+
+struct image {
+    int width, height;
+    int channels;         /* 1 gray (or index into the palette), 2 gray and alpha, 3 RGB, 4 RGBA; order as noted by who made it */
+    int bits;             /* 8, or 16 in the host's byte order */
+    uint8_t *pixels;      /* (height, width, channels), rows without padding; aligned for uint16_t */
+    int orientation;      /* EXIF 1..8 (1: upright); the pixels are as stored, see image_orient() */
+    int warnings;         /* faults of the file that did not stop the decoder (Pillow is silent about them too) */
+    uint8_t *palette;     /* (n_palette, 4) RGBA when `pixels` are indices, else NULL */
+    int n_palette;
+    bool has_key;         /* PNG tRNS of a gray or RGB image: this colour, in the file's depth, is transparent */
+    uint16_t key[3];
+};
+
+struct image_options {
+    uint64_t max_pixels;  /* 0: IMAGE_MAX_PIXELS */
+    bool allow_truncated; /* missing rows stay black (PNG) or gray (JPEG) instead of an error */
+    bool keep_index;      /* palette PNG: give indices and palette instead of RGB(A) */
+    bool header_only;     /* everything but the pixels (NULL) */
+};
+
+/* A black image. Refuses sides below 1 and more than `max_pixels` (0: IMAGE_MAX_PIXELS) with ERR_DATA. */
+int image_new(struct image *img, struct arena *a, int64_t width, int64_t height, int channels, int bits,
+              uint64_t max_pixels, struct err *e);
+size_t image_row_bytes(const struct image *img);
+
+enum image_format image_recognize(struct bytes in); /* by content */
+/* Any known format; options may be NULL. Pixels live in the arena. Errors: ERR_DATA with the byte reached. */
+int image_decode(struct image *out, struct arena *a, struct bytes in, const struct image_options *o, struct err *e);
+/* Gray, or RGB (CMYK and YCCK are turned into RGB as Pillow's convert('RGB') does). */
+int jpeg_decode(struct image *out, struct arena *a, struct bytes in, const struct image_options *o, struct err *e);
+/* Gray of 1, 2, 4 bits is widened to 8; 16 bits are kept. A palette becomes RGB, or RGBA if an entry is translucent. */
+int png_decode(struct image *out, struct arena *a, struct bytes in, const struct image_options *o, struct err *e);
+
+/* PNG of the image (indexed when it has a palette); the same pixels always give the same bytes. */
+int png_encode(struct bytes *out, struct arena *a, const struct image *img, struct err *e);
+int png_write(struct file_writer *w, const struct image *img, struct err *e);
+
+/* Orientation of an EXIF block that begins with its TIFF header: 1..8, and 1 for whatever is not clearly said. */
+int exif_orientation(struct bytes tiff);
+
+#endif
