@@ -96,33 +96,37 @@ static int64_t center(int64_t have, int64_t want)
     return want > have ? -((want - have) / 2) : round_even((double)(have - want) / 2.0);
 }
 
-int image_center_crop(struct image *out, struct arena *a, const struct image *in, int64_t width, int64_t height,
-                      struct err *e)
+int image_center_crop(struct image *out, struct arena *a, const struct image *in, int width, int height, struct err *e)
 {
     return image_window(out, a, in, center(in->width, width), center(in->height, height), width, height, NULL, e);
 }
 
+/* a * b / c as a real number: exact up to the division, as in Python, for products below 2^53. */
+static double scaled(int64_t a, int64_t b, int64_t c)
+{
+    double x = (double)a * (double)b / (double)c;
+    return x < 1e15 ? x : 1e15; /* far beyond what image_new() accepts */
+}
+
+static struct extent sides(struct extent like_this, int64_t shorter, int64_t longer)
+{
+    if (shorter < 1) shorter = 1;
+    return like_this.width > like_this.height ? (struct extent){ longer, shorter } : (struct extent){ shorter, longer };
+}
+
 struct extent extent_shortest_edge(struct extent in, int64_t size, int64_t max_size)
 {
-    bool wide = in.width > in.height;
-    int64_t shorter = wide ? in.height : in.width, longer = wide ? in.width : in.height;
-    int64_t to_short = size, to_long = (int64_t)((double)(size * longer) / (double)shorter);
-    if (max_size && to_long > max_size) {
-        to_short = (int64_t)((double)(max_size * to_short) / (double)to_long);
-        to_long = max_size;
-    }
-    if (to_short < 1) to_short = 1;
-    return wide ? (struct extent){ to_long, to_short } : (struct extent){ to_short, to_long };
+    int64_t shorter = in.width > in.height ? in.height : in.width, longer = in.width + in.height - shorter;
+    int64_t to_long = (int64_t)scaled(size, longer, shorter);
+    if (!max_size || to_long <= max_size) return sides(in, size, to_long);
+    return sides(in, (int64_t)scaled(max_size, size, to_long), max_size);
 }
 
 struct extent extent_longest_edge(struct extent in, int64_t size, bool round)
 {
-    bool wide = in.width > in.height;
-    int64_t shorter = wide ? in.height : in.width, longer = wide ? in.width : in.height;
-    double exact = (double)(size * shorter) / (double)longer;
-    int64_t to_short = round ? round_even(exact) : (int64_t)exact;
-    if (to_short < 1) to_short = 1;
-    return wide ? (struct extent){ size, to_short } : (struct extent){ to_short, size };
+    int64_t shorter = in.width > in.height ? in.height : in.width, longer = in.width + in.height - shorter;
+    double exact = scaled(size, shorter, longer);
+    return sides(in, round ? round_even(exact) : (int64_t)exact, size);
 }
 
 struct letterbox letterbox_fit(struct extent in, struct extent out, bool grow, bool center_it)

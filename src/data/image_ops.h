@@ -32,8 +32,7 @@ int image_orient(struct image *out, struct arena *a, const struct image *in, str
 int image_window(struct image *out, struct arena *a, const struct image *in, int64_t left, int64_t top, int64_t width,
                  int64_t height, const uint8_t *fill, struct err *e);
 /* torchvision.transforms.functional.center_crop: pads with 0 where the crop is larger. */
-int image_center_crop(struct image *out, struct arena *a, const struct image *in, int64_t width, int64_t height,
-                      struct err *e);
+int image_center_crop(struct image *out, struct arena *a, const struct image *in, int width, int height, struct err *e);
 
 struct extent {
     int64_t width, height;

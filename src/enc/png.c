@@ -179,25 +179,27 @@ static int read_failed(struct reader *r, const struct image_options *o, struct e
     return fail(e, ERR_DATA, "not a readable PNG: %s (at byte %zu of %zu)", r->message, r->at, r->in.len);
 }
 
-int png_decode(struct image *out, struct arena *a, struct bytes in, const struct image_options *o, struct err *e)
+static int read_image(struct reader *r, struct image *out, struct arena *a, const struct image_options *o, struct err *e)
+{
+    if (setjmp(r->jump)) return read_failed(r, o, e);
+    if (!(r->info = png_create_info_struct(r->png))) png_error(r->png, "out of memory");
+    TRY(start_image(r, out, a, o, e));
+    if (!o->header_only) read_rows(r, out);
+    return 0;
+}
+
+int png_decode(struct image *out, struct arena *a, struct bytes in, const struct image_options *options, struct err *e)
 {
     static const struct image_options defaults = { 0 };
-    if (!o) o = &defaults;
+    const struct image_options *o = options ? options : &defaults;
     struct reader *r = ARENA_NEW(a, struct reader); /* not on the stack: it must survive longjmp */
     TRY_MEM(r, e);
     r->in = in;
     r->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, r, on_error, on_warning);
     TRY_MEM(r->png, e);
-    int code;
-    if (!setjmp(r->jump)) {
-        if (!(r->info = png_create_info_struct(r->png))) png_error(r->png, "out of memory");
-        code = start_image(r, out, a, o, e);
-        if (!code && !o->header_only) read_rows(r, out);
-    } else {
-        code = read_failed(r, o, e);
-    }
-    if (r->got_rows) out->orientation = read_orientation(r); /* eXIf may stand behind the pixels */
-    out->warnings = r->warnings;
+    int code = read_image(r, out, a, o, e);
+    if (!code && r->got_rows) out->orientation = read_orientation(r); /* eXIf may stand behind the pixels */
+    if (!code) out->warnings = r->warnings;
     png_destroy_read_struct(&r->png, &r->info, NULL);
     if (!code && out->palette && !o->keep_index) code = expand_palette(out, a, o->max_pixels, e);
     return code;

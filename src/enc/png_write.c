@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "base/array.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/str.h"
@@ -47,8 +46,8 @@ static void on_flush(png_structp png)
 
 static void put_palette(struct writer *w, const struct image *img)
 {
-    png_color colors[256];
-    png_byte alpha[256];
+    png_color colors[256] = { { 0 } };
+    png_byte alpha[256] = { 0 };
     int n_alpha = 0;
     for (int i = 0; i < img->n_palette; i++) {
         const uint8_t *p = img->palette + i * 4;
