@@ -24,7 +24,9 @@ struct reader {
     struct jpeg_progress_mgr progress;
     jmp_buf jump;
     char message[JMSG_LENGTH_MAX];
-    bool truncated, too_many_scans;
+    bool at_end;    /* the file ended and the decoder was told so */
+    bool truncated; /* that happened before the last row was there */
+    bool got_rows, too_many_scans;
     size_t len;
 };
 
@@ -58,7 +60,8 @@ static boolean source_fill(j_decompress_ptr cinfo)
 {
     static const JOCTET end[2] = { 0xff, JPEG_EOI };
     struct reader *r = cinfo->client_data;
-    r->truncated = true;
+    r->at_end = true;
+    r->truncated |= !r->got_rows;
     cinfo->src->next_input_byte = end;
     cinfo->src->bytes_in_buffer = 2;
     return TRUE;
@@ -147,7 +150,8 @@ static void read_rows(struct reader *r, struct image *img, JSAMPLE *cmyk)
         JSAMPROW target = cmyk ? cmyk : row;
         if (jpeg_read_scanlines(&r->cinfo, &target, 1) == 1 && cmyk) cmyk_to_rgb(cmyk, row, img->width);
     }
-    /* No jpeg_finish_decompress(): what follows the last row, or lacks there, is of no interest to Pillow either. */
+    r->got_rows = true;
+    jpeg_finish_decompress(&r->cinfo); /* Pillow forgives a missing end marker, but not a damaged one */
 }
 
 static int read_image(struct reader *r, struct image *out, struct arena *a, const struct image_options *o, struct err *e)
@@ -166,21 +170,23 @@ static int read_image(struct reader *r, struct image *out, struct arena *a, cons
     return r->truncated && !o->allow_truncated ? fail(e, ERR_DATA, "truncated JPEG: ends at byte %zu", r->len) : 0;
 }
 
+static int read_failed(struct reader *r, struct image *out, struct err *e)
+{
+    if (r->too_many_scans) return fail(e, ERR_DATA, "JPEG with more than %d scans: refused", MAX_SCANS);
+    if (r->truncated) return fail(e, ERR_DATA, "truncated JPEG: ends at byte %zu (%s)", r->len, r->message);
+    if (r->got_rows && r->at_end) return out->warnings++, 0;
+    return fail(e, ERR_DATA, "not a readable JPEG: %s (at byte %zu of %zu)", r->message,
+                r->len - r->source.bytes_in_buffer, r->len);
+}
+
 int jpeg_decode(struct image *out, struct arena *a, struct bytes in, const struct image_options *o, struct err *e)
 {
     static const struct image_options defaults = { 0 };
     struct reader *r = ARENA_NEW(a, struct reader); /* not on the stack: it must survive longjmp */
     TRY_MEM(r, e);
     reader_start(r, in);
-    if (!setjmp(r->jump))
-        read_image(r, out, a, o ? o : &defaults, e);
-    else if (r->too_many_scans)
-        fail(e, ERR_DATA, "JPEG with more than %d scans: refused", MAX_SCANS);
-    else if (r->truncated)
-        fail(e, ERR_DATA, "truncated JPEG: ends at byte %zu (%s)", in.len, r->message);
-    else
-        fail(e, ERR_DATA, "not a readable JPEG: %s (at byte %zu of %zu)", r->message,
-             in.len - r->source.bytes_in_buffer, in.len);
+    if (setjmp(r->jump)) read_failed(r, out, e);
+    else read_image(r, out, a, o ? o : &defaults, e);
     jpeg_destroy_decompress(&r->cinfo);
     return e->code;
 }
