@@ -1,4 +1,4 @@
-/* image_commands.h - one line of text names an operation on a made-up image or a file; the answer is a checksum or sizes.
+/* image_commands.h - a line of text names an operation on a made-up image or a file; the answer is a checksum or sizes.
  *
  * tools/golden_images.py gives the answers that Pillow and torchvision have for the same lines: the golden file holds
  * some of them, tests/oracle/images.py compares random ones.
@@ -76,7 +76,13 @@ static int answer_image(struct command *c, const struct image *img)
 
 static struct resample_box box_at(const struct command *c, int at)
 {
-    return (struct resample_box){ (float)real(c, at), (float)real(c, at + 1), (float)real(c, at + 2), (float)real(c, at + 3) };
+    return (struct resample_box){ (float)real(c, at), (float)real(c, at + 1), (float)real(c, at + 2),
+                                  (float)real(c, at + 3) };
+}
+
+static enum resample_filter filter_at(const struct command *c, int at)
+{
+    return (enum resample_filter)resample_filter_parse(c->words[at]);
 }
 
 /* resize SEED W H C FILTER OW OH L T R B THREADS */
@@ -85,8 +91,7 @@ static int do_resize(struct command *c)
     struct image in, out;
     TRY(make(c, 1, &in));
     struct resample_box box = box_at(c, 8);
-    TRY(image_resize(&out, c->arena, &in, number(c, 6), number(c, 7), (enum resample_filter)resample_filter_parse(c->words[5]),
-                     &box, (int)number(c, 12), c->e));
+    TRY(image_resize(&out, c->arena, &in, number(c, 6), number(c, 7), filter_at(c, 5), &box, (int)number(c, 12), c->e));
     return answer_image(c, &out);
 }
 
@@ -99,8 +104,8 @@ static int do_plane(struct command *c)
     struct plane from = { in.width, in.height, ARENA_ARRAY(c->arena, n, float) }, to;
     for (size_t i = 0; i < n; i++) from.values[i] = 1.25f * (float)in.pixels[i] - 100.0f;
     struct resample_box box = box_at(c, 8);
-    TRY(plane_resize(&to, c->arena, &from, (int)number(c, 6), (int)number(c, 7),
-                     (enum resample_filter)resample_filter_parse(c->words[5]), &box, (int)number(c, 12), c->e));
+    TRY(plane_resize(&to, c->arena, &from, (int)number(c, 6), (int)number(c, 7), filter_at(c, 5), &box,
+                     (int)number(c, 12), c->e));
     return answer_bytes(c, to.values, (size_t)to.width * (size_t)to.height * sizeof(float), to.width, to.height);
 }
 
@@ -179,7 +184,9 @@ static int do_fit(struct command *c)
     return 0;
 }
 
-static const struct normalization imagenet = { RESCALE_DIVIDE, 255, true, true, { 0.485, 0.456, 0.406 }, { 0.229, 0.224, 0.225 } };
+static const struct normalization imagenet = {
+    RESCALE_DIVIDE, 255, true, true, { 0.485, 0.456, 0.406 }, { 0.229, 0.224, 0.225 },
+};
 
 static int answer_floats(struct command *c, const struct image *img, const struct normalization *n, bool planar)
 {
@@ -209,8 +216,7 @@ static int do_preset(struct command *c)
     struct image img;
     TRY(make(c, 1, &img));
     struct extent x = extent_shortest_edge((struct extent){ img.width, img.height }, number(c, 6), 0);
-    TRY(image_resize(&img, c->arena, &img, x.width, x.height, (enum resample_filter)resample_filter_parse(c->words[5]), NULL,
-                     1, c->e));
+    TRY(image_resize(&img, c->arena, &img, x.width, x.height, filter_at(c, 5), NULL, 1, c->e));
     TRY(image_center_crop(&img, c->arena, &img, (int)number(c, 7), (int)number(c, 7), c->e));
     return answer_floats(c, &img, &imagenet, true);
 }

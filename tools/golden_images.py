@@ -172,8 +172,8 @@ def exif(orientation, order="<"):
 def photo(width, height, channels, seed=0):
     """Smooth colours with some noise: JPEG's cosines and its upsampling both matter."""
     y, x, c = np.meshgrid(np.arange(height), np.arange(width), np.arange(channels), indexing="ij")
-    wave = 127 + 90 * np.sin(x / (5.0 + c) + seed) * np.cos(y / (7.0 - c)) + pattern(seed * 2, width, height, channels) / 8.0
-    return np.clip(wave, 0, 255).astype(np.uint8)
+    wave = 127 + 90 * np.sin(x / (5.0 + c) + seed) * np.cos(y / (7.0 - c))
+    return np.clip(wave + pattern(seed * 2, width, height, channels) / 8.0, 0, 255).astype(np.uint8)
 
 
 def jpeg_bytes(array, mode=None, **options):
@@ -195,7 +195,8 @@ def adobe(data, transform):
 
 def jpeg_files():
     color, gray, cmyk = photo(35, 27, 3), photo(33, 18, 1, 1), photo(29, 21, 4, 2)
-    files = {"gray": jpeg_bytes(gray, quality=80), "one": jpeg_bytes(photo(1, 1, 3)), "row": jpeg_bytes(photo(50, 1, 3)),
+    files = {"gray": jpeg_bytes(gray, quality=80), "one": jpeg_bytes(photo(1, 1, 3)),
+             "row": jpeg_bytes(photo(50, 1, 3)),
              "cmyk": jpeg_bytes(cmyk, "CMYK"), "ycck": adobe(jpeg_bytes(cmyk, "CMYK"), 2),
              "rgb": adobe(jpeg_bytes(color, quality=90), 0), "q1": jpeg_bytes(color, quality=1),
              "q100": jpeg_bytes(color, quality=100), "optimized": jpeg_bytes(color, optimize=True),
@@ -262,7 +263,8 @@ def png_files():
     files["index_short_palette.png"] = png_bytes(index, 8, 3, extra=palette)
     files["index_translucent.png"] = png_bytes(index % 5, 8, 3, extra=palette + chunk(b"tRNS", bytes([0, 255, 128])))
     files["gray_key.png"] = png_bytes(index, 8, 0, extra=chunk(b"tRNS", struct.pack(">H", 3)))
-    files["rgb_key.png"] = png_bytes(np.repeat(index % 3, 3, axis=2), 8, 2, extra=chunk(b"tRNS", struct.pack(">3H", 1, 1, 1)))
+    key = chunk(b"tRNS", struct.pack(">3H", 1, 1, 1))
+    files["rgb_key.png"] = png_bytes(np.repeat(index % 3, 3, axis=2), 8, 2, extra=key)
     turned = noise.randint(0, 256, (5, 8, 3))
     files["orientation6.png"] = png_bytes(turned, 8, 2, extra=chunk(b"eXIf", exif(6)[6:]))
     files["orientation8_late.png"] = png_bytes(turned, 8, 2, tail=chunk(b"eXIf", exif(8, ">")[6:]))
@@ -291,31 +293,32 @@ def random_resize(rng, command="resize", most=90):
         x, y = sorted(rng.uniform(0, w) for _ in range(2)), sorted(rng.uniform(0, h) for _ in range(2))
         box = "%.3f %.3f %.3f %.3f" % (x[0], y[0], min(x[1] + 0.01, w), min(y[1] + 0.01, h))
     channels = 1 if command == "plane" else rng.choice((1, 3, 4))
-    return "%s %d %d %d %d %s %d %d %s %d" % (command, rng.randint(0, 999), w, h, channels, rng.choice(list(FILTERS)), ow, oh,
-                                            box, rng.choice((1, 2, 3)))
+    return "%s %d %d %d %d %s %d %d %s %d" % (command, rng.randint(0, 999), w, h, channels, rng.choice(list(FILTERS)),
+                                            ow, oh, box, rng.choice((1, 2, 3)))
 
 
 def random_line(rng):
     seed, w, h, c = rng.randint(0, 999), rng.randint(1, 60), rng.randint(1, 60), rng.choice((1, 3))
     start = "%d %d %d" % (seed, w, h)
-    kind = rng.choice(("resize", "resize", "resize", "plane", "labels", "window", "pad", "crop", "orient", "convert", "fit",
-                       "normalize", "preset", "overlay"))
+    kind = rng.choice(("resize", "resize", "resize", "plane", "labels", "window", "pad", "crop", "orient", "convert",
+                       "fit", "normalize", "preset", "overlay"))
     if kind in ("resize", "plane"):
         return random_resize(rng, kind, 200)
     if kind == "window":
-        return "window %s %d %d %d %d %d" % (start, c, rng.randint(-9, w), rng.randint(-9, h), rng.randint(1, 70), rng.randint(1, 70))
+        return "window %s %d %d %d %d %d" % (start, c, rng.randint(-9, w), rng.randint(-9, h), rng.randint(1, 70),
+                                             rng.randint(1, 70))
     if kind == "pad":
         return "pad %s %d %d %s" % (start, c, rng.randint(0, 255), " ".join(str(rng.randint(0, 9)) for _ in range(4)))
     if kind == "fit":
         size = rng.randint(1, 600)
-        return "fit %d %d %d %d" % (rng.randint(1, 5000), rng.randint(1, 5000), size, rng.choice((0, size + rng.randint(1, 600))))
+        return "fit %d %d %d %d" % (rng.randint(1, 5000), rng.randint(1, 5000), size,
+                                    rng.choice((0, size + rng.randint(1, 600))))
     rest = {"labels": lambda: "1 %d %d" % (rng.randint(1, 200), rng.randint(1, 200)),
             "crop": lambda: "%d %d %d" % (c, rng.randint(1, 80), rng.randint(1, 80)),
             "orient": lambda: "%d %d" % (c, rng.randint(1, 8)),
             "convert": lambda: "%d %s" % (rng.choice((1, 3, 4)), rng.choice(("gray", "rgb", "rgba"))),
             "normalize": lambda: "3 %s" % rng.choice(("torchvision", "huggingface", "rescaling", "keras")),
-            "preset": lambda: "3 %s %d %d" % (rng.choice(("nearest", "bilinear", "bicubic", "lanczos", "box", "hamming")),
-                                             rng.randint(1, 64), rng.randint(1, 70)),
+            "preset": lambda: "3 %s %d %d" % (rng.choice(list(FILTERS)), rng.randint(1, 64), rng.randint(1, 70)),
             "overlay": lambda: "3 %.2f" % rng.random()}[kind]()
     return "%s %s %s" % (kind, start, rest)
 

@@ -14,7 +14,8 @@ static size_t pixel_bytes(const struct image *img)
 }
 
 /* A black image with everything of `in` but its size and pixels. */
-static int like(struct image *out, struct arena *a, const struct image *in, int64_t width, int64_t height, struct err *e)
+static int like(struct image *out, struct arena *a, const struct image *in, int64_t width, int64_t height,
+                struct err *e)
 {
     struct image img;
     TRY(image_new(&img, a, width, height, in->channels, in->bits, 0, e));
@@ -28,8 +29,9 @@ static int like(struct image *out, struct arena *a, const struct image *in, int6
 static const struct {
     bool swap, from_right, from_bottom;
 } turns[9] = {
-    [2] = { false, true, false }, [3] = { false, true, true }, [4] = { false, false, true }, [5] = { true, false, false },
-    [6] = { true, false, true },  [7] = { true, true, true },  [8] = { true, true, false },
+    [2] = { false, true, false }, [3] = { false, true, true }, [4] = { false, false, true },
+    [5] = { true, false, false }, [6] = { true, false, true }, [7] = { true, true, true },
+    [8] = { true, true, false },
 };
 
 int image_orient(struct image *out, struct arena *a, const struct image *in, struct err *e)
@@ -96,7 +98,8 @@ static int64_t center(int64_t have, int64_t want)
     return want > have ? -((want - have) / 2) : round_even((double)(have - want) / 2.0);
 }
 
-int image_center_crop(struct image *out, struct arena *a, const struct image *in, int width, int height, struct err *e)
+int image_center_crop(struct image *out, struct arena *a, const struct image *in, int width, int height,
+                      struct err *e)
 {
     return image_window(out, a, in, center(in->width, width), center(in->height, height), width, height, NULL, e);
 }

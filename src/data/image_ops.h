@@ -15,9 +15,9 @@ struct image;
 
 enum image_color { IMAGE_GRAY, IMAGE_RGB, IMAGE_BGR, IMAGE_RGBA, N_IMAGE_COLORS };
 
-/* To 8 bits of the given colours, as Pillow 9.4 convert('L'), ('RGB'), ('RGBA'): alpha is dropped, not blended; palettes
- * are looked up; gray is repeated; L = (19595 R + 38470 G + 7471 B + 32768) >> 16. 16 bits: gray is clipped at 255 (Pillow's
- * mode "I"), all others keep their high byte. */
+/* To 8 bits of the given colours, as Pillow 9.4 convert('L'), ('RGB'), ('RGBA'): alpha is dropped, not blended;
+ * palettes are looked up; gray is repeated; L = (19595 R + 38470 G + 7471 B + 32768) >> 16. Of 16 bits, gray is clipped
+ * at 255 (Pillow's mode "I"), all others keep their high byte. */
 int image_convert(struct image *out, struct arena *a, const struct image *in, enum image_color color, struct err *e);
 /* 16 bits to 8 by their high byte, whatever the channels: what most 16-bit gray images need before image_convert(). */
 int image_to_8bit(struct image *out, struct arena *a, const struct image *in, struct err *e);
@@ -27,12 +27,13 @@ void image_swap_red_blue(struct image *img);
 /* Turns the pixels upright by the EXIF orientation (Pillow's ImageOps.exif_transpose); it is 1 afterwards. */
 int image_orient(struct image *out, struct arena *a, const struct image *in, struct err *e);
 
-/* The window of width x height whose corner is pixel (left, top) of `in`; outside of `in` it is `fill` (NULL: 0), one value
- * per channel. Crops (Pillow's Image.crop) and pads alike. */
+/* The window of width x height whose corner is pixel (left, top) of `in`; outside of `in` it is `fill` (NULL: 0), one
+ * value per channel. Crops (Pillow's Image.crop) and pads alike. */
 int image_window(struct image *out, struct arena *a, const struct image *in, int64_t left, int64_t top, int64_t width,
                  int64_t height, const uint8_t *fill, struct err *e);
 /* torchvision.transforms.functional.center_crop: pads with 0 where the crop is larger. */
-int image_center_crop(struct image *out, struct arena *a, const struct image *in, int width, int height, struct err *e);
+int image_center_crop(struct image *out, struct arena *a, const struct image *in, int width, int height,
+                      struct err *e);
 
 struct extent {
     int64_t width, height;
@@ -50,8 +51,8 @@ struct letterbox {
     int64_t out_width, out_height;
     double scale;                 /* result pixels per source pixel */
 };
-/* The rule of YOLO's letterbox: scale = min over the sides (at most 1 unless `grow`), sides rounded half to even, the odd
- * pixel of padding right and below; or, not `center`ed, everything right and below. */
+/* The rule of YOLO's letterbox: scale = min over the sides (at most 1 unless `grow`), sides rounded half to even, the
+ * odd pixel of padding right and below; or, not `center`ed, everything right and below. */
 struct letterbox letterbox_fit(struct extent in, struct extent out, bool grow, bool center);
 
 #endif

@@ -21,7 +21,8 @@ int mask_overlay(struct image *img, const int32_t *labels, const struct overlay 
 {
     if (img->channels != 3 || img->bits != 8) return fail(e, ERR_DATA, "overlay: the image must be 8-bit RGB");
     if (o->n_colors < 1 || !(o->alpha >= 0 && o->alpha <= 1))
-        return fail(e, ERR_USAGE, "overlay: needs a colour and alpha 0 .. 1, not %d and %g", o->n_colors, (double)o->alpha);
+        return fail(e, ERR_USAGE, "overlay: needs a colour and alpha 0 .. 1, not %d and %g", o->n_colors,
+                    (double)o->alpha);
     size_t n = (size_t)img->width * (size_t)img->height;
     for (size_t i = 0; i < n; i++) {
         int32_t label = labels[i];

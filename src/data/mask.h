@@ -8,7 +8,8 @@ struct arena;
 struct err;
 struct image;
 
-/* 256 RGB colours of Pascal VOC: the bits of the label, three at a time, from the highest bit of red, green, blue down. */
+/* 256 RGB colours of Pascal VOC: the bits of the label, three at a time, become red, green, blue from the highest bit
+ * down. */
 void palette_voc(uint8_t palette[256 * 3]);
 
 /* Label maps are resized by resample_nearest() of resample.h, labels being bytes (1) or int32 (4). */

@@ -20,11 +20,11 @@ struct normalization {
     enum rescale rescale;
     double factor;
     bool has_mean, has_std;
-    double mean[4], std[4]; /* per channel, after rescaling, used as float32: (x - mean) / std, torchvision's Normalize */
+    double mean[4], std[4]; /* (x - mean) / std in float32, per channel: torchvision's Normalize */
 };
 
-/* out is (channels, height, width) when `planar`, else (height, width, channels). Errors: ERR_DATA for 16 bits, ERR_USAGE
- * for a zero std. */
+/* out is (channels, height, width) when `planar`, else (height, width, channels). Errors: ERR_DATA for 16 bits,
+ * ERR_USAGE for a zero std. */
 int image_normalize(float *out, const struct image *img, const struct normalization *n, bool planar, struct err *e);
 
 #endif

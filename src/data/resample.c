@@ -152,7 +152,8 @@ struct pass {
 
 #define HALF (1 << (FRACTION_BITS - 1))
 
-static inline __attribute__((always_inline)) void across_row(const struct pass *p, const uint8_t *in, uint8_t *out, int channels)
+static inline __attribute__((always_inline)) void across_row(const struct pass *p, const uint8_t *in, uint8_t *out,
+                                                             int channels)
 {
     for (int x = 0; x < p->out_width; x++, out += channels) {
         struct window win = p->axis->windows[x];
@@ -283,7 +284,7 @@ static int run_passes(const struct job *j, struct arena *a, struct err *e)
     return 0;
 }
 
-/* Source position of each of n output positions, -1 outside. Pillow adds up the steps: the sum's error is part of it. */
+/* Source position of each of n output positions, -1 outside. Pillow adds up the steps; so the sum's error counts. */
 static int *nearest_table(struct arena *a, int n, int n_in, float begin, float end)
 {
     int *table = ARENA_ARRAY(a, n, int);
@@ -316,7 +317,8 @@ int image_resize(struct image *out, struct arena *a, const struct image *in, int
     struct resample_box b = box ? *box : (struct resample_box){ 0, 0, (float)in->width, (float)in->height };
     TRY(check_box(&b, in->width, in->height, e));
     if (in->bits != 8 && filter != RESAMPLE_NEAREST)
-        return fail(e, ERR_UNSUPPORTED, "resize (%s) of 16-bit pixels: convert them to 8 bits first", filters[filter].name);
+        return fail(e, ERR_UNSUPPORTED, "resize (%s) of 16-bit pixels: convert them to 8 bits first",
+                    filters[filter].name);
     struct image img;
     TRY(image_new(&img, a, width, height, in->channels, in->bits, 0, e));
     if (filter == RESAMPLE_NEAREST) {

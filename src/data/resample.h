@@ -1,8 +1,9 @@
 /* resample.h - resizing, bit for bit as Pillow 9.4 (Image.resize) does it.
  *
- * Two passes, columns first, each a weighted sum over a window that grows with the reduction (antialiasing). Samples of
- * 8 bits are summed in int32 with weights of 22 fractional bits and rounded after each pass, so the order of the passes and
- * the fixed point are part of the result. Channels are independent (Pillow's own "RGBA" and "LA" premultiply: not done here).
+ * Two passes, columns first, each a weighted sum over a window that grows with the reduction (antialiasing). Samples
+ * of 8 bits are summed in int32 with weights of 22 fractional bits and rounded after each pass, so the order of the
+ * passes and the fixed point are part of the result. Channels are independent (Pillow's own "RGBA" and "LA"
+ * premultiply: not done here).
  */
 #ifndef TENREC_DATA_RESAMPLE_H
 #define TENREC_DATA_RESAMPLE_H
@@ -33,7 +34,8 @@ struct resample_box {
 };
 
 /* Resizes an 8-bit image of 1 .. 4 channels (nearest: 16 bits too) into a new one. box: NULL for all of it. The palette
- * goes along; only nearest makes sense for indices. Temporary rows are left in the arena. Errors: ERR_DATA, ERR_NOMEM. */
+ * goes along; only nearest makes sense for indices. Temporary rows are left in the arena. Errors: ERR_DATA,
+ * ERR_UNSUPPORTED, ERR_NOMEM. */
 int image_resize(struct image *out, struct arena *a, const struct image *in, int64_t width, int64_t height,
                  enum resample_filter filter, const struct resample_box *box, int threads, struct err *e);
 

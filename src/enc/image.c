@@ -58,5 +58,6 @@ int image_decode(struct image *out, struct arena *a, struct bytes in, const stru
 {
     size_t i = find(in);
     if (i < N_FORMATS) return formats[i].decode(out, a, in, o, e);
-    return in.len ? fail(e, ERR_DATA, "neither JPEG nor PNG by its first bytes: convert it") : fail(e, ERR_DATA, "empty file");
+    if (!in.len) return fail(e, ERR_DATA, "empty file");
+    return fail(e, ERR_DATA, "neither JPEG nor PNG by its first bytes: convert it");
 }

@@ -22,7 +22,7 @@ enum image_format { IMAGE_UNKNOWN, IMAGE_JPEG, IMAGE_PNG };
 
 struct image {
     int width, height;
-    int channels;         /* 1 gray (or index into the palette), 2 gray and alpha, 3 RGB, 4 RGBA; order as noted by who made it */
+    int channels;         /* 1 gray (or palette index), 2 gray and alpha, 3 RGB (or BGR, where said), 4 RGBA */
     int bits;             /* 8, or 16 in the host's byte order */
     uint8_t *pixels;      /* (height, width, channels), rows without padding; aligned for uint16_t */
     int orientation;      /* EXIF 1..8 (1: upright); the pixels are as stored, see image_orient() */

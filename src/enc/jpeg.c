@@ -154,7 +154,8 @@ static void read_rows(struct reader *r, struct image *img, JSAMPLE *cmyk)
     jpeg_finish_decompress(&r->cinfo); /* Pillow forgives a missing end marker, but not a damaged one */
 }
 
-static int read_image(struct reader *r, struct image *out, struct arena *a, const struct image_options *o, struct err *e)
+static int read_image(struct reader *r, struct image *out, struct arena *a, const struct image_options *o,
+                      struct err *e)
 {
     TRY(read_header(r, out, o, e));
     if (o->header_only) return 0;

@@ -109,7 +109,8 @@ static int check_size(const struct reader *r, uint64_t width, uint64_t height, s
     return 0;
 }
 
-static int read_header(struct reader *r, struct image *out, struct arena *a, const struct image_options *o, struct err *e)
+static int read_header(struct reader *r, struct image *out, struct arena *a, const struct image_options *o,
+                       struct err *e)
 {
     png_set_read_fn(r->png, r, on_read);
     png_set_user_limits(r->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX); /* check_size() has the say */
@@ -145,7 +146,8 @@ static void read_rows(struct reader *r, struct image *img)
     png_read_end(png, r->info);
 }
 
-static int start_image(struct reader *r, struct image *out, struct arena *a, const struct image_options *o, struct err *e)
+static int start_image(struct reader *r, struct image *out, struct arena *a, const struct image_options *o,
+                       struct err *e)
 {
     TRY(read_header(r, out, a, o, e));
     if (o->header_only) return 0;
@@ -179,7 +181,8 @@ static int read_failed(struct reader *r, const struct image_options *o, struct e
     return fail(e, ERR_DATA, "not a readable PNG: %s (at byte %zu of %zu)", r->message, r->at, r->in.len);
 }
 
-static int read_image(struct reader *r, struct image *out, struct arena *a, const struct image_options *o, struct err *e)
+static int read_image(struct reader *r, struct image *out, struct arena *a, const struct image_options *o,
+                      struct err *e)
 {
     if (setjmp(r->jump)) return read_failed(r, o, e);
     if (!(r->info = png_create_info_struct(r->png))) png_error(r->png, "out of memory");

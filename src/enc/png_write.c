@@ -1,4 +1,4 @@
-/* png_write.c - pixels to PNG, into memory or a file being written; fixed settings, no time stamp: equal bytes each time. */
+/* png_write.c - pixels to PNG, into memory or a file being written; fixed settings, so equal bytes each time. */
 #include <png.h>
 #include <setjmp.h>
 #include <stdio.h>
@@ -105,7 +105,7 @@ static int write_png(struct writer *w, const struct image *img, struct err *e)
     w->png = png_create_write_struct(PNG_LIBPNG_VER_STRING, w, on_error, on_warning);
     TRY_MEM(w->png, e);
     if (!setjmp(w->jump)) put_image(w, img);
-    else fail(e, ERR_FAILED, "cannot write PNG: %s", w->message); /* keeps the file's own error, if that was the cause */
+    else fail(e, ERR_FAILED, "cannot write PNG: %s", w->message); /* an error of the file itself is kept */
     png_destroy_write_struct(&w->png, &w->info);
     return e->code;
 }

@@ -1,4 +1,4 @@
-"""images.py - random resizes, crops, conversions and files, by our library and by Pillow and torchvision: the same bits.
+"""images.py - random resizes, crops, conversions and files, by our library and by Pillow and torchvision: same bits.
 
 Usage: images.py PROGRAM [SEED]; PROGRAM is built from images.c.
 """
@@ -21,10 +21,13 @@ N_LINES, N_FILES = 6000, 500
 
 def random_file(rng, folder, number):
     """A JPEG or PNG with random contents and settings, and a line that decodes it."""
-    width, height = rng.choice((rng.randint(1, 20), rng.randint(1, 200))), rng.choice((rng.randint(1, 20), rng.randint(1, 200)))
+    width, height = (rng.choice((rng.randint(1, 20), rng.randint(1, 200))) for _ in range(2))
     mode = rng.choice(("L", "RGB", "RGB", "CMYK", "P", "RGBA", "LA", "1"))
     channels = {"RGB": 3, "CMYK": 4, "RGBA": 4, "LA": 2}.get(mode, 1)
-    values = golden.photo(width, height, channels, number) if rng.random() < 0.7 else golden.pattern(number * 2, width, height, channels)
+    if rng.random() < 0.7:
+        values = golden.photo(width, height, channels, number)
+    else:
+        values = golden.pattern(number * 2, width, height, channels)
     flat = values[:, :, 0] if channels == 1 else values
     image = Image.fromarray(flat, mode if mode not in ("P", "1") else None).convert(mode)
     jpeg = mode in ("L", "RGB", "CMYK") and (mode == "CMYK" or rng.random() < 0.7)
@@ -61,8 +64,10 @@ def main():
     warnings.simplefilter("ignore")
     rng = random.Random(int(sys.argv[2]) if len(sys.argv) > 2 else 1)
     with tempfile.TemporaryDirectory() as folder:
-        lines = [golden.random_line(rng) for _ in range(N_LINES)] + [random_file(rng, folder, i) for i in range(N_FILES)]
-        done = subprocess.run([sys.argv[1], folder], input="\n".join(lines) + "\n", capture_output=True, text=True, check=True)
+        lines = [golden.random_line(rng) for _ in range(N_LINES)]
+        lines += [random_file(rng, folder, i) for i in range(N_FILES)]
+        done = subprocess.run([sys.argv[1], folder], input="\n".join(lines) + "\n", capture_output=True, text=True,
+                              check=True)
         count, bad = collections.Counter(), collections.Counter()
         for line, ours in zip(lines, done.stdout.splitlines(), strict=True):
             theirs, name = pillow(line), line.split()[0]

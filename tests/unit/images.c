@@ -109,7 +109,8 @@ TEST(lying_dimensions_are_refused_before_allocating)
     memcpy(bad + at + 5, "\x20\x00\x20\x00", 4);
     CHECK(strstr(decode_error(bad, in.len, NULL).text, "cannot hold 8192 x 8192 pixels"));
     /* 8000 x 8000 RGB whose rows were never written */
-    static const unsigned char png[] = "\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x1f\x40\0\0\x1f\x40\x08\x02\0\0\0\x60\xd8\x67\x2f"
+    static const unsigned char png[] = "\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x1f\x40\0\0\x1f\x40"
+                                       "\x08\x02\0\0\0\x60\xd8\x67\x2f"
                                        "\0\0\0\0IDAT\x35\xaf\x06\x1e\0\0\0\0IEND\xae\x42\x60\x82";
     struct err e = decode_error(png, sizeof png - 1, NULL);
     CHECK(strstr(e.text, "PNG") && e.code == ERR_DATA);
@@ -240,8 +241,8 @@ TEST(header_only_tells_what_decoding_gives)
 
 TEST(png_writes_what_it_reads)
 {
-    static const char *const names[] = { "gray8.png", "gray16.png", "grayalpha8.png", "rgb8.png", "rgb16i.png", "rgba8.png",
-                                         "rgba16.png", "index4.png", "index_translucent.png" };
+    static const char *const names[] = { "gray8.png",  "gray16.png", "grayalpha8.png", "rgb8.png", "rgb16i.png",
+                                         "rgba8.png",  "rgba16.png", "index4.png",     "index_translucent.png" };
     struct arena a;
     struct err e = { 0 };
     arena_init(&a, NULL);
@@ -311,7 +312,8 @@ TEST(masks_have_their_colours)
     uint8_t palette[768];
     palette_voc(palette);
     static const uint8_t person[3] = { 192, 128, 128 }, monitor[3] = { 0, 64, 128 }, border[3] = { 224, 224, 192 };
-    CHECK(!memcmp(palette + 15 * 3, person, 3) && !memcmp(palette + 20 * 3, monitor, 3) && !memcmp(palette + 255 * 3, border, 3));
+    CHECK(!memcmp(palette + 15 * 3, person, 3) && !memcmp(palette + 20 * 3, monitor, 3));
+    CHECK(!memcmp(palette + 255 * 3, border, 3));
     struct arena a;
     struct err e = { 0 };
     struct image img, mask;
