@@ -106,7 +106,8 @@ static const char *scan_header(struct scanner *s, struct npy *out, bool *swap)
         if (!skip(s, ",") && (s->at == s->end || *s->at != '}')) return "its header lacks a comma";
     }
     skip_space(s);
-    return seen != 7 ? "its header lacks descr, fortran_order or shape" : s->at != s->end ? "text after its header" : NULL;
+    if (seen != 7) return "its header lacks descr, fortran_order or shape";
+    return s->at != s->end ? "text after its header" : NULL;
 }
 
 static int count_elements(struct npy *out, const char *path, size_t left, struct err *e)
@@ -120,8 +121,8 @@ static int count_elements(struct npy *out, const char *path, size_t left, struct
     if (!empty && (__builtin_mul_overflow(n, (int64_t)out->size, &bytes) || (uint64_t)bytes > left)) goto lying;
     return 0;
 lying:
-    return fail(e, ERR_DATA, "%s: the shape of the array asks for more bytes than the %zu that follow; is it cut short?",
-        path, left);
+    return fail(e, ERR_DATA, "%s: the array's shape asks for more bytes than the %zu that follow; is it cut short?", path,
+        left);
 }
 
 /* Complex numbers are two floats, each swapped by itself. */

@@ -37,7 +37,7 @@ void proto_init(struct proto *p, const char *path, struct bytes data);
 void proto_enter(struct proto *inner, const struct proto *p, const struct proto_field *field);
 /* The next field: 1, 0 at the end, or ERR_MODEL naming the offset. */
 int proto_next(struct proto *p, struct proto_field *field, struct err *e);
-/* ERR_MODEL unless the field has this wire type: a wrong one means that the file is not of the kind it was taken for. */
+/* ERR_MODEL unless the field has this wire type: with a wrong one the file is not of the kind it was taken for. */
 int proto_expect(const struct proto *p, const struct proto_field *field, enum proto_wire wire, struct err *e);
 
 static inline int64_t proto_int64(const struct proto_field *f)
