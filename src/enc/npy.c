@@ -99,8 +99,8 @@ static const char *scan_header(struct scanner *s, struct npy *out, bool *swap)
         if (bit == 1 && !scan_string(s, descr, sizeof descr))
             return "its elements are records; only plain numbers are read";
         if (bit == 1 && !take_descr(descr, out, swap))
-            return "its elements are strings, objects or another type that is not read; only bool, int, uint, float and "
-                   "complex are";
+            return "its elements are strings, objects or of another type; only bool, int, uint, float and complex are "
+                   "read";
         if (bit == 2 && !(out->fortran = skip(s, "True")) && !skip(s, "False")) return "its fortran_order is no bool";
         if (bit == 4 && !scan_shape(s, out)) return "its shape is no tuple of at most 16 sizes";
         if (!skip(s, ",") && (s->at == s->end || *s->at != '}')) return "its header lacks a comma";
@@ -121,8 +121,8 @@ static int count_elements(struct npy *out, const char *path, size_t left, struct
     if (!empty && (__builtin_mul_overflow(n, (int64_t)out->size, &bytes) || (uint64_t)bytes > left)) goto lying;
     return 0;
 lying:
-    return fail(e, ERR_DATA, "%s: the array's shape asks for more bytes than the %zu that follow; is it cut short?", path,
-        left);
+    return fail(e, ERR_DATA, "%s: the array's shape asks for more bytes than the %zu that follow; is it cut short?",
+        path, left);
 }
 
 /* Complex numbers are two floats, each swapped by itself. */

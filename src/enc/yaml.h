@@ -29,8 +29,8 @@ struct yaml {
 
 /* `path` is for messages ("path:line:column: what"). Errors: ERR_DATA. An empty document is null. */
 int yaml_parse(struct yaml *y, struct arena *a, const char *path, struct bytes text, struct err *e);
-/* Where the value under `key` of the mapping `parent`, or at `index` of the sequence (key NULL), stands; NULL if it came
- * from an alias or is not there. */
+/* Where the value under `key` of the mapping `parent`, or at `index` of the sequence (key NULL), stands; NULL if it is
+ * not there or inside a copy made by an alias. */
 const struct yaml_mark *yaml_find(const struct yaml *y, const json_t *parent, const char *key, size_t index);
 
 #endif
