@@ -1,0 +1,172 @@
+/* conf.c - reading and checking configuration values by their table. */
+#include "conf/conf.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/array.h"
+#include "base/err.h"
+#include "base/str.h"
+
+static const struct conf_key *key_at(const struct conf *c, size_t i)
+{
+    for (size_t t = 0; c->tables[t]; t++)
+        for (const struct conf_key *k = c->tables[t]; k->name; k++)
+            if (!i--) return k;
+    return NULL;
+}
+
+static int index_of(const struct conf *c, const char *name)
+{
+    for (size_t i = 0; i < c->n_keys; i++)
+        if (!strcmp(key_at(c, i)->name, name)) return (int)i;
+    return -1;
+}
+
+const struct conf_key *conf_find(const struct conf *c, const char *name)
+{
+    int i = index_of(c, name);
+    return i < 0 ? NULL : key_at(c, (size_t)i);
+}
+
+const struct conf_key *conf_letter(const struct conf *c, char letter)
+{
+    for (size_t i = 0; i < c->n_keys; i++)
+        if (key_at(c, i)->letter == letter) return key_at(c, i);
+    return NULL;
+}
+
+static int unknown(const struct conf *c, const char *name, const char *where, struct err *e)
+{
+    const char **names = ARENA_ARRAY(c->arena, c->n_keys, const char *);
+    TRY_MEM(names, e);
+    for (size_t i = 0; i < c->n_keys; i++) names[i] = key_at(c, i)->name;
+    const char *near = str_closest(name, names, c->n_keys);
+    if (near) return fail(e, ERR_USAGE, "%s: unknown key \"%s\", did you mean \"%s\"?", where, name, near);
+    return fail(e, ERR_USAGE, "%s: unknown key \"%s\"", where, name);
+}
+
+static bool is_choice(const char *choices, const char *text)
+{
+    size_t len = strlen(text);
+    for (const char *p = choices; p; p = strchr(p, '|')) {
+        p += *p == '|';
+        if (len && !strncmp(p, text, len) && (p[len] == '|' || !p[len])) return true;
+    }
+    return false;
+}
+
+static int parse(const struct conf_key *k, struct conf_value *v, const char *text, const char *where, struct err *e)
+{
+    char *end = NULL;
+    errno = 0;
+    switch (k->type) {
+    case CONF_INT:
+        v->i = strtoll(text, &end, 10);
+        if (end == text || *end || errno)
+            return fail(e, ERR_USAGE, "%s: %s: \"%s\" is no whole number", where, k->name, text);
+        if (k->max > k->min && (v->i < k->min || v->i > k->max))
+            return fail(e, ERR_USAGE, "%s: %s: %s is not between %lld and %lld", where, k->name, text,
+                (long long)k->min, (long long)k->max);
+        return 0;
+    case CONF_FLOAT:
+        v->f = strtod(text, &end);
+        if (end == text || *end || isnan(v->f))
+            return fail(e, ERR_USAGE, "%s: %s: \"%s\" is no number", where, k->name, text);
+        return 0;
+    case CONF_CHOICE:
+        if (!is_choice(k->choices, text))
+            return fail(e, ERR_USAGE, "%s: %s: \"%s\" is not one of %s", where, k->name, text, k->choices);
+        return 0;
+    default: return 0;
+    }
+}
+
+static int set_value(struct conf *c, size_t i, const char *text, const char *where, struct err *e)
+{
+    const struct conf_key *k = key_at(c, i);
+    struct conf_value *v = &c->values[i];
+    TRY(parse(k, v, text, where, e));
+    v->s = arena_strdup(c->arena, text);
+    TRY_MEM(v->s, e);
+    if (k->type == CONF_LIST && !ARRAY_PUSH(c->arena, v->list, v->n, v->cap, v->s)) return fail_nomem(e);
+    return 0;
+}
+
+int conf_set(struct conf *c, const char *name, const char *text, const char *where, struct err *e)
+{
+    int i = index_of(c, name);
+    if (i < 0) return unknown(c, name, where, e);
+    TRY(set_value(c, (size_t)i, text, where, e));
+    c->values[i].set = true;
+    return 0;
+}
+
+int conf_init(struct conf *c, struct arena *a, const struct conf_key *const *tables, struct err *e)
+{
+    *c = (struct conf){ .arena = a, .tables = tables };
+    for (size_t t = 0; tables[t]; t++)
+        for (const struct conf_key *k = tables[t]; k->name; k++) c->n_keys++;
+    c->values = ARENA_ARRAY(a, c->n_keys, struct conf_value);
+    TRY_MEM(c->values, e);
+    for (size_t i = 0; i < c->n_keys; i++)
+        if (key_at(c, i)->fallback) TRY(set_value(c, i, key_at(c, i)->fallback, "default", e));
+    return 0;
+}
+
+static const struct conf_value *value_of(const struct conf *c, const char *name)
+{
+    int i = index_of(c, name);
+    assert(i >= 0);
+    return &c->values[i];
+}
+
+bool conf_has(const struct conf *c, const char *name)
+{
+    return value_of(c, name)->set;
+}
+
+bool conf_flag(const struct conf *c, const char *name)
+{
+    return value_of(c, name)->set;
+}
+
+int64_t conf_int(const struct conf *c, const char *name)
+{
+    return value_of(c, name)->i;
+}
+
+double conf_float(const struct conf *c, const char *name)
+{
+    return value_of(c, name)->f;
+}
+
+const char *conf_string(const struct conf *c, const char *name)
+{
+    return value_of(c, name)->s;
+}
+
+const char *const *conf_list(const struct conf *c, const char *name, size_t *n)
+{
+    const struct conf_value *v = value_of(c, name);
+    *n = v->n;
+    return v->list;
+}
+
+void conf_help(const struct conf_key *table, struct str *out)
+{
+    for (const struct conf_key *k = table; k->name; k++) {
+        str_add(out, "  ");
+        if (k->letter) str_addf(out, "-%c, ", k->letter);
+        str_addf(out, "--%s", k->name);
+        if (k->type != CONF_FLAG) str_addf(out, " %s", k->choices ? k->choices : k->arg);
+        str_addf(out, "\n        %s", k->help);
+        if (k->fallback) str_addf(out, " (default %s)", k->fallback);
+        if (k->type == CONF_LIST) str_add(out, "; may be given again");
+        str_addc(out, '\n');
+    }
+}
