@@ -1,4 +1,5 @@
-/* conf.h - configuration tables: one row per key gives its type, default and help; the same table reads command lines and
+/* conf.h - configuration tables: one row per key gives its type, default and help; the same table reads command
+ * lines and
  * key=value words, makes help texts, and knows what a misspelt key meant. */
 #ifndef TENREC_CONF_CONF_H
 #define TENREC_CONF_CONF_H
@@ -49,7 +50,8 @@ struct conf {
 };
 
 int conf_init(struct conf *c, struct arena *a, const struct conf_key *const *tables, struct err *e);
-/* Sets one key from text; `where` ("command line", "train.yaml:12:3") begins the error. ERR_USAGE with a did-you-mean. */
+/* Sets one key from text; `where` ("command line", "train.yaml:12:3") begins the error. ERR_USAGE with a
+ * did-you-mean. */
 int conf_set(struct conf *c, const char *name, const char *text, const char *where, struct err *e);
 const struct conf_key *conf_find(const struct conf *c, const char *name); /* NULL when unknown */
 const struct conf_key *conf_letter(const struct conf *c, char letter);

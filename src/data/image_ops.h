@@ -1,6 +1,7 @@
 /* image_ops.h - what is done to an image between its decoder and the model, and its result's way back.
  *
- * Every operation makes a new image in the arena (pixels may be shared with the input when nothing changes) and is bit
+ * Every operation makes a new image in the arena (pixels may be shared with the input when nothing changes) and is
+ * bit
  * for bit equal to the reference named at it. Errors: ERR_DATA for sizes that cannot be, ERR_NOMEM.
  */
 #ifndef TENREC_DATA_IMAGE_OPS_H
@@ -16,10 +17,12 @@ struct image;
 enum image_color { IMAGE_GRAY, IMAGE_RGB, IMAGE_BGR, IMAGE_RGBA, N_IMAGE_COLORS };
 
 /* To 8 bits of the given colours, as Pillow 9.4 convert('L'), ('RGB'), ('RGBA'): alpha is dropped, not blended;
- * palettes are looked up; gray is repeated; L = (19595 R + 38470 G + 7471 B + 32768) >> 16. Of 16 bits, gray is clipped
+ * palettes are looked up; gray is repeated; L = (19595 R + 38470 G + 7471 B + 32768) >> 16. Of 16 bits, gray is
+ * clipped
  * at 255 (Pillow's mode "I"), all others keep their high byte. */
 int image_convert(struct image *out, struct arena *a, const struct image *in, enum image_color color, struct err *e);
-/* 16 bits to 8 by their high byte, whatever the channels: what most 16-bit gray images need before image_convert(). */
+/* 16 bits to 8 by their high byte, whatever the channels: what most 16-bit gray images need before image_convert().
+ * */
 int image_to_8bit(struct image *out, struct arena *a, const struct image *in, struct err *e);
 /* RGB <-> BGR (RGBA <-> BGRA), in place. */
 void image_swap_red_blue(struct image *img);
@@ -38,7 +41,8 @@ int image_center_crop(struct image *out, struct arena *a, const struct image *in
 struct extent {
     int64_t width, height;
 };
-/* torchvision's Resize(size, max_size): the shorter side becomes `size`, the longer int(size * long / short); max_size
+/* torchvision's Resize(size, max_size): the shorter side becomes `size`, the longer int(size * long / short);
+ * max_size
  * 0: none, else neither exceeds it. */
 struct extent extent_shortest_edge(struct extent in, int64_t size, int64_t max_size);
 /* The longer side becomes `size`, the shorter size * short / long, down or to nearest (half to even), at least 1. */

@@ -33,13 +33,15 @@ struct resample_box {
     float left, top, right, bottom;
 };
 
-/* Resizes an 8-bit image of 1 .. 4 channels (nearest: 16 bits too) into a new one. box: NULL for all of it. The palette
+/* Resizes an 8-bit image of 1 .. 4 channels (nearest: 16 bits too) into a new one. box: NULL for all of it. The
+ * palette
  * goes along; only nearest makes sense for indices. Temporary rows are left in the arena. Errors: ERR_DATA,
  * ERR_UNSUPPORTED, ERR_NOMEM. */
 int image_resize(struct image *out, struct arena *a, const struct image *in, int64_t width, int64_t height,
                  enum resample_filter filter, const struct resample_box *box, int threads, struct err *e);
 
-/* One float channel (Pillow's mode "F"): sums in double, rounded to float after each pass. `out` is (height, width). */
+/* One float channel (Pillow's mode "F"): sums in double, rounded to float after each pass. `out` is (height,
+ * width). */
 struct plane {
     int width, height;
     float *values; /* (height, width) */
@@ -47,7 +49,8 @@ struct plane {
 int plane_resize(struct plane *out, struct arena *a, const struct plane *in, int width, int height,
                  enum resample_filter filter, const struct resample_box *box, int threads, struct err *e);
 
-/* Nearest neighbour for pixels of `size` bytes (label maps of int32: 4). out is (out_h, out_w), in is (in_h, in_w). */
+/* Nearest neighbour for pixels of `size` bytes (label maps of int32: 4). out is (out_h, out_w), in is (in_h, in_w).
+ * */
 int resample_nearest(void *out, int out_w, int out_h, const void *in, int in_w, int in_h, size_t size,
                      const struct resample_box *box, struct arena *a, struct err *e);
 

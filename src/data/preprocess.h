@@ -1,0 +1,55 @@
+/* preprocess.h - from an image to the tensor a model reads: a list of named steps, data and never code.
+ *
+ *   [{"op": "decode", "color_space": "RGB", "exif_orientation": "ignore"},
+ *    {"op": "resize", "mode": "shortest_edge", "size": 256, "interpolation": "bilinear", "reference": "pillow-9.4"},
+ *    {"op": "center_crop", "size": [224, 224]},
+ *    {"op": "rescale", "factor": 255, "arithmetic": "divide"},
+ *    {"op": "normalize", "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]},
+ *    {"op": "layout", "layout": "NCHW"}]
+ *
+ * Sizes are [height, width] or one number for both (an edge, for the *_edge modes).
+ */
+#ifndef TENREC_DATA_PREPROCESS_H
+#define TENREC_DATA_PREPROCESS_H
+
+#include <jansson.h>
+
+#include "base/file.h"
+#include "data/image_ops.h"
+#include "enc/image.h"
+#include "graph/tensor.h"
+
+struct preprocess_step;
+struct preprocess {
+    struct preprocess_step *steps;
+    size_t n;
+    enum image_color color;
+};
+
+/* Where a sample came from, for the way back. */
+struct provenance {
+    struct extent original;     /* of the upright image */
+    struct letterbox letterbox; /* scale 0: none was made */
+    struct image seen;          /* the pixels the model saw, before they became floats */
+};
+
+/* Reads and checks a list of steps; `where` begins errors. Strings are copied. ERR_USAGE. */
+int preprocess_parse(struct preprocess *p, struct arena *a, const json_t *list, const char *where, struct err *e);
+/* Runs all steps on an encoded image. `out`: float32 (1, C, H, W) or (1, H, W, C), in the arena. */
+int preprocess_bytes(const struct preprocess *p, struct arena *a, struct bytes file, struct tensor *out,
+    struct provenance *from, struct err *e);
+/* The same on decoded pixels. */
+int preprocess_image(const struct preprocess *p, struct arena *a, const struct image *img, struct tensor *out,
+    struct provenance *from, struct err *e);
+
+/* What a framework's users usually mean: "torchvision", "timm", "keras", "caffe". `height`, `width`: the model's
+ * input
+ * size, `channels` 1 or 3 (others: ERR_USAGE), `nhwc` its layout. A new reference; NULL with the error. */
+json_t *preprocess_preset(const char *like, int64_t channels, int64_t height, int64_t width, bool nhwc, struct err *e);
+/* From a Hugging Face preprocessor_config.json. */
+json_t *preprocess_from_huggingface(const json_t *config, bool nhwc, struct err *e);
+/* Changes one parameter in a list of steps: "resize.size" = 320 (the first step of that op; value: JSON or plain
+ * text). */
+int preprocess_override(json_t *list, const char *key, const char *value, struct err *e);
+
+#endif
