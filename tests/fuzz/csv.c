@@ -1,4 +1,4 @@
-/* csv.c - fuzz target: reads all rows, going on behind broken ones; good rows come back from what is written of them. */
+/* csv.c - fuzz target: reads all rows, going on behind broken ones; good rows survive being written and read. */
 #include "fuzz.h"
 
 #include <string.h>

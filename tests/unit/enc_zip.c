@@ -206,6 +206,21 @@ TEST(zip_inflates)
     }
 }
 
+TEST(zip_reads_zip64)
+{
+    const char *source = getenv("TENREC_SOURCE");
+    if (!source) SKIP("TENREC_SOURCE is not set");
+    arena_init(&arena, NULL);
+    struct bytes file = { 0 }, out = { 0 };
+    struct zip z;
+    const char *path = file_join(&arena, source, "tests/fuzz/corpus/zip/zip64.zip");
+    CHECK_OK(file_map(&arena, path, &file, &err), &err);
+    CHECK_OK(zip_open(&z, &arena, path, file, &err), &err);
+    CHECK_OK(zip_read(&z, zip_find(&z, "a"), &arena, 100, ZIP_CHECK_CRC, &out, &err), &err);
+    CHECK(out.len == 11 && !memcmp(out.data, "hello zip64", 11));
+    arena_release(&arena);
+}
+
 TEST(zip_reads_every_archive_of_the_samples)
 {
     const char *shared = shared_dir();
