@@ -59,7 +59,7 @@ static int sigmoid_grad(struct grad *g)
 const struct op ops_activation[] = {
     { .name = "Relu", .doc = "y = max(x, 0)", .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1, .flags = OP_INPLACE,
       .infer = infer_same, .run = relu_run, .grad = relu_grad, .samples = "f32~[2,3,5]; i32[7]" },
-    { .name = "ReluGrad", .doc = "dx = y > 0 ? dy : 0, of (dy, y)", .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1,
+    { .name = "ReluGrad", .doc = "y > 0 ? dy : 0, of (dy, y)", .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1,
       .flags = OP_INPLACE | OP_OWN | OP_TRAINING_ONLY, .infer = infer_same, .run = relu_grad_run,
       .samples = "f32[2,3,5] f32~[2,3,5]" },
     { .name = "Sigmoid", .doc = "y = 1 / (1 + exp(-x))", .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1,

@@ -26,7 +26,8 @@ static int infer_either(struct node *n, bool transposed, struct err *e)
     TRY(infer_rank(n, 2, 1, 1, e));
     int64_t have = n->in[2]->shape.rank == 1 ? n->in[2]->shape.dim[0] : -1, want = y.rank > 0 ? y.dim[1] : -1;
     if (have >= 0 && want >= 0 && have != want)
-        return fail(e, ERR_SHAPE, "the bias has %lld elements, the output %lld channels", (long long)have, (long long)want);
+        return fail(
+            e, ERR_SHAPE, "the bias has %lld elements, the output %lld channels", (long long)have, (long long)want);
     return 0;
 }
 
@@ -104,7 +105,8 @@ static int explicit_pads(const struct node *n, int64_t *pads, int *spatial, stru
     for (int i = 0; i < *spatial; i++) {
         int a = WINDOW_AXES - *spatial + i;
         int64_t reach = (w.kernel[a] - 1) * w.dilation[a] + 1, after = w.after[a];
-        if (w.kernel[a] < 0 || (w.out[a] < 0 && given)) return fail(e, ERR_SHAPE, "the gradient needs known dimensions");
+        if (w.kernel[a] < 0 || (w.out[a] < 0 && given))
+            return fail(e, ERR_SHAPE, "the gradient needs known dimensions");
         bool known = w.out[a] >= 0 && w.in[a] >= 0;
         if (known ? (w.in[a] + w.before[a] + after - reach) / w.stride[a] + 1 != w.out[a] : extra[a] >= w.stride[a])
             after = known ? w.stride[a] * (w.out[a] - 1) + reach - w.in[a] - w.before[a] : after - extra[a];
@@ -123,7 +125,8 @@ static int transpose_grad(struct grad *g)
     struct attr attrs[5] = { attr_ints("pads", pads, 2 * (size_t)spatial), attr_int("group", node_int(n, "group")) };
     int count = 2;
     for (size_t i = 0; i < n->n_attrs; i++)
-        if (!strcmp(n->attrs[i].name, "strides") || !strcmp(n->attrs[i].name, "dilations")) attrs[count++] = n->attrs[i];
+        if (!strcmp(n->attrs[i].name, "strides") || !strcmp(n->attrs[i].name, "dilations"))
+            attrs[count++] = n->attrs[i];
     g->dx[0] = emit(g->b, "Conv", attrs, g->dy[0], n->in[1]);
     g->dx[1] = emit(g->b, "ConvGradWeight", attrs, n->in[0], g->dy[0], n->in[1]);
     if (node_in(n, 2)) g->dx[2] = emit(g->b, "ConvGradBias", NO_ATTRS, g->dy[0]);
@@ -143,18 +146,36 @@ static const struct attr_spec transpose_attrs[] = {
 };
 
 const struct op ops_conv[] = {
-    { .name = "Conv", .doc = "Convolution of (N, C, ...) with (M, C/group, ...), and a bias (M)", .min_in = 2, .max_in = 3,
-      .min_out = 1, .max_out = 1, .attrs = conv_attrs, .infer = conv_infer, .run = conv_run, .grad = conv_grad,
-      .samples = "f32[2,3,8,8] f32[4,3,3,3] f32[4] | strides=2,2 pads=1,1,1,1; f32[2,4,7,6] f32[6,2,3,2] - | group=2 "
-                 "dilations=2,1 pads=1,0,2,1; f32[1,3,9] f32[2,3,4] f32[2] | auto_pad=SAME_UPPER strides=2; "
-                 "f32[1,2,4,5,4] f32[3,2,2,3,1] | pads=0,1,0,1,1,0 strides=1,2,2; f32[2,4,6,5] f32[4,1,3,3] f32[4] | group=4 "
-                 "auto_pad=SAME_LOWER strides=2,1; f32[1,2,5,5] f32[2,2,1,1] | strides=3,3" },
-    { .name = "ConvTranspose", .doc = "Transposed convolution of (N, C, ...) with (C, M/group, ...), and a bias (M)",
-      .min_in = 2, .max_in = 3, .min_out = 1, .max_out = 1, .attrs = transpose_attrs, .infer = transpose_infer,
-      .run = transpose_run, .grad = transpose_grad,
-      .samples = "f32[2,3,4,5] f32[3,2,3,3] f32[2] | strides=2,2 pads=1,1,1,1 output_padding=1,1; f32[1,4,5,4] f32[4,3,2,3] | "
-                 "group=2 dilations=2,1 strides=1,3; f32[2,2,6] f32[2,3,4] f32[3] | strides=2 auto_pad=SAME_UPPER; "
-                 "f32[1,2,3,4,3] f32[2,1,2,2,2] | strides=2,1,2 pads=0,1,1,1,0,0; f32[1,2,4,4] f32[2,2,3,3] | strides=2,2 "
-                 "output_shape=8,9; f32[1,2,4] f32[2,2,2] | strides=1 dilations=3 output_padding=2" },
+    { .name = "Conv",
+        .doc = "Convolution of (N, C, ...) with (M, C/group, ...), and a bias (M)",
+        .min_in = 2,
+        .max_in = 3,
+        .min_out = 1,
+        .max_out = 1,
+        .attrs = conv_attrs,
+        .infer = conv_infer,
+        .run = conv_run,
+        .grad = conv_grad,
+        .samples = "f32[2,3,8,8] f32[4,3,3,3] f32[4] | strides=2,2 pads=1,1,1,1; f32[2,4,7,6] f32[6,2,3,2] - | group=2 "
+                   "dilations=2,1 pads=1,0,2,1; f32[1,3,9] f32[2,3,4] f32[2] | auto_pad=SAME_UPPER strides=2; "
+                   "f32[1,2,4,5,4] f32[3,2,2,3,1] | pads=0,1,0,1,1,0 strides=1,2,2; f32[2,4,6,5] f32[4,1,3,3] f32[4] | "
+                   "group=4 "
+                   "auto_pad=SAME_LOWER strides=2,1; f32[1,2,5,5] f32[2,2,1,1] | strides=3,3" },
+    { .name = "ConvTranspose",
+        .doc = "Transposed convolution of (N, C, ...) with (C, M/group, ...), and a bias (M)",
+        .min_in = 2,
+        .max_in = 3,
+        .min_out = 1,
+        .max_out = 1,
+        .attrs = transpose_attrs,
+        .infer = transpose_infer,
+        .run = transpose_run,
+        .grad = transpose_grad,
+        .samples =
+            "f32[2,3,4,5] f32[3,2,3,3] f32[2] | strides=2,2 pads=1,1,1,1 output_padding=1,1; f32[1,4,5,4] f32[4,3,2,3] "
+            "| "
+            "group=2 dilations=2,1 strides=1,3; f32[2,2,6] f32[2,3,4] f32[3] | strides=2 auto_pad=SAME_UPPER; "
+            "f32[1,2,3,4,3] f32[2,1,2,2,2] | strides=2,1,2 pads=0,1,1,1,0,0; f32[1,2,4,4] f32[2,2,3,3] | strides=2,2 "
+            "output_shape=8,9; f32[1,2,4] f32[2,2,2] | strides=1 dilations=3 output_padding=2" },
     { 0 },
 };

@@ -35,8 +35,8 @@ static int64_t plane(const int64_t *size)
 }
 
 /* One tap (weight at `weight`, its last coordinate k2) over two planes, rows of the first two axes as given. */
-static void sweep_rows(const struct window *w, const int64_t *tap, double *large, double *small, double *weight,
-                       row_function *row)
+static void sweep_rows(
+    const struct window *w, const int64_t *tap, double *large, double *small, double *weight, row_function *row)
 {
     int64_t lo[WINDOW_AXES], hi[WINDOW_AXES], shift[WINDOW_AXES];
     for (int a = 0; a < WINDOW_AXES; a++) shift[a] = window_range(w, a, tap[a], &lo[a], &hi[a]);
@@ -96,9 +96,9 @@ int64_t conv_count(const struct conv *c, enum conv_side side)
 void conv_accumulate(const struct conv *c, enum conv_side side, int threads)
 {
     static void (*const run[])(void *, int64_t, int64_t) = { small_planes, large_planes, weight_planes };
-    int64_t tasks = side == CONV_SMALL   ? c->batch * c->groups * c->m
-                    : side == CONV_LARGE ? c->batch * c->groups * c->c
-                                         : c->groups * c->m * c->c;
+    int64_t tasks = side == CONV_SMALL ? c->batch * c->groups * c->m
+        : side == CONV_LARGE           ? c->batch * c->groups * c->c
+                                       : c->groups * c->m * c->c;
     team_run(threads, tasks, 1, run[side], (void *)(uintptr_t)c);
 }
 
@@ -117,13 +117,15 @@ static int check_channels(int64_t channels, int64_t own, int64_t grouped, int64_
 {
     if (group < 1 || group > 1 << 30) return fail(e, ERR_SHAPE, "group is %lld", (long long)group);
     if (channels >= 0 && own >= 0 && channels != own)
-        return fail(e, ERR_SHAPE, "the input has %lld channels, the weight is for %lld", (long long)channels, (long long)own);
+        return fail(
+            e, ERR_SHAPE, "the input has %lld channels, the weight is for %lld", (long long)channels, (long long)own);
     if (grouped >= 0 && grouped % group)
         return fail(e, ERR_SHAPE, "%lld channels do not divide into %lld groups", (long long)grouped, (long long)group);
     return 0;
 }
 
-static void bind(struct conv *c, const struct window *w, const struct shape *x, const struct shape *weight, int64_t group)
+static void bind(
+    struct conv *c, const struct window *w, const struct shape *x, const struct shape *weight, int64_t group)
 {
     c->window = *w;
     c->batch = x->dim[0];
@@ -132,8 +134,8 @@ static void bind(struct conv *c, const struct window *w, const struct shape *x, 
     c->c = weight->dim[1];
 }
 
-int conv_resolve(const struct node *n, bool transposed, const struct shape *x, const struct shape *weight, struct shape *y,
-                 struct conv *c, struct err *e)
+int conv_resolve(const struct node *n, bool transposed, const struct shape *x, const struct shape *weight,
+    struct shape *y, struct conv *c, struct err *e)
 {
     int64_t kernel[WINDOW_AXES], group = node_int(n, "group"), m = -1, c1 = -1;
     int spatial;

@@ -8,7 +8,7 @@
 
 /* The convolution that belongs to x and weight gives an output shaped as dy? */
 static int check(const struct node *n, const struct shape *dy, const struct shape *x, const struct shape *weight,
-                 struct conv *c, struct err *e)
+    struct conv *c, struct err *e)
 {
     struct shape y;
     TRY(conv_resolve(n, false, x, weight, &y, c, e));
@@ -86,7 +86,7 @@ static int bias_run(const struct step *s, struct err *e)
 {
     const struct shape *dy = &s->in[0]->shape;
     struct bias_job j = { operand_load(s, s->in[0], e), operand_zeros(s, dy->dim[1], e), dy->dim[0], dy->dim[1],
-                          shape_span(dy, 2, dy->rank) };
+        shape_span(dy, 2, dy->rank) };
     if (!j.dy || !j.sum) return e->code;
     team_run(s->threads, j.channels, 1, bias_channels, &j);
     operand_store(s, s->out[0], j.sum);
@@ -94,18 +94,43 @@ static int bias_run(const struct step *s, struct err *e)
 }
 
 const struct op ops_conv_grad[] = {
-    { .name = "ConvGradInput", .doc = "gradient of Conv by its input, of (dy, weight, something shaped as x)", .min_in = 3,
-      .max_in = 3, .min_out = 1, .max_out = 1, .flags = OP_OWN | OP_TRAINING_ONLY, .attrs = conv_attrs, .infer = input_infer,
-      .run = input_run,
-      .samples = "f32[2,4,4,4] f32[4,3,3,3] f32[2,3,8,8] | strides=2,2 pads=1,1,1,1; f32[1,2,5] f32[2,3,4] f32[1,3,9] | "
-                 "auto_pad=SAME_UPPER strides=2; f32[2,6,6,6] f32[6,2,3,2] f32[2,4,7,6] | group=2 dilations=2,1 pads=1,0,2,1" },
-    { .name = "ConvGradWeight", .doc = "gradient of Conv by its weight, of (dy, x, something shaped as the weight)",
-      .min_in = 3, .max_in = 3, .min_out = 1, .max_out = 1, .flags = OP_OWN | OP_TRAINING_ONLY, .attrs = conv_attrs,
-      .infer = weight_infer, .run = weight_run,
-      .samples = "f32[2,4,4,4] f32[2,3,8,8] f32[4,3,3,3] | strides=2,2 pads=1,1,1,1; f32[1,2,5] f32[1,3,9] f32[2,3,4] | "
-                 "auto_pad=SAME_UPPER strides=2; f32[2,6,6,6] f32[2,4,7,6] f32[6,2,3,2] | group=2 dilations=2,1 pads=1,0,2,1" },
-    { .name = "ConvGradBias", .doc = "sum over all axes but the second", .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1,
-      .flags = OP_OWN | OP_TRAINING_ONLY, .infer = bias_infer, .run = bias_run,
-      .samples = "f32[2,3,4,5]; f32[4,2]; f32[1,5,3]" },
+    { .name = "ConvGradInput",
+        .doc = "gradient of Conv by its input, of (dy, weight, something shaped as x)",
+        .min_in = 3,
+        .max_in = 3,
+        .min_out = 1,
+        .max_out = 1,
+        .flags = OP_OWN | OP_TRAINING_ONLY,
+        .attrs = conv_attrs,
+        .infer = input_infer,
+        .run = input_run,
+        .samples =
+            "f32[2,4,4,4] f32[4,3,3,3] f32[2,3,8,8] | strides=2,2 pads=1,1,1,1; f32[1,2,5] f32[2,3,4] f32[1,3,9] | "
+            "auto_pad=SAME_UPPER strides=2; f32[2,6,6,6] f32[6,2,3,2] f32[2,4,7,6] | group=2 dilations=2,1 "
+            "pads=1,0,2,1" },
+    { .name = "ConvGradWeight",
+        .doc = "gradient of Conv by its weight, of (dy, x, something shaped as the weight)",
+        .min_in = 3,
+        .max_in = 3,
+        .min_out = 1,
+        .max_out = 1,
+        .flags = OP_OWN | OP_TRAINING_ONLY,
+        .attrs = conv_attrs,
+        .infer = weight_infer,
+        .run = weight_run,
+        .samples =
+            "f32[2,4,4,4] f32[2,3,8,8] f32[4,3,3,3] | strides=2,2 pads=1,1,1,1; f32[1,2,5] f32[1,3,9] f32[2,3,4] | "
+            "auto_pad=SAME_UPPER strides=2; f32[2,6,6,6] f32[2,4,7,6] f32[6,2,3,2] | group=2 dilations=2,1 "
+            "pads=1,0,2,1" },
+    { .name = "ConvGradBias",
+        .doc = "sum over all axes but the second",
+        .min_in = 1,
+        .max_in = 1,
+        .min_out = 1,
+        .max_out = 1,
+        .flags = OP_OWN | OP_TRAINING_ONLY,
+        .infer = bias_infer,
+        .run = bias_run,
+        .samples = "f32[2,3,4,5]; f32[4,2]; f32[1,5,3]" },
     { 0 },
 };

@@ -13,7 +13,8 @@ static int check_number(const char *name, int64_t v, int64_t min, struct err *e)
     return fail(e, ERR_SHAPE, "%s holds %lld, expected %lld to %d", name, (long long)v, (long long)min, LIMIT);
 }
 
-int window_ints(const struct node *n, const char *name, int spatial, int64_t min, int64_t none, int64_t *to, struct err *e)
+int window_ints(
+    const struct node *n, const char *name, int spatial, int64_t min, int64_t none, int64_t *to, struct err *e)
 {
     size_t count;
     const int64_t *v = node_ints(n, name, &count);
@@ -44,11 +45,13 @@ static int read_pads(struct window *w, const struct node *n, struct err *e)
     return 0;
 }
 
-static int read_common(struct window *w, const struct node *n, const struct shape *x, const int64_t *kernel, struct err *e)
+static int read_common(
+    struct window *w, const struct node *n, const struct shape *x, const int64_t *kernel, struct err *e)
 {
     int spatial = x->rank - 2;
     if (spatial < 1 || spatial > WINDOW_AXES)
-        return fail(e, ERR_UNSUPPORTED, "an input of rank %d; windows have 1 to %d spatial dimensions", x->rank, WINDOW_AXES);
+        return fail(
+            e, ERR_UNSUPPORTED, "an input of rank %d; windows have 1 to %d spatial dimensions", x->rank, WINDOW_AXES);
     *w = (struct window){ .spatial = spatial };
     for (int a = 0; a < WINDOW_AXES; a++) w->in[a] = w->out[a] = w->kernel[a] = 1;
     for (int a = 0; a < spatial; a++) {
@@ -103,8 +106,8 @@ static int resolve_given(struct window *w, int a, bool ceil_mode, struct err *e)
     int64_t room = w->in[a] + pads - reach(w, a);
     if (!w->in[a]) return fail(e, ERR_SHAPE, "a spatial dimension of the input is empty");
     if (room < 0)
-        return fail(e, ERR_SHAPE, "the window reaches over %lld elements, the padded input has %lld", (long long)reach(w, a),
-                    (long long)(w->in[a] + pads));
+        return fail(e, ERR_SHAPE, "the window reaches over %lld elements, the padded input has %lld",
+            (long long)reach(w, a), (long long)(w->in[a] + pads));
     w->out[a] = (room + (ceil_mode ? stride - 1 : 0)) / stride + 1;
     /* the last window must start in the input or the padding before it (PyTorch; ONNX since 22) */
     if (ceil_mode && (w->out[a] - 1) * stride >= w->in[a] + w->before[a]) w->out[a]--;
@@ -144,12 +147,13 @@ static int resolve_transposed(struct window *w, int a, int mode, int64_t extra, 
         return 0;
     }
     w->in[a] = full - w->before[a] - w->after[a];
-    if (w->in[a] < 1) return fail(e, ERR_SHAPE, "the padding removes the whole output (%lld elements)", (long long)full);
+    if (w->in[a] < 1)
+        return fail(e, ERR_SHAPE, "the padding removes the whole output (%lld elements)", (long long)full);
     return 0;
 }
 
-int window_init_transposed(struct window *w, const struct node *n, const struct shape *x, const int64_t *kernel,
-                           struct err *e)
+int window_init_transposed(
+    struct window *w, const struct node *n, const struct shape *x, const int64_t *kernel, struct err *e)
 {
     int64_t extra[WINDOW_AXES], wanted[WINDOW_AXES];
     TRY(read_common(w, n, x, kernel, e));
@@ -167,7 +171,7 @@ int window_init_transposed(struct window *w, const struct node *n, const struct 
 }
 
 int window_kernel(const struct node *n, const struct shape *x, const struct shape *weight, int64_t kernel[WINDOW_AXES],
-                  int *spatial, struct err *e)
+    int *spatial, struct err *e)
 {
     size_t count;
     const int64_t *given = node_ints(n, "kernel_shape", &count);
@@ -184,7 +188,8 @@ int window_kernel(const struct node *n, const struct shape *x, const struct shap
         int64_t own = weight && weight->rank >= 0 && weight->dim[2 + a] >= 0 ? weight->dim[2 + a] : -1;
         kernel[a] = count ? given[a] : own;
         if (count && own >= 0 && own != given[a])
-            return fail(e, ERR_SHAPE, "kernel_shape says %lld, the weight has %lld", (long long)given[a], (long long)own);
+            return fail(
+                e, ERR_SHAPE, "kernel_shape says %lld, the weight has %lld", (long long)given[a], (long long)own);
         if (kernel[a] < 0 && count) return fail(e, ERR_SHAPE, "kernel_shape holds %lld", (long long)kernel[a]);
     }
     *spatial = rank - 2;

@@ -31,8 +31,8 @@ static void load(enum dtype t, const void *from, int64_t offset, int64_t n, unio
 }
 
 /* A rows x cols piece at `offset` into `to`, whose rows are `pitch` apart. */
-static void load_tile(enum dtype t, const void *from, int64_t offset, int64_t row, int64_t col, int64_t rows, int64_t cols,
-                      union word *to, int64_t pitch)
+static void load_tile(enum dtype t, const void *from, int64_t offset, int64_t row, int64_t col, int64_t rows,
+    int64_t cols, union word *to, int64_t pitch)
 {
     union word line[TILE_N > TILE_K ? TILE_N : TILE_K];
     if (col == 1 || row != 1) {
@@ -90,7 +90,9 @@ static void add_c(const struct gemm *g, struct tile *t, int64_t row, int64_t col
         load_tile(g->type, g->c, (row + i) * g->c_row + col * g->c_col, 0, g->c_col, 1, t->n, c, 0);
         for (int64_t j = 0; j < t->n; j++)
             if (floats) y[j].f += g->beta * c[j].f;
-            else y[j].i = (int64_t)((uint64_t)y[j].i + (uint64_t)(g->beta == 1 ? c[j].i : (int64_t)(g->beta * (double)c[j].i)));
+            else
+                y[j].i = (int64_t)((uint64_t)y[j].i +
+                    (uint64_t)(g->beta == 1 ? c[j].i : (int64_t)(g->beta * (double)c[j].i)));
     }
 }
 
@@ -108,7 +110,8 @@ static void one_tile(const struct gemm *g, int64_t batch, int64_t row, int64_t c
 {
     struct tile t;
     bool floats = dtype_is_float(g->type);
-    int64_t a = (g->a_batch ? g->a_batch[batch] : 0) + row * g->a_row, b = (g->b_batch ? g->b_batch[batch] : 0) + col * g->b_col;
+    int64_t a = (g->a_batch ? g->a_batch[batch] : 0) + row * g->a_row,
+            b = (g->b_batch ? g->b_batch[batch] : 0) + col * g->b_col;
     t.m = min(TILE_M, g->m - row);
     t.n = min(TILE_N, g->n - col);
     memset(t.y, 0, sizeof t.y);
@@ -128,8 +131,7 @@ static void tiles(void *ctx, int64_t begin, int64_t end)
 {
     const struct gemm *g = ctx;
     int64_t rows = (g->m + TILE_M - 1) / TILE_M, cols = (g->n + TILE_N - 1) / TILE_N;
-    for (int64_t t = begin; t < end; t++)
-        one_tile(g, t / (rows * cols), t / cols % rows * TILE_M, t % cols * TILE_N);
+    for (int64_t t = begin; t < end; t++) one_tile(g, t / (rows * cols), t / cols % rows * TILE_M, t % cols * TILE_N);
 }
 
 void gemm_run(const struct gemm *g, int threads)

@@ -10,7 +10,7 @@
 struct gemm {
     enum dtype type; /* of all operands; integers wrap in 64 bits and then as a cast does */
     int64_t batch, m, n, k;
-    const void *a, *b, *c;           /* c may be NULL; it is the same for the whole batch */
+    const void *a, *b, *c;            /* c may be NULL; it is the same for the whole batch */
     const int64_t *a_batch, *b_batch; /* offset of each matrix of the batch; NULL: always 0 */
     int64_t a_row, a_col, b_row, b_col, c_row, c_col;
     double alpha, beta;

@@ -57,7 +57,8 @@ static int matmul_infer(struct node *n, struct err *e)
 }
 
 /* Offsets of the matrices of an operand, for every matrix of the broadcast batch. */
-static int64_t *offsets(const struct step *s, const struct matrix *m, const struct shape *batch, int64_t count, struct err *e)
+static int64_t *offsets(
+    const struct step *s, const struct matrix *m, const struct shape *batch, int64_t count, struct err *e)
 {
     int64_t stride[SHAPE_MAX], *at = ARENA_ARRAY(s->scratch, count, int64_t);
     const int64_t *list[] = { stride };
@@ -73,10 +74,21 @@ static int matmul_run(const struct step *s, struct err *e)
 {
     struct matrix a = matrix_of(&s->in[0]->shape, true), b = matrix_of(&s->in[1]->shape, false);
     struct shape batch;
-    if (!shape_broadcast(&a.batch, &b.batch, &batch)) return fail(e, ERR_SHAPE, "the batches cannot be broadcast together");
-    struct gemm g = { .type = s->in[0]->dtype, .batch = shape_count(&batch), .m = a.rows, .n = b.cols, .k = a.cols,
-                      .a = s->in[0]->data, .b = s->in[1]->data, .a_row = a.cols, .a_col = 1, .b_row = b.cols, .b_col = 1,
-                      .alpha = 1, .y = s->out[0]->data };
+    if (!shape_broadcast(&a.batch, &b.batch, &batch))
+        return fail(e, ERR_SHAPE, "the batches cannot be broadcast together");
+    struct gemm g = { .type = s->in[0]->dtype,
+        .batch = shape_count(&batch),
+        .m = a.rows,
+        .n = b.cols,
+        .k = a.cols,
+        .a = s->in[0]->data,
+        .b = s->in[1]->data,
+        .a_row = a.cols,
+        .a_col = 1,
+        .b_row = b.cols,
+        .b_col = 1,
+        .alpha = 1,
+        .y = s->out[0]->data };
     g.a_batch = offsets(s, &a, &batch, g.batch, e);
     g.b_batch = offsets(s, &b, &batch, g.batch, e);
     if (!g.a_batch || !g.b_batch) return e->code;
@@ -121,7 +133,8 @@ static int matmul_grad_weight(struct grad *g)
 static int matmul_grad(struct grad *g)
 {
     struct value *a = g->node->in[0], *b = g->node->in[1], *dy = g->dy[0], *like_a = a, *like_b = b;
-    if (a->shape.rank < 0 || b->shape.rank < 0) return fail(g->b->err, ERR_SHAPE, "the gradient needs the inputs' ranks");
+    if (a->shape.rank < 0 || b->shape.rank < 0)
+        return fail(g->b->err, ERR_SHAPE, "the gradient needs the inputs' ranks");
     if (a->shape.rank >= 2 && b->shape.rank == 2) return matmul_grad_weight(g);
     if (b->shape.rank == 1) {
         b = unsqueezed(g->b, b, 1);
@@ -153,7 +166,8 @@ static int gemm_infer(struct node *n, struct err *e)
     if (!node_in(n, 2)) return 0;
     struct shape both;
     const struct shape *c = &n->in[2]->shape;
-    if (c->rank > 2 || !shape_broadcast(&y, c, &both) || (shape_is_known(&y) && shape_is_known(c) && !shape_equal(&y, &both)))
+    if (c->rank > 2 || !shape_broadcast(&y, c, &both) ||
+        (shape_is_known(&y) && shape_is_known(c) && !shape_equal(&y, &both)))
         return fail(e, ERR_SHAPE, "input 2 (%s) cannot be broadcast to the product", n->in[2]->name);
     return 0;
 }
@@ -162,10 +176,20 @@ static int gemm_op_run(const struct step *s, struct err *e)
 {
     const struct shape *a = &s->in[0]->shape, *b = &s->in[1]->shape;
     bool ta = node_int(s->node, "transA"), tb = node_int(s->node, "transB");
-    struct gemm g = { .type = s->in[0]->dtype, .batch = 1, .m = a->dim[ta], .n = b->dim[!tb], .k = a->dim[!ta],
-                      .a = s->in[0]->data, .b = s->in[1]->data, .a_row = ta ? 1 : a->dim[1], .a_col = ta ? a->dim[1] : 1,
-                      .b_row = tb ? 1 : b->dim[1], .b_col = tb ? b->dim[1] : 1, .alpha = node_float(s->node, "alpha"),
-                      .beta = node_float(s->node, "beta"), .y = s->out[0]->data };
+    struct gemm g = { .type = s->in[0]->dtype,
+        .batch = 1,
+        .m = a->dim[ta],
+        .n = b->dim[!tb],
+        .k = a->dim[!ta],
+        .a = s->in[0]->data,
+        .b = s->in[1]->data,
+        .a_row = ta ? 1 : a->dim[1],
+        .a_col = ta ? a->dim[1] : 1,
+        .b_row = tb ? 1 : b->dim[1],
+        .b_col = tb ? b->dim[1] : 1,
+        .alpha = node_float(s->node, "alpha"),
+        .beta = node_float(s->node, "beta"),
+        .y = s->out[0]->data };
     if (step_in(s, 2)) {
         int64_t stride[SHAPE_MAX];
         broadcast_strides(&s->in[2]->shape, &s->out[0]->shape, stride);
@@ -206,13 +230,29 @@ static const struct attr_spec gemm_attrs[] = {
 };
 
 const struct op ops_matmul[] = {
-    { .name = "MatMul", .doc = "matrix product as numpy's matmul", .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1,
-      .infer = matmul_infer, .run = matmul_run, .grad = matmul_grad,
-      .samples = "f32[3,4] f32[4,5]; f32[2,3,4] f32[4,5]; f32[2,1,3,4] f32[3,4,2]; f32[4] f32[4]; f32[4] f32[2,4,3]; "
-                 "f32[2,3,4] f32[4]; f32[70,80] f32[80,90]; i64<9>[2,3] i64<9>[3,2]" },
-    { .name = "Gemm", .doc = "alpha * A * B + beta * C", .min_in = 2, .max_in = 3, .min_out = 1, .max_out = 1,
-      .attrs = gemm_attrs, .infer = gemm_infer, .run = gemm_op_run, .grad = gemm_grad,
-      .samples = "f32[3,4] f32[4,5] f32[5]; f32[4,3] f32[5,4] f32[3,1] | transA=1 transB=1 alpha=0.5 beta=2; "
-                 "f32[3,4] f32[5,4] - | transB=1; f32[4,3] f32[4,5] f32[1] | transA=1 beta=0.25; i32<9>[2,3] i32<9>[3,2]" },
+    { .name = "MatMul",
+        .doc = "matrix product as numpy's matmul",
+        .min_in = 2,
+        .max_in = 2,
+        .min_out = 1,
+        .max_out = 1,
+        .infer = matmul_infer,
+        .run = matmul_run,
+        .grad = matmul_grad,
+        .samples = "f32[3,4] f32[4,5]; f32[2,3,4] f32[4,5]; f32[2,1,3,4] f32[3,4,2]; f32[4] f32[4]; f32[4] f32[2,4,3]; "
+                   "f32[2,3,4] f32[4]; f32[70,80] f32[80,90]; i64<9>[2,3] i64<9>[3,2]" },
+    { .name = "Gemm",
+        .doc = "alpha * A * B + beta * C",
+        .min_in = 2,
+        .max_in = 3,
+        .min_out = 1,
+        .max_out = 1,
+        .attrs = gemm_attrs,
+        .infer = gemm_infer,
+        .run = gemm_op_run,
+        .grad = gemm_grad,
+        .samples =
+            "f32[3,4] f32[4,5] f32[5]; f32[4,3] f32[5,4] f32[3,1] | transA=1 transB=1 alpha=0.5 beta=2; "
+            "f32[3,4] f32[5,4] - | transB=1; f32[4,3] f32[4,5] f32[1] | transA=1 beta=0.25; i32<9>[2,3] i32<9>[3,2]" },
     { 0 },
 };

@@ -10,13 +10,15 @@
 #include "ops/pool_core.h"
 #include "ops/pool_infer.h"
 
+/* clang-format off */
 #define SLIDING_ATTRS \
     { "auto_pad", ATTR_STRING, ATTR_DEFAULT, .s = "NOTSET", .doc = "NOTSET, SAME_UPPER, SAME_LOWER or VALID" }, \
-    { "ceil_mode", ATTR_INT, ATTR_DEFAULT, .i = 0, .doc = "round the output's size up; the last window starts inside" }, \
+    { "ceil_mode", ATTR_INT, ATTR_DEFAULT, .i = 0, .doc = "round sizes up; the last window starts inside" }, \
     { "dilations", ATTR_INTS, .doc = "distance of the taps per axis; 1 when absent" }, \
     { "kernel_shape", ATTR_INTS, ATTR_REQUIRED, .doc = "size of the window per axis" }, \
     { "pads", ATTR_INTS, .doc = "begins of all axes, then ends; 0 when absent" }, \
     { "strides", ATTR_INTS, .doc = "step per axis; 1 when absent" }
+/* clang-format on */
 
 const struct attr_spec pool_max_attrs[] = {
     SLIDING_ATTRS,
@@ -191,34 +193,81 @@ static int norm_grad(struct grad *g)
 #define ONE_TO(max) .min_in = 1, .max_in = 1, .min_out = 1, .max_out = max
 
 const struct op ops_pool[] = {
-    { .name = "MaxPool", .doc = "maximum of sliding windows, and where it was found", ONE_TO(2), .attrs = pool_max_attrs,
-      .infer = sliding_infer, .run = max_run, .grad = max_grad,
-      .samples = "f32~[2,3,7,8] | kernel_shape=3,3 strides=2,2 pads=1,1,1,1; f32~[1,2,9] | kernel_shape=2 dilations=3; "
-                 "f32~[1,2,6,7] | kernel_shape=3,2 strides=2,2 ceil_mode=1; f32~[1,1,4,5,6] | kernel_shape=2,3,2 "
-                 "strides=1,2,2 pads=0,1,0,1,1,1; f32~[1,2,5,6] | kernel_shape=3,3 strides=2,2 auto_pad=SAME_UPPER; "
-                 "u8<9>[1,2,4,4] | kernel_shape=2,2 pads=0,0,1,1" },
-    { .name = "AveragePool", .doc = "mean of sliding windows", ONE_TO(1), .attrs = pool_average_attrs, .infer = sliding_infer,
-      .run = average_run, .grad = average_grad,
-      .samples = "f32[2,3,7,8] | kernel_shape=3,3 strides=2,2 pads=1,1,1,1; f32[1,2,9] | kernel_shape=2 dilations=3; "
-                 "f32[1,2,6,7] | kernel_shape=3,2 strides=2,2 ceil_mode=1 count_include_pad=1 pads=1,0,1,1; "
-                 "f32[1,1,4,5,6] | kernel_shape=2,3,2 strides=1,2,2 pads=0,1,0,1,1,1; f32[1,2,5,6] | kernel_shape=3,3 "
-                 "auto_pad=SAME_LOWER; f32[1,2,5,6] | kernel_shape=2,2 divisor=3" },
-    { .name = "LpPool", .doc = "p-norm of sliding windows", ONE_TO(1), .attrs = pool_norm_attrs, .infer = sliding_infer,
-      .run = norm_run, .grad = norm_grad,
-      .samples = "f32~[2,3,7,8] | kernel_shape=3,3 strides=2,2 pads=1,1,1,1; f32~[1,2,9] | kernel_shape=2 p=3 dilations=2; "
-                 "f32~[1,2,6,7] | kernel_shape=3,2 strides=2,2 ceil_mode=1 p=1" },
-    { .name = "GlobalMaxPool", .doc = "maximum of each plane", ONE_TO(1), .infer = global_infer, .run = max_run,
-      .grad = max_grad, .samples = "f32~[2,3,4,5]; f32~[1,2,7]; f32~[2,2,3,2,3]" },
-    { .name = "GlobalAveragePool", .doc = "mean of each plane", ONE_TO(1), .infer = global_infer, .run = average_run,
-      .grad = average_grad, .samples = "f32[2,3,4,5]; f32[1,2,7]; f32[2,2,3,2,3]" },
-    { .name = "GlobalLpPool", .doc = "p-norm of each plane", ONE_TO(1), .attrs = global_norm_attrs, .infer = global_infer,
-      .run = norm_run, .grad = norm_grad, .samples = "f32~[2,3,4,5]; f32~[1,2,7] | p=3; f32~[2,2,3,2,3] | p=1" },
-    { .name = "AdaptiveMaxPool", .doc = "maximum of windows that divide each axis into output_size parts", ONE_TO(2),
-      .flags = OP_OWN, .attrs = adaptive_attrs, .infer = adaptive_infer, .run = max_run, .grad = max_grad,
-      .samples = "f32~[2,3,7,5] | output_size=3,2; f32~[1,2,4] | output_size=6; f32~[1,1,3,5,6] | output_size=2,0,-1" },
-    { .name = "AdaptiveAveragePool", .doc = "mean of windows that divide each axis into output_size parts", ONE_TO(1),
-      .flags = OP_OWN, .attrs = adaptive_attrs, .infer = adaptive_infer, .run = average_run, .grad = average_grad,
-      .samples = "f32[2,3,7,5] | output_size=3,2; f32[1,2,4] | output_size=6; f32[1,1,3,5,6] | output_size=2,0,-1; "
-                 "f32[1,2,3,4] | output_size=1,1" },
+    { .name = "MaxPool",
+        .doc = "maximum of sliding windows, and where it was found",
+        ONE_TO(2),
+        .attrs = pool_max_attrs,
+        .infer = sliding_infer,
+        .run = max_run,
+        .grad = max_grad,
+        .samples =
+            "f32~[2,3,7,8] | kernel_shape=3,3 strides=2,2 pads=1,1,1,1; f32~[1,2,9] | kernel_shape=2 dilations=3; "
+            "f32~[1,2,6,7] | kernel_shape=3,2 strides=2,2 ceil_mode=1; f32~[1,1,4,5,6] | kernel_shape=2,3,2 "
+            "strides=1,2,2 pads=0,1,0,1,1,1; f32~[1,2,5,6] | kernel_shape=3,3 strides=2,2 auto_pad=SAME_UPPER; "
+            "u8<9>[1,2,4,4] | kernel_shape=2,2 pads=0,0,1,1" },
+    { .name = "AveragePool",
+        .doc = "mean of sliding windows",
+        ONE_TO(1),
+        .attrs = pool_average_attrs,
+        .infer = sliding_infer,
+        .run = average_run,
+        .grad = average_grad,
+        .samples =
+            "f32[2,3,7,8] | kernel_shape=3,3 strides=2,2 pads=1,1,1,1; f32[1,2,9] | kernel_shape=2 dilations=3; "
+            "f32[1,2,6,7] | kernel_shape=3,2 strides=2,2 ceil_mode=1 count_include_pad=1 pads=1,0,1,1; "
+            "f32[1,1,4,5,6] | kernel_shape=2,3,2 strides=1,2,2 pads=0,1,0,1,1,1; f32[1,2,5,6] | kernel_shape=3,3 "
+            "auto_pad=SAME_LOWER; f32[1,2,5,6] | kernel_shape=2,2 divisor=3" },
+    { .name = "LpPool",
+        .doc = "p-norm of sliding windows",
+        ONE_TO(1),
+        .attrs = pool_norm_attrs,
+        .infer = sliding_infer,
+        .run = norm_run,
+        .grad = norm_grad,
+        .samples =
+            "f32~[2,3,7,8] | kernel_shape=3,3 strides=2,2 pads=1,1,1,1; f32~[1,2,9] | kernel_shape=2 p=3 dilations=2; "
+            "f32~[1,2,6,7] | kernel_shape=3,2 strides=2,2 ceil_mode=1 p=1" },
+    { .name = "GlobalMaxPool",
+        .doc = "maximum of each plane",
+        ONE_TO(1),
+        .infer = global_infer,
+        .run = max_run,
+        .grad = max_grad,
+        .samples = "f32~[2,3,4,5]; f32~[1,2,7]; f32~[2,2,3,2,3]" },
+    { .name = "GlobalAveragePool",
+        .doc = "mean of each plane",
+        ONE_TO(1),
+        .infer = global_infer,
+        .run = average_run,
+        .grad = average_grad,
+        .samples = "f32[2,3,4,5]; f32[1,2,7]; f32[2,2,3,2,3]" },
+    { .name = "GlobalLpPool",
+        .doc = "p-norm of each plane",
+        ONE_TO(1),
+        .attrs = global_norm_attrs,
+        .infer = global_infer,
+        .run = norm_run,
+        .grad = norm_grad,
+        .samples = "f32~[2,3,4,5]; f32~[1,2,7] | p=3; f32~[2,2,3,2,3] | p=1" },
+    { .name = "AdaptiveMaxPool",
+        .doc = "maximum of windows that divide each axis into output_size parts",
+        ONE_TO(2),
+        .flags = OP_OWN,
+        .attrs = adaptive_attrs,
+        .infer = adaptive_infer,
+        .run = max_run,
+        .grad = max_grad,
+        .samples =
+            "f32~[2,3,7,5] | output_size=3,2; f32~[1,2,4] | output_size=6; f32~[1,1,3,5,6] | output_size=2,0,-1" },
+    { .name = "AdaptiveAveragePool",
+        .doc = "mean of windows that divide each axis into output_size parts",
+        ONE_TO(1),
+        .flags = OP_OWN,
+        .attrs = adaptive_attrs,
+        .infer = adaptive_infer,
+        .run = average_run,
+        .grad = average_grad,
+        .samples = "f32[2,3,7,5] | output_size=3,2; f32[1,2,4] | output_size=6; f32[1,1,3,5,6] | output_size=2,0,-1; "
+                   "f32[1,2,3,4] | output_size=1,1" },
     { 0 },
 };

@@ -73,8 +73,10 @@ static int adaptive(struct pool *p, const struct step *s, const struct shape *x,
 
 int pool_init(struct pool *p, const struct step *s, const struct shape *x, const struct shape *y, struct err *e)
 {
-    *p = (struct pool){ .planes = shape_span(x, 0, 2), .divisor = (double)node_int(s->node, "divisor"),
-                        .p = (double)node_int(s->node, "p"), .first_axis_fastest = node_int(s->node, "storage_order") == 1 };
+    *p = (struct pool){ .planes = shape_span(x, 0, 2),
+        .divisor = (double)node_int(s->node, "divisor"),
+        .p = (double)node_int(s->node, "p"),
+        .first_axis_fastest = node_int(s->node, "storage_order") == 1 };
     return node_has(s->node, "kernel_shape") ? sliding(p, s, x, e) : adaptive(p, s, x, y, e);
 }
 
@@ -102,7 +104,8 @@ static int64_t out_size(const struct pool *p)
 static int64_t row_of(const struct pool *p, const int64_t *o, int64_t z, int64_t y)
 {
     const struct pool_axis *a = p->axis;
-    return ((a[0].first[o[0]] + z * a[0].step) * a[1].in + a[1].first[o[1]] + y * a[1].step) * a[2].in + a[2].first[o[2]];
+    return ((a[0].first[o[0]] + z * a[0].step) * a[1].in + a[1].first[o[1]] + y * a[1].step) * a[2].in +
+        a[2].first[o[2]];
 }
 
 static void planes(void *ctx, int64_t begin, int64_t end)

@@ -13,17 +13,17 @@ struct pool_axis {
 };
 struct pool {
     struct pool_axis axis[WINDOW_AXES];
-    int64_t planes; /* batch * channels */
-    double divisor; /* of means; 0: the product of the axes' counts */
-    double p;       /* of the norm */
+    int64_t planes;          /* batch * channels */
+    double divisor;          /* of means; 0: the product of the axes' counts */
+    double p;                /* of the norm */
     bool first_axis_fastest; /* how an index counts the positions of a plane */
 };
 
 /* From a node's attributes: sliding windows when it has kernel_shape, else adaptive windows from x's shape to y's. */
 int pool_init(struct pool *p, const struct step *s, const struct shape *x, const struct shape *y, struct err *e);
 
-/* x, dx: (planes, in...); y, dy: (planes, out...), as doubles. `lowest` is the maximum of nothing; index may be NULL. The
- * first of equal maxima wins, NaN before all (PyTorch). Gradients are added to dx, which holds zeros. */
+/* x, dx: (planes, in...); y, dy: (planes, out...), as doubles. `lowest` is the maximum of nothing; index may be NULL.
+ * The first of equal maxima wins, NaN before all (PyTorch). Gradients are added to dx, which holds zeros. */
 void pool_max(const struct pool *p, const double *x, double *y, int64_t *index, double lowest, int threads);
 void pool_average(const struct pool *p, const double *x, double *y, int threads);
 void pool_norm(const struct pool *p, const double *x, double *y, int threads);

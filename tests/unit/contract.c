@@ -142,7 +142,8 @@ TEST(products_broadcast_and_wrap)
     one_in(&o, DT_F16, DIMS(2, 2), VALUES(1, 2, 3, 4));
     one_in(&o, DT_F16, DIMS(3, 2), VALUES(1, 0, 0, 1, 1, 1));
     one_in(&o, DT_F16, DIMS(2, 1), VALUES(1, 2));
-    one_run(&o, "Gemm", ATTRS(attr_int("transA", 1), attr_int("transB", 1), attr_float("alpha", 2), attr_float("beta", 10)), 1);
+    one_run(&o, "Gemm",
+        ATTRS(attr_int("transA", 1), attr_int("transB", 1), attr_float("alpha", 2), attr_float("beta", 10)), 1);
     CHECK_OUT(&o, 0, 0, DIMS(2, 3), 12, 16, 18, 24, 28, 32);
     arena_release(&o.a);
 }
@@ -158,8 +159,10 @@ TEST(poolings)
     arena_release(&o.a);
     one_start(&o); /* sizes 0, 1, 2, 3: the third window hangs over the end and counts what is there */
     one_in(&o, DT_F32, DIMS(1, 1, 4), NULL);
-    one_run(&o, "AveragePool", ATTRS(INTS("kernel_shape", 3), INTS("strides", 2), INTS("pads", 1, 0),
-                                     attr_int("ceil_mode", 1), attr_int("count_include_pad", 1)), 1);
+    one_run(&o, "AveragePool",
+        ATTRS(INTS("kernel_shape", 3), INTS("strides", 2), INTS("pads", 1, 0), attr_int("ceil_mode", 1),
+            attr_int("count_include_pad", 1)),
+        1);
     CHECK_OUT(&o, 0, 1e-6, DIMS(1, 1, 2), 1 / 3., 2);
     arena_release(&o.a);
     one_start(&o);

@@ -47,7 +47,11 @@ static inline int one_run(struct one_node *o, const char *op, const struct attr 
     return n ? op_eval(n, o->in, o->out, &o->a, 2, &o->e) : o->e.code;
 }
 
-#define DIMS(...) (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), (const int64_t[]){ __VA_ARGS__ }
+#define DIMS(...) \
+    (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), (const int64_t[]) \
+    { \
+        __VA_ARGS__ \
+    }
 #define VALUES(...) ((const double[]){ __VA_ARGS__ })
 #define INTS(name, ...) \
     attr_ints(name, (const int64_t[]){ __VA_ARGS__ }, sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t))
@@ -64,7 +68,8 @@ static inline int one_run(struct one_node *o, const char *op, const struct attr 
         check_dims(t_, dims); \
         for (int64_t k_ = 0; k_ < tensor_count(t_); k_++) \
             if (!(fabs(tensor_get_f64(t_, k_) - want_[k_]) <= (tol))) \
-                TAP_FAIL("output %d [%lld] is %.9g, expected %.9g", i, (long long)k_, tensor_get_f64(t_, k_), want_[k_]); \
+                TAP_FAIL( \
+                    "output %d [%lld] is %.9g, expected %.9g", i, (long long)k_, tensor_get_f64(t_, k_), want_[k_]); \
     } while (0)
 
 static inline void check_dims(const struct tensor *t, int rank, const int64_t *dims)
