@@ -69,7 +69,10 @@ struct session *session_new(const struct graph *g, const struct session_options 
 void session_free(struct session *s)
 {
     if (!s) return;
-    for (struct cached *c = s->plans; c; c = c->next) plan_free(c->plan);
+    for (struct cached *c = s->plans, *next; c; c = next) {
+        next = c->next; /* it goes with its plan */
+        plan_free(c->plan);
+    }
     arena_release(&s->scratch);
     arena_release(&s->dynamic);
     blob_unref(s->memory);
