@@ -7,7 +7,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct image_options strict = { .max_pixels = 1 << 18 }, lenient = { .max_pixels = 1 << 18, .allow_truncated = true };
+    struct image_options strict = { .max_pixels = 1 << 18 }, lenient = strict;
+    lenient.allow_truncated = true;
     struct bytes in = { data, size };
     struct arena a;
     struct err e = { 0 };
