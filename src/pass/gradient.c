@@ -15,9 +15,16 @@ struct tape {
     struct value **d;         /* by value id: gradient gathered so far */
 };
 
+/* Whether a value was part of the graph when the walk began (an id outlives the value it was given to). */
+static bool is_there(const struct tape *t, const struct value *v)
+{
+    return v && (size_t)v->id < t->n_values && t->g->values[v->id] == v;
+}
+
 static void mark_active(struct tape *t, struct value *const *wrt, size_t n)
 {
-    for (size_t i = 0; i < n; i++) t->active[wrt[i]->id] = true;
+    for (size_t i = 0; i < n; i++)
+        if (is_there(t, wrt[i])) t->active[wrt[i]->id] = true;
     for (size_t i = 0; i < t->n_nodes; i++) {
         const struct node *node = t->g->nodes[i];
         bool any = false;
@@ -29,7 +36,7 @@ static void mark_active(struct tape *t, struct value *const *wrt, size_t n)
 
 static bool wants(const struct tape *t, const struct value *v)
 {
-    return v && (size_t)v->id < t->n_values && t->active[v->id];
+    return is_there(t, v) && t->active[v->id];
 }
 
 static void gather(struct tape *t, struct value *v, struct value *d)

@@ -140,9 +140,9 @@ struct graph *train_step_new(
     if (!g || (!o->frozen_stats && graph_training(g, !o->biased, e))) return NULL;
     if (o->output >= g->n_outputs) return fail(e, ERR_USAGE, "the model has no output %zu", o->output), NULL;
     struct making m = { .g = g, .o = o, .b = { g, e } };
-    if (find_params(&m, e) || add_loss(&m, g->outputs[o->output], e)) return NULL;
+    if (add_loss(&m, g->outputs[o->output], e)) return NULL;
     g->n_outputs = 0; /* only the loss is needed from here on */
-    if (graph_output(g, m.loss, e) || graph_tidy(g, e)) return NULL;
+    if (graph_output(g, m.loss, e) || graph_tidy(g, e) || find_params(&m, e)) return NULL;
     if (add_gradients(&m, e) || add_updates(&m, e) || set_outputs(&m, e)) return NULL;
     return graph_tidy(g, e) ? NULL : g;
 }

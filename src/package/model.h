@@ -1,0 +1,55 @@
+/* model.h - any model file, opened: a package, an unpacked package, or a file of another framework. */
+#ifndef TENREC_PACKAGE_MODEL_H
+#define TENREC_PACKAGE_MODEL_H
+
+#include "base/arena.h"
+#include "base/report.h"
+#include "data/postprocess.h"
+#include "data/preprocess.h"
+#include "format/format.h"
+#include "graph/graph.h"
+#include "package/manifest.h"
+
+struct zip;
+struct packs;
+
+struct model_options {
+    struct import_options import;
+    struct manifest_options manifest;
+    const char *labels_path;     /* NULL: what the model or a file beside it says */
+    const char *preprocess_path; /* YAML or JSON with steps, or a Hugging Face preprocessor_config.json */
+};
+
+struct model {
+    struct arena arena;
+    const char *path;
+    const char *format; /* "package", "onnx", "torch" ... */
+    struct graph *graph;
+    json_t *manifest;
+    struct labels labels;
+    struct preprocess **preprocess;   /* one per input; NULL: a tensor is expected */
+    struct postprocess **postprocess; /* one per output */
+    struct report report;             /* of the import; empty for packages */
+    const struct zip *zip;            /* of a package that is one file */
+    const char *folder;               /* of an unpacked package */
+    struct packs *packs;              /* packed weights, shared by all sessions */
+};
+
+/* Opens; the model must be closed also when this fails (what the report says may be wanted). */
+int model_open(struct model *m, const char *path, const struct model_options *o, struct err *e);
+void model_close(struct model *m);
+/* A file of the package ("examples/e0.npz"), checked to lie inside it. ERR_MODEL if it is not there. */
+int model_file(struct model *m, const char *name, struct bytes *out, struct err *e);
+
+/* Writes the package: atomic, deterministic. Golden examples: `example_in`/`example_out` (one tensor per input and
+ * output, `made_by` says by what), or NULL for none. */
+struct example {
+    const char *made_by; /* "torch 1.13.1", or "tenrec 0.1.0" for self-consistency */
+    const struct tensor *const *in, *const *out;
+};
+int package_write(struct model *m, const char *path, const struct example *example, struct err *e);
+
+/* `verify`: checksums of all files, then the examples. One line per finding goes to `say`. ERR_MISMATCH. */
+int package_verify(struct model *m, void (*say)(void *cookie, const char *line), void *cookie, struct err *e);
+
+#endif
