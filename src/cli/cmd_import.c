@@ -1,0 +1,71 @@
+/* cmd_import.c - a model of any framework becomes a package. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "cli/opening.h"
+#include "data/arrays.h"
+
+/* A golden example given as .npz: inputs by name, outputs by name; made by the framework named in --made-by. */
+static int read_example(struct model *m, const char *path, const char *made_by, struct example *ex, struct err *e)
+{
+    struct bytes file;
+    struct zip z;
+    TRY(file_map(&m->arena, path, &file, e));
+    TRY(zip_open(&z, &m->arena, path, file, e));
+    const struct graph *g = m->graph;
+    const struct tensor **list = ARENA_ARRAY(&m->arena, g->n_inputs + g->n_outputs, const struct tensor *);
+    TRY_MEM(list, e);
+    for (size_t i = 0; i < g->n_inputs + g->n_outputs; i++) {
+        const struct value *v = i < g->n_inputs ? g->inputs[i] : g->outputs[i - g->n_inputs];
+        struct npy array;
+        struct tensor *t;
+        TRY(npz_read(&array, &m->arena, &z, v->name, UINT64_MAX, e));
+        TRY(tensor_from_npy(&t, &m->arena, &array, path, e));
+        list[i] = t;
+    }
+    *ex = (struct example){ made_by, list, list + g->n_inputs };
+    return 0;
+}
+
+static int write_package(struct model *m, struct args *args, struct err *e)
+{
+    struct example ex;
+    const char *example = conf_string(&args->conf, "example"), *out = conf_string(&args->conf, "output");
+    if (example) TRY(read_example(m, example, conf_string(&args->conf, "made-by"), &ex, e));
+    TRY(package_write(m, out, example ? &ex : NULL, e));
+    fprintf(stderr, "tenrec: %s: %s, %zu inputs, %zu outputs, %zu nodes\n", out,
+        json_string_value(json_object_get(m->manifest, "task")), m->graph->n_inputs, m->graph->n_outputs, m->graph->n_nodes);
+    return 0;
+}
+
+static int run(struct args *args, struct err *e)
+{
+    struct model m;
+    if (!conf_has(&args->conf, "output")) return fail(e, ERR_USAGE, "import: -o NAME.tenrec is missing");
+    int code = open_model(&m, args, 0, e);
+    if (!code) code = write_package(&m, args, e);
+    model_close(&m);
+    return code;
+}
+
+static const struct conf_key keys[] = {
+    { "output", 'o', CONF_STRING, "NAME.tenrec", NULL, NULL, 0, 0, "the package to write" },
+    KEYS_OPEN,
+    { "example", 0, CONF_STRING, "FILE.npz", NULL, NULL, 0, 0,
+        "inputs and outputs by name, from the source framework; verify compares with them" },
+    { "made-by", 0, CONF_STRING, "WHO", "unknown", NULL, 0, 0, "what made the example, as in \"torch 1.13.1\"" },
+    { 0 },
+};
+
+const struct command command_import = {
+    .name = "import",
+    .synopsis = "FILE -o NAME.tenrec [OPTIONS]",
+    .doc = "Import a model of any framework as a package; say what had to be guessed.",
+    .examples = "  tenrec import resnet18.pt -o resnet18.tenrec --input Nx3x224x224 --labels imagenet.txt\n"
+                "  tenrec import net.onnx -o net.tenrec --like keras --set resize.interpolation=bilinear\n",
+    .min_words = 1,
+    .max_words = 1,
+    .keys = keys,
+    .run = run,
+};

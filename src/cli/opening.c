@@ -1,0 +1,69 @@
+/* opening.c - opening a model as the options say. */
+#include "cli/opening.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "enc/json.h"
+
+void print_report(const struct report *r)
+{
+    static const char *const words[] = { "note", "guess", "warning", "error" };
+    for (size_t i = 0; i < r->n; i++) {
+        const struct report_item *it = &r->items[i];
+        if (it->kind == REPORT_ERROR) continue; /* they are in the error's text */
+        fprintf(stderr, "tenrec: %s: %s", words[it->kind], it->what);
+        if (it->count > 1) fprintf(stderr, " (%zu times)", it->count);
+        if (it->where[0]) fprintf(stderr, " at %s", it->where);
+        fputc('\n', stderr);
+    }
+}
+
+static int read_options(struct model_options *o, struct args *args, struct err *e)
+{
+    const struct conf *c = &args->conf;
+    *o = (struct model_options){ 0 };
+    size_t n;
+    const char *const *hints = conf_list(c, "input", &n);
+    struct import_hint *list = ARENA_ARRAY(args->arena, n, struct import_hint);
+    TRY_MEM(list, e);
+    for (size_t i = 0; i < n; i++) TRY(import_hint_parse(args->arena, hints[i], &list[i], e));
+    o->import.inputs = list;
+    o->import.n_inputs = n;
+    const char *mode = conf_string(c, "mode");
+    o->import.mode = !strcmp(mode, "train") ? IMPORT_TRAIN : !strcmp(mode, "saved") ? IMPORT_AS_SAVED : IMPORT_SCORE;
+    o->manifest.like = conf_string(c, "like");
+    o->manifest.task = conf_string(c, "task");
+    o->manifest.name = conf_string(c, "name");
+    o->manifest.set = conf_list(c, "set", &o->manifest.n_set);
+    o->labels_path = conf_string(c, "labels");
+    o->preprocess_path = conf_string(c, "preprocess");
+    return 0;
+}
+
+int open_model(struct model *m, struct args *args, size_t word, struct err *e)
+{
+    struct model_options o;
+    *m = (struct model){ 0 };
+    TRY(read_options(&o, args, e));
+    int code = model_open(m, args->words[word], &o, e);
+    print_report(&m->report);
+    return code;
+}
+
+const char *human_bytes(char buf[32], double bytes)
+{
+    static const char *const units[] = { "B", "kB", "MB", "GB", "TB" };
+    int u = 0;
+    while (bytes >= 1000 && u < 4) bytes /= 1000, u++;
+    snprintf(buf, 32, u ? "%.1f %s" : "%.0f %s", bytes, units[u]);
+    return buf;
+}
+
+int print_json(struct arena *a, const json_t *root, struct err *e)
+{
+    struct bytes text;
+    TRY(json_print(root, 0, a, &text, e));
+    fwrite(text.data, 1, text.len, stdout);
+    return 0;
+}

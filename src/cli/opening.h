@@ -1,0 +1,33 @@
+/* opening.h - the options that every command which opens a model shares, and what it says while it does. */
+#ifndef TENREC_CLI_OPENING_H
+#define TENREC_CLI_OPENING_H
+
+#include "cli/command.h"
+#include "package/model.h"
+
+/* Rows for a command's option table: KEYS_OPEN for all that read models. */
+#define KEYS_OPEN \
+    { "input", 0, CONF_LIST, "[NAME=]DIMS[:TYPE]", NULL, NULL, 0, 0, \
+        "shape of an input, as Nx3x224x224; letters are symbols that stay free" }, \
+    { "mode", 0, CONF_CHOICE, NULL, "score", "score|train|saved", 0, 0, \
+        "the mode to read a TorchScript model in, where scoring and training differ in structure" }, \
+    { "like", 0, CONF_CHOICE, NULL, NULL, "torchvision|timm|keras|caffe", 0, 0, \
+        "prepare images as this framework's classifiers have it" }, \
+    { "preprocess", 0, CONF_STRING, "FILE", NULL, NULL, 0, 0, \
+        "preprocessing steps (YAML or JSON), or a Hugging Face preprocessor_config.json" }, \
+    { "labels", 0, CONF_STRING, "FILE", NULL, NULL, 0, 0, "class names: text, CSV or JSON" }, \
+    { "task", 0, CONF_CHOICE, NULL, NULL, "image-classification|image-segmentation|raw", 0, 0, \
+        "what the model is for, where the shapes do not say" }, \
+    { "set", 0, CONF_LIST, "STEP.PARAMETER=VALUE", NULL, NULL, 0, 0, \
+        "change one step of pre- or postprocessing, as in resize.size=320" }, \
+    { "name", 0, CONF_STRING, "NAME", NULL, NULL, 0, 0, "name of the package" }
+
+/* Opens args->words[word]; prints guesses, warnings and unsupported operators to stderr. The model must be closed by
+ * the caller in any case. */
+int open_model(struct model *m, struct args *args, size_t word, struct err *e);
+void print_report(const struct report *r);
+/* "1.5 MB" */
+const char *human_bytes(char buf[32], double bytes);
+int print_json(struct arena *a, const json_t *root, struct err *e); /* to stdout */
+
+#endif
