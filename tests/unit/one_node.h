@@ -56,6 +56,13 @@ static inline int one_run(struct one_node *o, const char *op, const struct attr 
 #define INTS(name, ...) \
     attr_ints(name, (const int64_t[]){ __VA_ARGS__ }, sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t))
 /* Checks output i against a shape and values (tap.h must have been included). */
+#define CHECK_SCALAR(o, i, tol, value) \
+    do { \
+        CHECK_OK((o)->e.code, &(o)->e); \
+        if ((o)->e.code) break; \
+        CHECK_INT((o)->out[i]->shape.rank, 0); \
+        CHECK_NEAR(tensor_get_f64((o)->out[i], 0), value, tol); \
+    } while (0)
 #define CHECK_OUT(o, i, tol, dims, ...) \
     do { \
         const double want_[] = { __VA_ARGS__ }; \
