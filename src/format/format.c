@@ -1,0 +1,89 @@
+/* format.c - finding out whose file it is, reading and writing it. */
+#include "format/format.h"
+
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "graph/graph.h"
+
+#define X(name) extern const struct format format_##name;
+#include "format/format_list.h"
+#undef X
+
+static const struct format *const formats[] = {
+#define X(name) &format_##name,
+#include "format/format_list.h"
+#undef X
+};
+enum { N_FORMATS = sizeof formats / sizeof formats[0] };
+
+const struct format *format_at(size_t i)
+{
+    return i < N_FORMATS ? formats[i] : NULL;
+}
+
+const struct format *format_find(const char *name)
+{
+    for (size_t i = 0; i < N_FORMATS; i++)
+        if (!strcmp(formats[i]->name, name)) return formats[i];
+    return NULL;
+}
+
+bool format_has_extension(const struct format *f, const char *path)
+{
+    const char *dot = strrchr(file_base(path), '.');
+    if (!dot) return false;
+    size_t len = strlen(dot + 1);
+    for (const char *p = f->extensions; *p; p += strcspn(p, " "), p += *p == ' ')
+        if (strcspn(p, " ") == len && !strncasecmp(p, dot + 1, len)) return true;
+    return false;
+}
+
+/* All that can be read or written, for messages. */
+static const char *known(struct arena *a, bool writing)
+{
+    struct str s = str_in(a);
+    for (size_t i = 0; i < N_FORMATS; i++)
+        if (writing ? formats[i]->write != NULL : formats[i]->read != NULL)
+            str_addf(&s, "%s%s", s.len ? ", " : "", formats[i]->name);
+    const char *text = str_done(&s);
+    return text ? text : "";
+}
+
+static const struct format *recognise(const struct format_file *file)
+{
+    const struct format *best = NULL;
+    enum format_match most = FORMAT_NO;
+    for (size_t i = 0; i < N_FORMATS; i++) {
+        if (!formats[i]->read) continue;
+        enum format_match m = formats[i]->probe(file->bytes, file->path);
+        if (m > most) most = m, best = formats[i];
+    }
+    return best;
+}
+
+int format_read(struct arena *a, const char *path, const struct import_options *o, struct graph **g, struct report *r,
+                struct err *e)
+{
+    static const struct import_options defaults = { 0 };
+    struct format_file file = { .path = path };
+    if (!(file.blob = mapped_file(a, path, &file.bytes, e))) return e->code;
+    const struct format *f = recognise(&file);
+    if (!f) return fail(e, ERR_MODEL, "%s: not a model this program knows (it reads %s)", path, known(a, false));
+    if (f->read(a, &file, o ? o : &defaults, g, r, e))
+        return str_starts(e->text, path) ? e->code : err_prefix(e, "%s", path);
+    TRY(graph_tidy(*g, e));
+    return graph_verify(*g, e);
+}
+
+int format_write(const struct graph *g, const char *path, const struct export_options *o, struct report *r, struct err *e)
+{
+    static const struct export_options defaults = { 0 };
+    for (size_t i = 0; i < N_FORMATS; i++)
+        if (formats[i]->write && format_has_extension(formats[i], path))
+            return formats[i]->write(g, path, o ? o : &defaults, r, e);
+    fail(e, ERR_USAGE, "%s: no format is written under this name (it writes %s)", path, known(g->arena, true));
+    return e->code;
+}

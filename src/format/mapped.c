@@ -1,0 +1,30 @@
+/* mapped.c - a mapped file as a blob, so that tensors may lie in it. */
+#include "base/arena.h"
+#include "base/err.h"
+#include "format/format.h"
+#include "graph/tensor.h"
+
+struct mapped {
+    struct arena arena; /* holds the mapping */
+    const struct mem *mem;
+};
+
+static void release(void *cookie)
+{
+    struct mapped *m = cookie;
+    const struct mem *mem = m->mem;
+    arena_release(&m->arena);
+    mem->free(mem->cookie, m, sizeof *m);
+}
+
+struct blob *mapped_file(struct arena *a, const char *path, struct bytes *out, struct err *e)
+{
+    struct mapped *m = a->mem->alloc(a->mem->cookie, sizeof *m);
+    if (!m) return fail_nomem(e), NULL;
+    m->mem = a->mem;
+    arena_init(&m->arena, a->mem);
+    if (file_map(&m->arena, path, out, e)) return release(m), NULL;
+    struct blob *b = blob_wrap(a->mem, out->data, out->len, release, m);
+    if (!b) return release(m), fail_nomem(e), NULL;
+    return blob_adopt(a, b) ? fail_nomem(e), NULL : b;
+}

@@ -1,0 +1,112 @@
+/* nodes.c - the nodes of a graph or function: names to values, older spellings lifted, results named. */
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "format/onnx/lift.h"
+#include "format/onnx/reader.h"
+
+const char *onnx_node_label(const struct onnx_node *n)
+{
+    if (n->name[0]) return n->name;
+    for (size_t i = 0; i < n->output.n; i++)
+        if (n->output.items[i][0]) return n->output.items[i];
+    return "a node without a name";
+}
+
+bool onnx_lookup(const struct onnx_scope *scope, const char *name, struct value **out)
+{
+    for (; scope; scope = scope->outer) {
+        const struct map_entry *entry = map_find(&scope->values, name);
+        if (entry) return *out = value_resolve(entry->value), true;
+    }
+    return false;
+}
+
+static int read_inputs(struct onnx_reader *r, const struct onnx_scope *scope, const struct onnx_node *n, struct value **in)
+{
+    for (size_t i = 0; i < n->input.n; i++) {
+        const char *name = n->input.items[i];
+        if (name[0] && !onnx_lookup(scope, name, &in[i]))
+            return fail(r->err, ERR_MODEL, "%s (%s): nothing makes its input \"%s\"", onnx_node_label(n), n->op_type, name);
+    }
+    return 0;
+}
+
+/* The node's own name where no other has it, else that of its first output. */
+static const char *unique_name(struct onnx_reader *r, const struct onnx_scope *scope, const struct onnx_node *n)
+{
+    const char *name = arena_printf(r->arena, "%s%s", scope->prefix, onnx_node_label(n));
+    if (name && map_find(&r->node_names, name) && n->output.n)
+        name = arena_printf(r->arena, "%s%s", scope->prefix, n->output.items[0]);
+    return name && map_set(&r->node_names, name, r) ? name : NULL;
+}
+
+static const char *where_of(struct onnx_reader *r, const struct onnx_node *n)
+{
+    for (size_t i = 0; r->own && i < n->metadata_props.n; i++)
+        if (!strcmp(n->metadata_props.items[i].key, "tenrec.where")) return n->metadata_props.items[i].value;
+    return NULL;
+}
+
+static int emit_operator(struct onnx_reader *r, const struct onnx_scope *scope, const struct onnx_node *n,
+                         struct value **in, struct value **out)
+{
+    struct builder b = { scope->g, r->err, .where = where_of(r, n) };
+    bool *read = ARENA_ARRAY(r->arena, n->output.n, bool);
+    struct lift l = { .b = &b, .arena = r->arena, .op = n->op_type, .name = unique_name(r, scope, n), .in = in,
+                      .n_in = (int)n->input.n, .out = out, .n_out = (int)n->output.n, .read = read };
+    if (!read || !l.name) return fail_nomem(r->err);
+    l.version = onnx_is_standard(n->domain) ? scope->opset : LIFT_ANY;
+    while (l.n_out > 1 && !n->output.items[l.n_out - 1][0]) l.n_out--;
+    for (int i = 0; i < l.n_out; i++) read[i] = map_find(&scope->used, n->output.items[i]) != NULL;
+    TRY(onnx_read_attrs(r, scope, n, in, &l.attrs, &l.n_attrs));
+    l.cap_attrs = l.n_attrs + 1;
+    return lift_emit(&l, r->err);
+}
+
+/* Values made since `first` take the file's names; others (an input handed through) keep their own. */
+static int name_output(struct onnx_reader *r, struct onnx_scope *scope, const char *name, struct value *v, int first)
+{
+    if (!map_set(&scope->values, name, v)) return fail_nomem(r->err);
+    if (!v) return 0;
+    onnx_check_hint(r, scope, name, v);
+    if (v->kind != VALUE_NODE || v->node->graph != scope->g || v->id < first) return 0;
+    if (!scope->prefix[0]) return graph_rename(scope->g, v, name, r->err);
+    const char *full = arena_printf(r->arena, "%s%s", scope->prefix, name);
+    TRY_MEM(full, r->err);
+    return graph_find(scope->g, full) ? 0 : graph_rename(scope->g, v, full, r->err);
+}
+
+static int read_node(struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_node *n)
+{
+    const struct onnx_function *f = onnx_function_find(r, n);
+    struct value **in = ARENA_ARRAY(r->arena, n->input.n + LIFT_ROOM, struct value *);
+    struct value **out = ARENA_ARRAY(r->arena, n->output.n + 1, struct value *);
+    int first = (int)scope->g->n_values;
+    if (!in || !out) return fail_nomem(r->err);
+    if (r->nodes_left-- <= 0)
+        return fail(r->err, ERR_MODEL, "more than %d nodes once its functions are unfolded", ONNX_NODES_MAX);
+    if (n->input.n > ONNX_NODES_MAX || n->output.n > ONNX_NODES_MAX)
+        return fail(r->err, ERR_MODEL, "%s has %zu inputs", onnx_node_label(n), n->input.n);
+    TRY(read_inputs(r, scope, n, in));
+    if (f) TRY(onnx_inline(r, scope, f, n, in, out));
+    else if (onnx_is_standard(n->domain) && !strcmp(n->op_type, "Constant")) TRY(onnx_read_constant(r, scope, n, out));
+    else TRY(emit_operator(r, scope, n, in, out));
+    for (size_t i = 0; i < n->output.n; i++)
+        if (n->output.items[i][0]) TRY(name_output(r, scope, n->output.items[i], out[i], first));
+    return 0;
+}
+
+int onnx_read_nodes(struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_body *body)
+{
+    size_t *order = ARENA_ARRAY(r->arena, body->n, size_t);
+    TRY_MEM(order, r->err);
+    struct arena scratch;
+    arena_init(&scratch, r->arena->mem);
+    int code = onnx_sort(body, &scope->values, &scope->used, &scratch, order, r->err);
+    arena_release(&scratch);
+    TRY(code);
+    for (size_t i = 0; i < body->n; i++) TRY(read_node(r, scope, &body->nodes[order[i]]));
+    return 0;
+}

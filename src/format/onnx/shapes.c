@@ -1,0 +1,81 @@
+/* shapes.c - types and shapes that an ONNX file states: believed for inputs, hints for everything else. */
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "format/onnx/reader.h"
+
+static int64_t find_symbol(const struct graph *g, const char *name)
+{
+    for (size_t i = 0; i < g->n_symbols; i++)
+        if (!strcmp(g->symbols[i], name)) return DIM_SYMBOL((int64_t)i);
+    return DIM_UNKNOWN;
+}
+
+int onnx_type_read(struct onnx_reader *r, struct graph *g, const struct onnx_value *v, bool may_add, enum dtype *t,
+                   struct shape *s)
+{
+    const struct onnx_tensor_type *type = &v->type.tensor_type;
+    *t = dtype_is_valid((int)type->elem_type) ? (enum dtype)type->elem_type : DT_NONE;
+    *s = shape_unknown();
+    if (!ONNX_HAS(type, 2)) return 0;
+    if (type->shape.dim.n > SHAPE_MAX)
+        return fail(r->err, ERR_UNSUPPORTED, "%s has rank %zu, at most %d can be taken", v->name, type->shape.dim.n, SHAPE_MAX);
+    s->rank = (int)type->shape.dim.n;
+    for (int i = 0; i < s->rank; i++) {
+        const struct onnx_dim *d = &type->shape.dim.items[i];
+        s->dim[i] = DIM_UNKNOWN;
+        if (ONNX_HAS(d, 1) && d->dim_value >= 0) s->dim[i] = d->dim_value;
+        else if (d->dim_param[0]) s->dim[i] = may_add ? graph_symbol(g, d->dim_param) : find_symbol(g, d->dim_param);
+    }
+    return 0;
+}
+
+static void warn(struct onnx_reader *r, const char *name, const struct value *v, enum dtype t, const struct shape *s)
+{
+    struct str found = str_in(r->report->arena), stated = str_in(r->report->arena);
+    str_add(&found, dtype_name(v->dtype));
+    shape_print(r->root, &v->shape, &found);
+    str_add(&stated, dtype_name(t));
+    shape_print(r->root, s, &stated);
+    const char *a = str_done(&found), *b = str_done(&stated);
+    if (a && b) report_add(r->report, REPORT_WARNING, name, "%s is %s; the file says %s, which is not used", name, a, b);
+}
+
+static bool conflicts(const struct shape *a, const struct shape *b)
+{
+    if (a->rank < 0 || b->rank < 0) return false;
+    if (a->rank != b->rank) return true;
+    for (int i = 0; i < a->rank; i++)
+        if (a->dim[i] >= 0 && b->dim[i] >= 0 && a->dim[i] != b->dim[i]) return true;
+    return false;
+}
+
+/* The file's shapes may be those of another input size; they fill a gap only where sizes cannot vary. */
+static void fill_gaps(const struct onnx_reader *r, struct shape *into, const struct shape *from)
+{
+    struct shape s = *from;
+    for (int i = 0; i < s.rank && !r->own; i++)
+        if (s.dim[i] < 0 || !r->static_inputs) s.dim[i] = DIM_UNKNOWN;
+    shape_merge(into, &s);
+}
+
+void onnx_check_hint(struct onnx_reader *r, const struct onnx_scope *scope, const char *name, struct value *v)
+{
+    const struct onnx_value *hint = map_get(&scope->hints, name);
+    enum dtype t;
+    struct shape s;
+    struct err ignored = { 0 }, *kept = r->err;
+    if (!hint || v->kind != VALUE_NODE) return;
+    r->err = &ignored;
+    int code = onnx_type_read(r, scope->g, hint, r->own, &t, &s);
+    r->err = kept;
+    if (code) return;
+    if ((t && v->dtype && t != v->dtype) || conflicts(&v->shape, &s)) {
+        warn(r, name, v, t, &s);
+        return;
+    }
+    if (!v->dtype) v->dtype = t;
+    fill_gaps(r, &v->shape, &s);
+}
