@@ -58,7 +58,7 @@ static int unfold(struct onnx_reader *r, const struct onnx_scope *caller, const 
 {
     struct onnx_scope body = { .g = caller->g, .function = f, .opset = onnx_function_opset(r, f) };
     body.values = map_in(r->arena), body.hints = map_in(r->arena), body.used = map_in(r->arena);
-    body.prefix = arena_printf(r->arena, "%s%s/", caller->prefix, onnx_node_label(call));
+    body.prefix = arena_printf(r->arena, "%s%.64s/", caller->prefix, onnx_node_label(call));
     TRY_MEM(body.prefix, r->err);
     TRY(give_attrs(r, caller, call, &body));
     if (call->input.n > f->input.n || call->output.n > f->output.n)

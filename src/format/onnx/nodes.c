@@ -86,8 +86,8 @@ static int read_node(struct onnx_reader *r, struct onnx_scope *scope, const stru
     int first = (int)scope->g->n_values;
     if (!in || !out) return fail_nomem(r->err);
     if (r->nodes_left-- <= 0)
-        return fail(r->err, ERR_MODEL, "more than %d nodes once its functions are unfolded", ONNX_NODES_MAX);
-    if (n->input.n > ONNX_NODES_MAX || n->output.n > ONNX_NODES_MAX)
+        return fail(r->err, ERR_MODEL, "too many nodes once its functions are unfolded");
+    if (n->input.n > INT32_MAX || n->output.n > INT32_MAX)
         return fail(r->err, ERR_MODEL, "%s has %zu inputs", onnx_node_label(n), n->input.n);
     TRY(read_inputs(r, scope, n, in));
     if (f) TRY(onnx_inline(r, scope, f, n, in, out));

@@ -1,10 +1,10 @@
 /* onnx.c - ONNX models: the row of the format, and reading one from end to end. */
-#include <jansson.h>
 #include <string.h>
 
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "enc/json.h"
 #include "format/onnx/reader.h"
 #include "ops/registry.h"
 
@@ -44,21 +44,15 @@ static int read_metadata(struct onnx_reader *r)
     return set_metadata(r, "description", m->doc_string[0] ? m->doc_string : m->graph.doc_string);
 }
 
-static void drop_json(void *json)
-{
-    json_decref(json);
-}
-
 /* One of our own keys; NULL without error when it is not there. */
 static json_t *own_json(struct onnx_reader *r, const char *key)
 {
     for (size_t i = 0; r->own && i < r->model->metadata_props.n; i++) {
         const struct onnx_entry *m = &r->model->metadata_props.items[i];
         if (strcmp(m->key, key) != 0) continue;
-        json_error_t why;
-        json_t *json = json_loads(m->value, JSON_REJECT_DUPLICATES, &why);
-        if (!json) return fail(r->err, ERR_MODEL, "%s: column %d: %s", key, why.column, why.text), NULL;
-        return arena_closer(r->arena, drop_json, json) ? fail_nomem(r->err), NULL : json;
+        json_t *json;
+        struct bytes text = { (const unsigned char *)m->value, strlen(m->value) };
+        return json_parse(r->arena, key, text, &json, r->err) ? NULL : json;
     }
     return NULL;
 }
@@ -126,7 +120,7 @@ static int onnx_read(struct arena *a, const struct format_file *file, const stru
     struct onnx_model model;
     struct onnx_reader r = { .arena = a, .model = &model, .options = o, .report = report, .functions = map_in(a),
                              .fixed = map_in(a), .node_names = map_in(a), .static_inputs = true,
-                             .nodes_left = ONNX_NODES_MAX, .err = e };
+                             .nodes_left = ONNX_NODES_FREE + (long)file->bytes.len, .err = e };
     TRY(onnx_decode_model(&model, a, file->path, file->bytes, e));
     if (!ONNX_HAS(&model, 7)) return fail(e, ERR_MODEL, "no graph inside; is this an ONNX model?");
     TRY(onnx_source_init(&r.source, a, file, e));

@@ -14,7 +14,7 @@
 #include "format/onnx/tensor.h"
 #include "graph/builder.h"
 
-enum { ONNX_NEWEST_OPSET = 23, ONNX_NODES_MAX = 1 << 20, ONNX_CALLS_MAX = 64 };
+enum { ONNX_NEWEST_OPSET = 23, ONNX_NODES_FREE = 4096, ONNX_CALLS_MAX = 32 };
 #define ONNX_OWN_DOMAIN "ai.tenrec"
 
 struct json_t;
@@ -33,7 +33,7 @@ struct onnx_reader {
     bool own;                    /* this program wrote the file: its shapes are believed */
     bool static_inputs;          /* every input has a fixed shape */
     int64_t opset;
-    long nodes_left; /* functions may call functions: what they unfold to is limited */
+    long nodes_left; /* functions may call functions: so as many as the file has bytes, and some */
     int calls;       /* how deep functions call now */
     struct err *err;
 };

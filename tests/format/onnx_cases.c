@@ -1,0 +1,114 @@
+/* onnx_cases.c - ONNX's own test cases (Debian's libonnx-testdata): model, inputs and expected outputs of one node each.
+ *
+ * Every group has a number of cases that pass at least; it may only grow. TENREC_ONNX_CASES=all prints each that fails.
+ */
+#include "tap.h"
+
+#include "base/map.h"
+#include "base/report.h"
+#include "ops/interpret.h"
+#include "tensors.h"
+
+#define DATA "/usr/share/libonnx-testdata/data"
+enum { IO_MAX = 32 };
+static const double TOLERANCE = 1e-3; /* of the output's scale: what the cases' own runner allows */
+
+enum verdict { PASSED, FAILED, UNSUPPORTED, N_VERDICTS };
+struct tally {
+    int count[N_VERDICTS];
+};
+
+static int run_set(struct arena *a, const struct graph *g, const char *dir, struct err *e)
+{
+    struct tensor *in[IO_MAX] = { 0 }, *out[IO_MAX] = { 0 };
+    if (g->n_inputs > IO_MAX || g->n_outputs > IO_MAX) return fail(e, ERR_FAILED, "too many inputs or outputs");
+    for (size_t i = 0; i < g->n_inputs; i++)
+        if (!(in[i] = tensor_from_pb(a, arena_printf(a, "%s/input_%zu.pb", dir, i), e))) return e->code;
+    TRY(graph_interpret(g, in, out, a, NULL, e));
+    for (size_t i = 0; i < g->n_outputs; i++) {
+        const struct tensor *want = tensor_from_pb(a, arena_printf(a, "%s/output_%zu.pb", dir, i), e);
+        if (!want) return e->code;
+        double d = tensor_difference(out[i], want);
+        if (d > TOLERANCE)
+            return fail(e, ERR_MISMATCH, "%s differs by %g (%s rank %d, expected %s rank %d)", g->outputs[i]->name, d,
+                        dtype_name(out[i]->dtype), out[i]->shape.rank, dtype_name(want->dtype), want->shape.rank);
+    }
+    return 0;
+}
+
+static enum verdict run_case(const char *dir, struct arena *a, struct err *e)
+{
+    struct report r = report_in(a);
+    struct graph *g = NULL;
+    if (format_read(a, arena_printf(a, "%s/model.onnx", dir), NULL, &g, &r, e))
+        return e->code == ERR_UNSUPPORTED ? UNSUPPORTED : FAILED;
+    int code = run_set(a, g, arena_printf(a, "%s/test_data_set_0", dir), e);
+    return !code ? PASSED : code == ERR_UNSUPPORTED ? UNSUPPORTED : FAILED;
+}
+
+/* "test_argmax_default_axis" -> "argmax": for the table. */
+static const char *family(struct arena *a, const char *name)
+{
+    const char *p = !strncmp(name, "test_", 5) ? name + 5 : name;
+    return arena_strndup(a, p, strcspn(p, "_"));
+}
+
+static void print_table(const struct map *table, const struct tally *sum)
+{
+    for (size_t i = 0; i < table->n; i++) {
+        const struct tally *t = table->entries[i].value;
+        printf("# %-32s %4d passed %4d failed %4d unsupported\n", table->entries[i].key, t->count[PASSED],
+               t->count[FAILED], t->count[UNSUPPORTED]);
+    }
+    printf("# all %28s %4d passed %4d failed %4d unsupported\n", "", sum->count[PASSED], sum->count[FAILED],
+           sum->count[UNSUPPORTED]);
+}
+
+static void run_group(const char *group, int at_least)
+{
+    struct arena a;
+    struct err e = { 0 };
+    const char **names, *only = getenv("TENREC_ONNX_CASES");
+    size_t n;
+    arena_init(&a, NULL);
+    const char *root = arena_printf(&a, DATA "/%s", group);
+    if (!file_is_dir(root)) SKIP("libonnx-testdata is not installed");
+    CHECK_OK(file_list(&a, root, &names, &n, &e), &e);
+    struct map table = map_in(&a);
+    struct tally sum = { 0 };
+    for (size_t i = 0; i < n; i++) {
+        struct arena one;
+        arena_init(&one, NULL);
+        enum verdict v = run_case(arena_printf(&one, "%s/%s", root, names[i]), &one, &e);
+        if (only && v != PASSED && (!strcmp(only, "all") || strstr(names[i], only))) printf("# %s: %s\n", names[i], e.text);
+        err_clear(&e);
+        arena_release(&one);
+        const char *key = family(&a, names[i]);
+        struct tally *t = map_get(&table, key);
+        if (!t) t = ARENA_NEW(&a, struct tally), map_set(&table, key, t);
+        t->count[v]++, sum.count[v]++;
+    }
+    print_table(&table, &sum);
+    if (sum.count[PASSED] < at_least) TAP_FAIL("%d passed, expected at least %d", sum.count[PASSED], at_least);
+    arena_release(&a);
+}
+
+TEST(node)
+{
+    run_group("node", 2);
+}
+
+TEST(simple)
+{
+    run_group("simple", 0);
+}
+
+TEST(pytorch_operator)
+{
+    run_group("pytorch-operator", 0);
+}
+
+TEST(pytorch_converted)
+{
+    run_group("pytorch-converted", 0);
+}

@@ -1,0 +1,105 @@
+/* onnx_corpus.c - ONNX files that other people made: their weights, and their outputs within 1e-4 of the outputs' scale. */
+#include "tap.h"
+
+#include <jansson.h>
+
+#include "base/report.h"
+#include "graph/graph.h"
+#include "ops/interpret.h"
+#include "shared.h"
+#include "tensors.h"
+
+enum { IO_MAX = 64 };
+
+struct sample {
+    struct arena *arena;
+    const char *folder;
+    json_t *refs;
+    struct graph *graph;
+};
+
+static const char *model_in(struct arena *a, const char *folder, struct err *e)
+{
+    const char **names;
+    size_t n;
+    if (file_list(a, folder, &names, &n, e)) return NULL;
+    for (size_t i = 0; i < n; i++) {
+        size_t len = strlen(names[i]);
+        if (len > 5 && !strcmp(names[i] + len - 5, ".onnx")) return file_join(a, folder, names[i]);
+    }
+    return NULL;
+}
+
+static const char *text_of(const json_t *list, size_t i)
+{
+    return json_string_value(json_array_get(list, i));
+}
+
+/* Largest difference over all outputs. */
+static int compare(struct sample *s, const json_t *inputs, const json_t *outputs, double *most, struct err *e)
+{
+    struct tensor *in[IO_MAX] = { 0 }, *out[IO_MAX] = { 0 };
+    const json_t *in_names = json_object_get(s->refs, "input_names"), *out_names = json_object_get(s->refs, "output_names");
+    struct graph *g = s->graph;
+    if (g->n_inputs > IO_MAX || g->n_outputs > IO_MAX) return fail(e, ERR_FAILED, "too many inputs or outputs");
+    for (size_t i = 0; i < json_array_size(inputs); i++) {
+        struct tensor *t = tensor_from_npy(s->arena, file_join(s->arena, s->folder, text_of(inputs, i)), e);
+        if (!t) return e->code;
+        for (size_t k = 0; k < g->n_inputs; k++)
+            if (!strcmp(g->inputs[k]->name, text_of(in_names, i))) in[k] = t;
+    }
+    TRY(graph_interpret(g, in, out, s->arena, NULL, e));
+    for (size_t i = 0; i < json_array_size(outputs); i++) {
+        const struct tensor *want = tensor_from_npy(s->arena, file_join(s->arena, s->folder, text_of(outputs, i)), e);
+        const struct value *v = graph_find(g, text_of(out_names, i));
+        if (!want || !v) return fail(e, ERR_FAILED, "no output %s", text_of(out_names, i));
+        for (size_t k = 0; k < g->n_outputs; k++)
+            if (g->outputs[k] == v) *most = fmax(*most, tensor_difference(out[k], want));
+    }
+    return 0;
+}
+
+static int run(struct sample *s, double *most, struct err *e)
+{
+    struct report r = report_in(s->arena);
+    const char *model = model_in(s->arena, s->folder, e);
+    if (!model) return fail(e, ERR_IO, "%s has no model", s->folder);
+    int code = format_read(s->arena, model, NULL, &s->graph, &r, e);
+    const char *status = json_string_value(json_object_get(s->refs, "status"));
+    if (!strcmp(status, "expect-refusal"))
+        return code == ERR_UNSUPPORTED || code == ERR_MODEL ? err_clear(e), 0 : fail(e, ERR_MISMATCH, "was not refused");
+    TRY(code);
+    if (strcmp(status, "reference") != 0) return 0;
+    return compare(s, json_object_get(s->refs, "inputs"), json_object_get(s->refs, "outputs"), most, e);
+}
+
+TEST(outputs_of_the_corpus)
+{
+    enum { AT_LEAST = 0 };
+    struct arena a;
+    struct err e = { 0 };
+    const char **names;
+    size_t n;
+    int good = 0;
+    arena_init(&a, NULL);
+    if (!shared_dir()) SKIP("no shared samples");
+    const char *root = arena_printf(&a, "%s/corpus/onnx", shared_dir());
+    CHECK_OK(file_list(&a, root, &names, &n, &e), &e);
+    for (size_t i = 0; i < n; i++) {
+        struct arena one;
+        double most = 0;
+        arena_init(&one, NULL);
+        struct sample s = { .arena = &one, .folder = file_join(&one, root, names[i]) };
+        s.refs = json_load_file(file_join(&one, s.folder, "refs.json"), 0, NULL);
+        CHECK(s.refs != NULL);
+        int code = run(&s, &most, &e);
+        bool near = !code && most <= 1e-4;
+        good += near;
+        printf("# %-30s %s %.2g %.600s\n", names[i], near ? "ok" : "--", most, e.text);
+        json_decref(s.refs);
+        err_clear(&e);
+        arena_release(&one);
+    }
+    if (good < AT_LEAST) TAP_FAIL("%d of %zu are right, expected at least %d", good, n, AT_LEAST);
+    arena_release(&a);
+}
