@@ -65,7 +65,7 @@ static const struct format *recognise(const struct format_file *file)
 }
 
 int format_read(struct arena *a, const char *path, const struct import_options *o, struct graph **g, struct report *r,
-                struct err *e)
+    struct err *e)
 {
     static const struct import_options defaults = { 0 };
     struct format_file file = { .path = path };
@@ -78,7 +78,8 @@ int format_read(struct arena *a, const char *path, const struct import_options *
     return graph_verify(*g, e);
 }
 
-int format_write(const struct graph *g, const char *path, const struct export_options *o, struct report *r, struct err *e)
+int format_write(
+    const struct graph *g, const char *path, const struct export_options *o, struct report *r, struct err *e)
 {
     static const struct export_options defaults = { 0 };
     for (size_t i = 0; i < N_FORMATS; i++)

@@ -62,9 +62,10 @@ struct format {
     enum format_match (*probe)(struct bytes file, const char *path);
     /* Errors: ERR_MODEL, ERR_UNSUPPORTED (all of it in the text and the report), ERR_UNSAFE. NULL: cannot read. */
     int (*read)(struct arena *a, const struct format_file *file, const struct import_options *o, struct graph **g,
-                struct report *r, struct err *e);
+        struct report *r, struct err *e);
     /* NULL: cannot write. */
-    int (*write)(const struct graph *g, const char *path, const struct export_options *o, struct report *r, struct err *e);
+    int (*write)(
+        const struct graph *g, const char *path, const struct export_options *o, struct report *r, struct err *e);
 };
 
 const struct format *format_at(size_t i); /* NULL past the end */
@@ -73,9 +74,10 @@ bool format_has_extension(const struct format *f, const char *path);
 
 /* Reads a model of any format: *g, tidy and verified, lies in `a`; so do the texts of `r`. `o` may be NULL. */
 int format_read(struct arena *a, const char *path, const struct import_options *o, struct graph **g, struct report *r,
-                struct err *e);
+    struct err *e);
 /* Writes `g` in the format that the extension of `path` names. `o` may be NULL. */
-int format_write(const struct graph *g, const char *path, const struct export_options *o, struct report *r, struct err *e);
+int format_write(
+    const struct graph *g, const char *path, const struct export_options *o, struct report *r, struct err *e);
 
 /* "[NAME=]Nx3x224xW[:dtype]" as a hint: numbers and symbols between 'x' or ','; nothing before ':' is a scalar. */
 int import_hint_parse(struct arena *a, const char *text, struct import_hint *out, struct err *e);

@@ -8,8 +8,8 @@
 #include "format/format.h"
 #include "graph/graph.h"
 
-static int parse_dim(struct arena *a, const char *text, size_t len, struct import_hint *h, const char *whole,
-                     struct err *e)
+static int parse_dim(
+    struct arena *a, const char *text, size_t len, struct import_hint *h, const char *whole, struct err *e)
 {
     if (!len) return fail(e, ERR_USAGE, "\"%s\": a dimension is empty; write NAME=Nx3x224x224", whole);
     if (h->rank == SHAPE_MAX) return fail(e, ERR_USAGE, "\"%s\": more than %d dimensions", whole, SHAPE_MAX);

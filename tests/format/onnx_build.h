@@ -47,7 +47,8 @@ static inline void put_words(struct proto_message *m, uint32_t number, const cha
 {
     char word[64];
     int n;
-    for (; sscanf(words, " %63s%n", word, &n) == 1; words += n) proto_put_text(m, number, strcmp(word, "-") ? word : "");
+    for (; sscanf(words, " %63s%n", word, &n) == 1; words += n)
+        proto_put_text(m, number, strcmp(word, "-") ? word : "");
 }
 
 static inline struct proto_message build_node(struct onnx_build *b, const char *op, const char *in, const char *out)

@@ -1,4 +1,4 @@
-/* onnx_cases.c - ONNX's own test cases (Debian's libonnx-testdata): model, inputs and expected outputs of one node each.
+/* onnx_cases.c - ONNX's own test cases (Debian's libonnx-testdata): models with inputs and expected outputs.
  *
  * Every group has a number of cases that pass at least; it may only grow. TENREC_ONNX_CASES=all prints each that fails.
  */
@@ -31,7 +31,7 @@ static int run_set(struct arena *a, const struct graph *g, const char *dir, stru
         double d = tensor_difference(out[i], want);
         if (d > TOLERANCE)
             return fail(e, ERR_MISMATCH, "%s differs by %g (%s rank %d, expected %s rank %d)", g->outputs[i]->name, d,
-                        dtype_name(out[i]->dtype), out[i]->shape.rank, dtype_name(want->dtype), want->shape.rank);
+                dtype_name(out[i]->dtype), out[i]->shape.rank, dtype_name(want->dtype), want->shape.rank);
     }
     return 0;
 }
@@ -58,10 +58,10 @@ static void print_table(const struct map *table, const struct tally *sum)
     for (size_t i = 0; i < table->n; i++) {
         const struct tally *t = table->entries[i].value;
         printf("# %-32s %4d passed %4d failed %4d unsupported\n", table->entries[i].key, t->count[PASSED],
-               t->count[FAILED], t->count[UNSUPPORTED]);
+            t->count[FAILED], t->count[UNSUPPORTED]);
     }
     printf("# all %28s %4d passed %4d failed %4d unsupported\n", "", sum->count[PASSED], sum->count[FAILED],
-           sum->count[UNSUPPORTED]);
+        sum->count[UNSUPPORTED]);
 }
 
 static void run_group(const char *group, int at_least)
@@ -80,7 +80,8 @@ static void run_group(const char *group, int at_least)
         struct arena one;
         arena_init(&one, NULL);
         enum verdict v = run_case(arena_printf(&one, "%s/%s", root, names[i]), &one, &e);
-        if (only && v != PASSED && (!strcmp(only, "all") || strstr(names[i], only))) printf("# %s: %s\n", names[i], e.text);
+        if (only && v != PASSED && (!strcmp(only, "all") || strstr(names[i], only)))
+            printf("# %s: %s\n", names[i], e.text);
         err_clear(&e);
         arena_release(&one);
         const char *key = family(&a, names[i]);

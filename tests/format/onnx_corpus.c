@@ -1,4 +1,4 @@
-/* onnx_corpus.c - ONNX files that other people made: their weights, and their outputs within 1e-4 of the outputs' scale. */
+/* onnx_corpus.c - ONNX files that other people made: outputs within 1e-4 of their scale. */
 #include "tap.h"
 
 #include <jansson.h>
@@ -39,7 +39,8 @@ static const char *text_of(const json_t *list, size_t i)
 static int compare(struct sample *s, const json_t *inputs, const json_t *outputs, double *most, struct err *e)
 {
     struct tensor *in[IO_MAX] = { 0 }, *out[IO_MAX] = { 0 };
-    const json_t *in_names = json_object_get(s->refs, "input_names"), *out_names = json_object_get(s->refs, "output_names");
+    const json_t *in_names = json_object_get(s->refs, "input_names"),
+                 *out_names = json_object_get(s->refs, "output_names");
     struct graph *g = s->graph;
     if (g->n_inputs > IO_MAX || g->n_outputs > IO_MAX) return fail(e, ERR_FAILED, "too many inputs or outputs");
     for (size_t i = 0; i < json_array_size(inputs); i++) {
@@ -67,7 +68,8 @@ static int run(struct sample *s, double *most, struct err *e)
     int code = format_read(s->arena, model, NULL, &s->graph, &r, e);
     const char *status = json_string_value(json_object_get(s->refs, "status"));
     if (!strcmp(status, "expect-refusal"))
-        return code == ERR_UNSUPPORTED || code == ERR_MODEL ? err_clear(e), 0 : fail(e, ERR_MISMATCH, "was not refused");
+        return code == ERR_UNSUPPORTED || code == ERR_MODEL ? err_clear(e),
+               0                                            : fail(e, ERR_MISMATCH, "was not refused");
     TRY(code);
     if (strcmp(status, "reference") != 0) return 0;
     return compare(s, json_object_get(s->refs, "inputs"), json_object_get(s->refs, "outputs"), most, e);

@@ -304,8 +304,9 @@ TEST(nodes_in_any_order)
     struct graph *g = build_read(&b);
     CHECK_OK(b.err.code, &b.err);
     if (g)
-        CHECK_STR(graph_text(&b, g), "graph g\n  input x float32[x_0]\n  p float32[x_0] = Relu(x)\n"
-                                     "  q float32[x_0] = Sigmoid(p)\n  y float32[x_0] = Relu(q)\n  output y\n");
+        CHECK_STR(graph_text(&b, g),
+            "graph g\n  input x float32[x_0]\n  p float32[x_0] = Relu(x)\n"
+            "  q float32[x_0] = Sigmoid(p)\n  y float32[x_0] = Relu(q)\n  output y\n");
     build_release(&b);
 }
 
@@ -337,7 +338,8 @@ TEST(typed_fields_hold_data_too)
 {
     struct onnx_build b;
     build_init(&b, 17);
-    struct proto_message t = build_tensor(&b, "i", 6, "3"), h = build_tensor(&b, "h", 10, "2"), f = build_tensor(&b, "f", 1, "2");
+    struct proto_message t = build_tensor(&b, "i", 6, "3"), h = build_tensor(&b, "h", 10, "2"),
+                         f = build_tensor(&b, "f", 1, "2");
     proto_put_packed_int64(&t, 5, (int64_t[]){ 1, -2, 3 }, 3);
     proto_put_packed_int64(&h, 5, (int64_t[]){ 0x3c00, 0xc000 }, 2);
     proto_put_float(&f, 4, 1.5f);
@@ -409,8 +411,9 @@ TEST(functions_are_unfolded)
     struct graph *g = build_read(&b);
     CHECK_OK(b.err.code, &b.err);
     if (g)
-        CHECK_STR(graph_text(&b, g), "graph g\n  input x float32[3]\n  m/t float32[3] = Relu(x)\n  m float32[3] = Sigmoid(m/t)\n"
-                                     "  y/t float32[3] = Relu(m)\n  y float32[3] = Sigmoid(y/t)\n  output y\n");
+        CHECK_STR(graph_text(&b, g),
+            "graph g\n  input x float32[3]\n  m/t float32[3] = Relu(x)\n  m float32[3] = Sigmoid(m/t)\n"
+            "  y/t float32[3] = Relu(m)\n  y float32[3] = Sigmoid(y/t)\n  output y\n");
     build_release(&b);
 }
 

@@ -35,7 +35,7 @@ static inline struct tensor *tensor_from_pb(struct arena *a, const char *path, s
     return (struct tensor *)(uintptr_t)onnx_tensor_load(&source, &t, e);
 }
 
-/* Largest difference, relative to the largest finite number of `want`; INFINITY 
+/* Largest difference, relative to the largest finite number of `want`. INFINITY where
  * type, shape, NaN or infinities differ. */
 static inline double tensor_difference(const struct tensor *got, const struct tensor *want)
 {

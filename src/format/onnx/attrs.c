@@ -22,8 +22,14 @@ const struct onnx_attr *onnx_attr_resolve(const struct onnx_scope *scope, const 
 /* Files of the first version leave the type out; the field that is there tells. */
 static int64_t type_of(const struct onnx_attr *a)
 {
-    static const unsigned char types[] = { [2] = ONNX_FLOAT,  [3] = ONNX_INT,   [4] = ONNX_STRING, [5] = ONNX_TENSOR,
-                                           [6] = ONNX_GRAPH,  [7] = ONNX_FLOATS, [8] = ONNX_INTS,   [9] = ONNX_STRINGS };
+    static const unsigned char types[] = { [2] = ONNX_FLOAT,
+        [3] = ONNX_INT,
+        [4] = ONNX_STRING,
+        [5] = ONNX_TENSOR,
+        [6] = ONNX_GRAPH,
+        [7] = ONNX_FLOATS,
+        [8] = ONNX_INTS,
+        [9] = ONNX_STRINGS };
     if (a->type) return a->type;
     for (unsigned i = 2; i < sizeof types; i++)
         if (ONNX_HAS(a, i)) return types[i];
@@ -31,7 +37,7 @@ static int64_t type_of(const struct onnx_attr *a)
 }
 
 static int read_subgraph(struct onnx_reader *r, const struct onnx_scope *scope, const struct onnx_node *n,
-                         struct value *const *in, const struct onnx_graph *from, struct graph **out)
+    struct value *const *in, const struct onnx_graph *from, struct graph **out)
 {
     struct onnx_scope inner = { .outer = scope, .opset = scope->opset, .prefix = "" };
     inner.values = map_in(r->arena), inner.hints = map_in(r->arena), inner.used = map_in(r->arena);
@@ -57,7 +63,7 @@ static double exact_float(const struct onnx_reader *r, const struct onnx_node *n
 }
 
 static int convert(struct onnx_reader *r, const struct onnx_scope *scope, const struct onnx_node *n,
-                   struct value *const *in, const struct onnx_attr *a, struct attr *out)
+    struct value *const *in, const struct onnx_attr *a, struct attr *out)
 {
     switch (type_of(a)) {
     case ONNX_FLOAT: return *out = attr_float(out->name, exact_float(r, n, a)), 0;
@@ -89,7 +95,7 @@ static int convert(struct onnx_reader *r, const struct onnx_scope *scope, const 
 }
 
 int onnx_read_attrs(struct onnx_reader *r, const struct onnx_scope *scope, const struct onnx_node *n,
-                    struct value *const *in, struct attr **attrs, size_t *n_attrs)
+    struct value *const *in, struct attr **attrs, size_t *n_attrs)
 {
     struct attr *list = ARENA_ARRAY(r->arena, n->attribute.n + 1, struct attr);
     TRY_MEM(list, r->err);
@@ -123,7 +129,8 @@ static const struct tensor *texts(struct onnx_reader *r, const char *const *list
 static const struct tensor *constant(struct onnx_reader *r, const char *name, const struct onnx_attr *a)
 {
     if (!strcmp(name, "value") && a->t) return onnx_tensor_load(&r->source, a->t, r->err);
-    if (!strcmp(name, "sparse_value") && a->sparse_tensor) return onnx_sparse_load(&r->source, a->sparse_tensor, r->err);
+    if (!strcmp(name, "sparse_value") && a->sparse_tensor)
+        return onnx_sparse_load(&r->source, a->sparse_tensor, r->err);
     if (!strcmp(name, "value_float")) return numbers(r, DT_F32, &a->f, 1, true);
     if (!strcmp(name, "value_floats")) return numbers(r, DT_F32, a->floats.f32, a->floats.n, false);
     if (!strcmp(name, "value_int")) return numbers(r, DT_I64, &a->i, 1, true);

@@ -9,17 +9,17 @@
 enum { DEPTH_MAX = 200 }; /* of nested messages: about 40 subgraphs within one another */
 
 enum kind {
-    INT,      /* int64_t */
-    FLOAT,    /* float */
-    TEXT,     /* const char * */
-    SPAN,     /* struct bytes */
-    INTS,     /* struct proto_list */
+    INT,   /* int64_t */
+    FLOAT, /* float */
+    TEXT,  /* const char * */
+    SPAN,  /* struct bytes */
+    INTS,  /* struct proto_list */
     FLOATS,
-    TEXTS,    /* ONNX_LIST(const char *) */
-    FIELDS,   /* struct onnx_fields */
-    ONE,      /* the struct itself */
-    POINTER,  /* a pointer to the struct */
-    MANY,     /* ONNX_LIST(struct) */
+    TEXTS,   /* ONNX_LIST(const char *) */
+    FIELDS,  /* struct onnx_fields */
+    ONE,     /* the struct itself */
+    POINTER, /* a pointer to the struct */
+    MANY,    /* ONNX_LIST(struct) */
 };
 
 struct message;
@@ -39,17 +39,24 @@ struct list {
 };
 
 #define MESSAGE(name, ...) \
-    static const struct message name##_message = { sizeof(struct onnx_##name), (const struct field[]){ __VA_ARGS__, { 0 } } }
-#define F(number, kind, owner, member) { number, kind, offsetof(struct onnx_##owner, member), NULL }
-#define M(number, kind, owner, member, type) { number, kind, offsetof(struct onnx_##owner, member), &type##_message }
+    static const struct message name##_message = { sizeof(struct onnx_##name), \
+        (const struct field[]){ __VA_ARGS__, { 0 } } }
+#define F(number, kind, owner, member) \
+    { \
+        number, kind, offsetof(struct onnx_##owner, member), NULL \
+    }
+#define M(number, kind, owner, member, type) \
+    { \
+        number, kind, offsetof(struct onnx_##owner, member), &type##_message \
+    }
 
 static const struct message graph_message; /* attributes hold graphs, graphs hold attributes */
 
 MESSAGE(entry, F(1, TEXT, entry, key), F(2, TEXT, entry, value));
 MESSAGE(tensor, F(1, INTS, tensor, dims), F(2, INT, tensor, data_type), F(4, FIELDS, tensor, float_data),
-        F(5, FIELDS, tensor, int32_data), F(6, FIELDS, tensor, string_data), F(7, FIELDS, tensor, int64_data),
-        F(8, TEXT, tensor, name), F(9, SPAN, tensor, raw_data), F(10, FIELDS, tensor, double_data),
-        F(11, FIELDS, tensor, uint64_data), M(13, MANY, tensor, external_data, entry), F(14, INT, tensor, data_location));
+    F(5, FIELDS, tensor, int32_data), F(6, FIELDS, tensor, string_data), F(7, FIELDS, tensor, int64_data),
+    F(8, TEXT, tensor, name), F(9, SPAN, tensor, raw_data), F(10, FIELDS, tensor, double_data),
+    F(11, FIELDS, tensor, uint64_data), M(13, MANY, tensor, external_data, entry), F(14, INT, tensor, data_location));
 MESSAGE(sparse, M(1, ONE, sparse, values, tensor), M(2, ONE, sparse, indices, tensor), F(3, INTS, sparse, dims));
 MESSAGE(dim, F(1, INT, dim, dim_value), F(2, TEXT, dim, dim_param));
 MESSAGE(shape, M(1, MANY, shape, dim, dim));
@@ -57,22 +64,21 @@ MESSAGE(tensor_type, F(1, INT, tensor_type, elem_type), M(2, ONE, tensor_type, s
 MESSAGE(type, M(1, ONE, type, tensor_type, tensor_type));
 MESSAGE(value, F(1, TEXT, value, name), M(2, ONE, value, type, type));
 MESSAGE(attr, F(1, TEXT, attr, name), F(2, FLOAT, attr, f), F(3, INT, attr, i), F(4, TEXT, attr, s),
-        M(5, POINTER, attr, t, tensor), M(6, POINTER, attr, g, graph), F(7, FLOATS, attr, floats),
-        F(8, INTS, attr, ints), F(9, TEXTS, attr, strings), F(20, INT, attr, type), F(21, TEXT, attr, ref_attr_name),
-        M(22, POINTER, attr, sparse_tensor, sparse));
+    M(5, POINTER, attr, t, tensor), M(6, POINTER, attr, g, graph), F(7, FLOATS, attr, floats), F(8, INTS, attr, ints),
+    F(9, TEXTS, attr, strings), F(20, INT, attr, type), F(21, TEXT, attr, ref_attr_name),
+    M(22, POINTER, attr, sparse_tensor, sparse));
 MESSAGE(node, F(1, TEXTS, node, input), F(2, TEXTS, node, output), F(3, TEXT, node, name), F(4, TEXT, node, op_type),
-        F(7, TEXT, node, domain), M(5, MANY, node, attribute, attr), M(9, MANY, node, metadata_props, entry));
+    F(7, TEXT, node, domain), M(5, MANY, node, attribute, attr), M(9, MANY, node, metadata_props, entry));
 MESSAGE(graph, M(1, MANY, graph, node, node), F(2, TEXT, graph, name), M(5, MANY, graph, initializer, tensor),
-        F(10, TEXT, graph, doc_string), M(11, MANY, graph, input, value), M(12, MANY, graph, output, value),
-        M(13, MANY, graph, value_info, value), M(15, MANY, graph, sparse_initializer, sparse));
+    F(10, TEXT, graph, doc_string), M(11, MANY, graph, input, value), M(12, MANY, graph, output, value),
+    M(13, MANY, graph, value_info, value), M(15, MANY, graph, sparse_initializer, sparse));
 MESSAGE(opset, F(1, TEXT, opset, domain), F(2, INT, opset, version));
 MESSAGE(function, F(1, TEXT, function, name), F(4, TEXTS, function, input), F(5, TEXTS, function, output),
-        F(6, TEXTS, function, attribute), M(7, MANY, function, node, node), M(9, MANY, function, opset_import, opset),
-        F(10, TEXT, function, domain), M(11, MANY, function, attribute_proto, attr));
+    F(6, TEXTS, function, attribute), M(7, MANY, function, node, node), M(9, MANY, function, opset_import, opset),
+    F(10, TEXT, function, domain), M(11, MANY, function, attribute_proto, attr));
 MESSAGE(model, F(1, INT, model, ir_version), F(2, TEXT, model, producer_name), F(3, TEXT, model, producer_version),
-        F(6, TEXT, model, doc_string), M(7, ONE, model, graph, graph),
-        M(8, MANY, model, opset_import, opset), M(14, MANY, model, metadata_props, entry),
-        M(25, MANY, model, functions, function));
+    F(6, TEXT, model, doc_string), M(7, ONE, model, graph, graph), M(8, MANY, model, opset_import, opset),
+    M(14, MANY, model, metadata_props, entry), M(25, MANY, model, functions, function));
 
 /* Texts start as "", so that nobody need ask whether the file gave them. */
 static void init_message(void *to, const struct message *type)
@@ -103,7 +109,7 @@ static int decode(void *to, const struct message *type, struct arena *a, struct 
 
 /* A field that holds a message of its own. */
 static int decode_inner(void *member, const struct field *f, struct arena *a, const struct proto *p,
-                        const struct proto_field *in, int depth, struct err *e)
+    const struct proto_field *in, int depth, struct err *e)
 {
     void *to = member;
     TRY(proto_expect(p, in, PROTO_SPAN, e));
@@ -116,14 +122,14 @@ static int decode_inner(void *member, const struct field *f, struct arena *a, co
     return decode(to, f->type, a, &inner, depth + 1, e);
 }
 
-static int decode_text(const char **to, struct arena *a, const struct proto *p, const struct proto_field *in,
-                       struct err *e)
+static int decode_text(
+    const char **to, struct arena *a, const struct proto *p, const struct proto_field *in, struct err *e)
 {
     return to ? proto_text(p, in, a, to, e) : fail_nomem(e);
 }
 
 static int decode_field(void *member, const struct field *f, struct arena *a, const struct proto *p,
-                        const struct proto_field *in, int depth, struct err *e)
+    const struct proto_field *in, int depth, struct err *e)
 {
     switch (f->kind) {
     case INT:
@@ -165,8 +171,8 @@ static int decode(void *to, const struct message *type, struct arena *a, struct 
     return more;
 }
 
-static int decode_file(void *to, const struct message *type, struct arena *a, const char *path, struct bytes file,
-                       struct err *e)
+static int decode_file(
+    void *to, const struct message *type, struct arena *a, const char *path, struct bytes file, struct err *e)
 {
     struct proto p;
     proto_init(&p, path, file);

@@ -38,8 +38,8 @@ int64_t onnx_function_opset(const struct onnx_reader *r, const struct onnx_funct
 }
 
 /* The call's attributes, with references to those of a function around it resolved. */
-static int give_attrs(struct onnx_reader *r, const struct onnx_scope *caller, const struct onnx_node *call,
-                      struct onnx_scope *body)
+static int give_attrs(
+    struct onnx_reader *r, const struct onnx_scope *caller, const struct onnx_node *call, struct onnx_scope *body)
 {
     struct onnx_attr *given = ARENA_ARRAY(r->arena, call->attribute.n, struct onnx_attr);
     TRY_MEM(given, r->err);
@@ -54,7 +54,7 @@ static int give_attrs(struct onnx_reader *r, const struct onnx_scope *caller, co
 }
 
 static int unfold(struct onnx_reader *r, const struct onnx_scope *caller, const struct onnx_function *f,
-                  const struct onnx_node *call, struct value *const *in, struct value **out)
+    const struct onnx_node *call, struct value *const *in, struct value **out)
 {
     struct onnx_scope body = { .g = caller->g, .function = f, .opset = onnx_function_opset(r, f) };
     body.values = map_in(r->arena), body.hints = map_in(r->arena), body.used = map_in(r->arena);
@@ -63,7 +63,7 @@ static int unfold(struct onnx_reader *r, const struct onnx_scope *caller, const 
     TRY(give_attrs(r, caller, call, &body));
     if (call->input.n > f->input.n || call->output.n > f->output.n)
         return fail(r->err, ERR_MODEL, "%zu inputs and %zu outputs, the function %s has %zu and %zu", call->input.n,
-                    call->output.n, f->name, f->input.n, f->output.n);
+            call->output.n, f->name, f->input.n, f->output.n);
     for (size_t i = 0; i < f->input.n; i++)
         if (!map_set(&body.values, f->input.items[i], i < call->input.n ? in[i] : NULL)) return fail_nomem(r->err);
     struct onnx_body nodes = { f->node.items, f->node.n, f->output.items, f->output.n };
@@ -75,10 +75,11 @@ static int unfold(struct onnx_reader *r, const struct onnx_scope *caller, const 
 }
 
 int onnx_inline(struct onnx_reader *r, const struct onnx_scope *caller, const struct onnx_function *f,
-                const struct onnx_node *call, struct value *const *in, struct value **out)
+    const struct onnx_node *call, struct value *const *in, struct value **out)
 {
     if (r->calls >= ONNX_CALLS_MAX)
-        return fail(r->err, ERR_MODEL, "functions call one another more than %d deep, %s among them", ONNX_CALLS_MAX, f->name);
+        return fail(
+            r->err, ERR_MODEL, "functions call one another more than %d deep, %s among them", ONNX_CALLS_MAX, f->name);
     r->calls++;
     int code = unfold(r, caller, f, call, in, out);
     r->calls--;

@@ -1,7 +1,7 @@
 /* lift.h - turning every older spelling of an operator into the one this program speaks (opset 22).
  *
- * A node arrives with its attributes and inputs as the file has them; the rows of the tables that match its operator and
- * version change it in turn; what is left is emitted. A row may also emit the whole thing itself (done = true).
+ * A node arrives with its attributes and inputs as the file has them; the rows of the tables that match its operator
+ * and version change it in turn; what is left is emitted. A row may also emit the whole thing itself (done = true).
  */
 #ifndef TENREC_FORMAT_ONNX_LIFT_H
 #define TENREC_FORMAT_ONNX_LIFT_H
@@ -14,8 +14,8 @@ struct lift {
     struct builder *b;
     struct arena *arena;
     const char *op;
-    const char *name; /* of the node; new constants are named after it */
-    int64_t version;  /* of the operator's set */
+    const char *name;   /* of the node; new constants are named after it */
+    int64_t version;    /* of the operator's set */
     struct attr *attrs; /* ends with a NULL name */
     size_t n_attrs, cap_attrs;
     struct value **in; /* room for n_in + LIFT_ROOM, NULL past n_in */
@@ -53,8 +53,8 @@ void lift_result(struct lift *l, struct value *v); /* output 0; nothing more is 
 
 /* Rows that many operators share. */
 int lift_drop_attr(struct lift *l, const char *name, struct err *e);
-int lift_attr_to_input(struct lift *l, const char *arg, struct err *e);   /* "axes 1": ints to a 1-d input */
-int lift_default_int(struct lift *l, const char *arg, struct err *e);     /* "axis 1": where it is absent */
+int lift_attr_to_input(struct lift *l, const char *arg, struct err *e); /* "axes 1": ints to a 1-d input */
+int lift_default_int(struct lift *l, const char *arg, struct err *e);   /* "axis 1": where it is absent */
 int lift_float_to_int(struct lift *l, const char *name, struct err *e);
 int lift_refuse(struct lift *l, const char *why, struct err *e);
 

@@ -16,7 +16,8 @@ static int legacy_broadcast(struct lift *l, const char *arg, struct err *e)
     int a = l->in[0]->shape.rank, b = l->in[1]->shape.rank;
     if (a < 0 || b < 0) return fail(e, ERR_UNSUPPORTED, "broadcast at an axis of an input of unknown rank");
     if (axis < 0) axis += a;
-    if (axis < 0 || axis + b > a) return fail(e, ERR_SHAPE, "axis %lld: rank %d does not fit into rank %d", (long long)axis, b, a);
+    if (axis < 0 || axis + b > a)
+        return fail(e, ERR_SHAPE, "axis %lld: rank %d does not fit into rank %d", (long long)axis, b, a);
     int64_t axes[SHAPE_MAX];
     size_t n = 0;
     for (int i = b; axis + i < a; i++) axes[n++] = i;
@@ -56,8 +57,8 @@ static int clip(struct lift *l, const char *arg, struct err *e)
 /* Cast-1 names the type in words. */
 static int cast(struct lift *l, const char *arg, struct err *e)
 {
-    static const char *const names[] = { "",      "FLOAT", "UINT8",   "INT8",   "UINT16", "INT16",  "INT32",     "INT64",
-                                         "STRING", "BOOL",  "FLOAT16", "DOUBLE", "UINT32", "UINT64", "COMPLEX64", "COMPLEX128" };
+    static const char *const names[] = { "", "FLOAT", "UINT8", "INT8", "UINT16", "INT16", "INT32", "INT64", "STRING",
+        "BOOL", "FLOAT16", "DOUBLE", "UINT32", "UINT64", "COMPLEX64", "COMPLEX128" };
     const struct attr *a = lift_attr(l, "to");
     if (!a || a->type != ATTR_STRING) return 0;
     for (size_t i = 1; i < sizeof names / sizeof names[0]; i++)
@@ -137,7 +138,8 @@ static int parametric_softplus(struct lift *l, const char *arg, struct err *e)
 static int image_scaler(struct lift *l, const char *arg, struct err *e)
 {
     const struct attr *bias = lift_attr(l, "bias");
-    struct value *y = emit(l->b, "Mul", NO_ATTRS, l->in[0], emit_scalar(l->b, input_type(l), lift_float(l, "scale", 1)));
+    struct value *y = emit(
+        l->b, "Mul", NO_ATTRS, l->in[0], emit_scalar(l->b, input_type(l), lift_float(l, "scale", 1)));
     if (bias && bias->type == ATTR_FLOATS) {
         struct shape s = shape_of(4, (int64_t[]){ 1, (int64_t)bias->n, 1, 1 });
         struct tensor *t = tensor_new(l->b->g->arena, input_type(l), &s, e);
@@ -149,12 +151,27 @@ static int image_scaler(struct lift *l, const char *arg, struct err *e)
     return 0;
 }
 
-#define REDUCE(name, last) { "Reduce" name, 1, last, lift_attr_to_input, "axes 1" }
-#define BINARY(name) { name, 1, 6, legacy_broadcast }
+#define REDUCE(name, last) \
+    { \
+        "Reduce" name, 1, last, lift_attr_to_input, "axes 1" \
+    }
+#define BINARY(name) \
+    { \
+        name, 1, 6, legacy_broadcast \
+    }
 
 const struct lift_row lift_arith_rows[] = {
-    BINARY("Add"), BINARY("Sub"), BINARY("Mul"), BINARY("Div"), BINARY("Pow"), BINARY("And"), BINARY("Or"), BINARY("Xor"),
-    BINARY("Equal"), BINARY("Greater"), BINARY("Less"),
+    BINARY("Add"),
+    BINARY("Sub"),
+    BINARY("Mul"),
+    BINARY("Div"),
+    BINARY("Pow"),
+    BINARY("And"),
+    BINARY("Or"),
+    BINARY("Xor"),
+    BINARY("Equal"),
+    BINARY("Greater"),
+    BINARY("Less"),
     { "PRelu", 1, 6, prelu },
     { "Gemm", 1, 6, lift_drop_attr, "broadcast" },
     { "Clip", 1, 10, clip },
@@ -163,8 +180,16 @@ const struct lift_row lift_arith_rows[] = {
     { "Softmax", 1, 12, softmax },
     { "LogSoftmax", 1, 12, softmax },
     { "Hardmax", 1, 12, softmax },
-    REDUCE("Sum", 12), REDUCE("Mean", 17), REDUCE("Max", 17), REDUCE("Min", 17), REDUCE("Prod", 17), REDUCE("L1", 17),
-    REDUCE("L2", 17), REDUCE("LogSum", 17), REDUCE("LogSumExp", 17), REDUCE("SumSquare", 17),
+    REDUCE("Sum", 12),
+    REDUCE("Mean", 17),
+    REDUCE("Max", 17),
+    REDUCE("Min", 17),
+    REDUCE("Prod", 17),
+    REDUCE("L1", 17),
+    REDUCE("L2", 17),
+    REDUCE("LogSum", 17),
+    REDUCE("LogSumExp", 17),
+    REDUCE("SumSquare", 17),
     { "TopK", 1, 9, lift_attr_to_input, "k 1" },
     { "Affine", 1, 9, affine, NULL, "" },
     { "Scale", 1, 9, scale, NULL, "" },

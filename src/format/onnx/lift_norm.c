@@ -10,13 +10,14 @@ static void per_element(struct lift *l)
     struct value **in = l->in, *x = in[0];
     double epsilon = lift_float(l, "epsilon", 1e-5f);
     enum dtype t = x && x->dtype ? x->dtype : DT_F32;
-    struct value *deviation = emit(l->b, "Sqrt", NO_ATTRS, emit(l->b, "Add", NO_ATTRS, in[4], emit_scalar(l->b, t, epsilon)));
+    struct value *deviation = emit(
+        l->b, "Sqrt", NO_ATTRS, emit(l->b, "Add", NO_ATTRS, in[4], emit_scalar(l->b, t, epsilon)));
     struct value *y = emit(l->b, "Div", NO_ATTRS, emit(l->b, "Sub", NO_ATTRS, x, in[3]), deviation);
     lift_result(l, emit(l->b, "Add", NO_ATTRS, emit(l->b, "Mul", NO_ATTRS, y, in[1]), in[2]));
 }
 
-/* Before opset 14 a node in training mode was one with five outputs: y, mean, var, saved mean, saved var. Exporters also
- * wrote them without using them; only where the new statistics are read does the node train. */
+/* Before opset 14 a node in training mode was one with five outputs: y, mean, var, saved mean, saved var. Exporters
+ * also wrote them without using them; only where the new statistics are read does the node train. */
 static int batch_normalization(struct lift *l, const char *arg, struct err *e)
 {
     bool spatial = lift_int(l, "spatial", 1) != 0, trains = false;
@@ -58,10 +59,12 @@ static int group_normalization(struct lift *l, const char *arg, struct err *e)
     if (l->n_in != 3 || !l->in[0]) return 0;
     const struct shape *x = &l->in[0]->shape;
     if (x->rank < 2 || x->dim[1] < 0 || groups < 1 || x->dim[1] % groups)
-        return fail(e, ERR_UNSUPPORTED, "%lld groups of an unknown or indivisible number of channels", (long long)groups);
+        return fail(
+            e, ERR_UNSUPPORTED, "%lld groups of an unknown or indivisible number of channels", (long long)groups);
     int64_t each = x->dim[1] / groups;
     for (int i = 1; i < 3 && each > 1; i++) {
-        struct value *v = emit(l->b, "Reshape", NO_ATTRS, l->in[i], lift_ints(l, "column", (int64_t[]){ groups, 1 }, 2));
+        struct value *v = emit(
+            l->b, "Reshape", NO_ATTRS, l->in[i], lift_ints(l, "column", (int64_t[]){ groups, 1 }, 2));
         v = emit(l->b, "Expand", NO_ATTRS, v, lift_ints(l, "repeated", (int64_t[]){ groups, each }, 2));
         l->in[i] = emit(l->b, "Reshape", NO_ATTRS, v, lift_ints(l, "row", (int64_t[]){ -1 }, 1));
     }

@@ -63,7 +63,8 @@ static int crop(struct lift *l, const char *arg, struct err *e)
     int64_t ends[] = { k[3] ? -k[3] : INT64_MAX, k[2] ? -k[2] : INT64_MAX };
     if (scale && scale->type == ATTR_INTS && scale->n == 2)
         for (int i = 0; i < 2; i++)
-            if (__builtin_add_overflow(starts[i], scale->ints[i], &ends[i])) return fail(e, ERR_MODEL, "scale is too large");
+            if (__builtin_add_overflow(starts[i], scale->ints[i], &ends[i]))
+                return fail(e, ERR_MODEL, "scale is too large");
     struct value *first = lift_ints(l, "starts", starts, 2), *last = lift_ints(l, "ends", ends, 2);
     struct value *axes = lift_ints(l, "axes", (int64_t[]){ 2, 3 }, 2);
     lift_result(l, emit(l->b, "Slice", NO_ATTRS, l->in[0], first, last, axes));

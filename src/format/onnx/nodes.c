@@ -23,12 +23,14 @@ bool onnx_lookup(const struct onnx_scope *scope, const char *name, struct value 
     return false;
 }
 
-static int read_inputs(struct onnx_reader *r, const struct onnx_scope *scope, const struct onnx_node *n, struct value **in)
+static int read_inputs(
+    struct onnx_reader *r, const struct onnx_scope *scope, const struct onnx_node *n, struct value **in)
 {
     for (size_t i = 0; i < n->input.n; i++) {
         const char *name = n->input.items[i];
         if (name[0] && !onnx_lookup(scope, name, &in[i]))
-            return fail(r->err, ERR_MODEL, "%s (%s): nothing makes its input \"%s\"", onnx_node_label(n), n->op_type, name);
+            return fail(
+                r->err, ERR_MODEL, "%s (%s): nothing makes its input \"%s\"", onnx_node_label(n), n->op_type, name);
     }
     return 0;
 }
@@ -50,12 +52,19 @@ static const char *where_of(struct onnx_reader *r, const struct onnx_node *n)
 }
 
 static int emit_operator(struct onnx_reader *r, const struct onnx_scope *scope, const struct onnx_node *n,
-                         struct value **in, struct value **out)
+    struct value **in, struct value **out)
 {
     struct builder b = { scope->g, r->err, .where = where_of(r, n) };
     bool *read = ARENA_ARRAY(r->arena, n->output.n, bool);
-    struct lift l = { .b = &b, .arena = r->arena, .op = n->op_type, .name = unique_name(r, scope, n), .in = in,
-                      .n_in = (int)n->input.n, .out = out, .n_out = (int)n->output.n, .read = read };
+    struct lift l = { .b = &b,
+        .arena = r->arena,
+        .op = n->op_type,
+        .name = unique_name(r, scope, n),
+        .in = in,
+        .n_in = (int)n->input.n,
+        .out = out,
+        .n_out = (int)n->output.n,
+        .read = read };
     if (!read || !l.name) return fail_nomem(r->err);
     l.version = onnx_is_standard(n->domain) ? scope->opset : LIFT_ANY;
     while (l.n_out > 1 && !n->output.items[l.n_out - 1][0]) l.n_out--;
@@ -85,8 +94,7 @@ static int read_node(struct onnx_reader *r, struct onnx_scope *scope, const stru
     struct value **out = ARENA_ARRAY(r->arena, n->output.n + 1, struct value *);
     int first = (int)scope->g->n_values;
     if (!in || !out) return fail_nomem(r->err);
-    if (r->nodes_left-- <= 0)
-        return fail(r->err, ERR_MODEL, "too many nodes once its functions are unfolded");
+    if (r->nodes_left-- <= 0) return fail(r->err, ERR_MODEL, "too many nodes once its functions are unfolded");
     if (n->input.n > INT32_MAX || n->output.n > INT32_MAX)
         return fail(r->err, ERR_MODEL, "%s has %zu inputs", onnx_node_label(n), n->input.n);
     TRY(read_inputs(r, scope, n, in));

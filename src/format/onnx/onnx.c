@@ -19,8 +19,8 @@ static int read_opset(struct onnx_reader *r)
     }
     if (r->opset < 1) return fail(r->err, ERR_MODEL, "operator set %lld does not exist", (long long)r->opset);
     if (r->opset > ONNX_NEWEST_OPSET)
-        report_add(r->report, REPORT_WARNING, "opset_import", "operator set %lld is newer than %d, whose meanings are used",
-                   (long long)r->opset, ONNX_NEWEST_OPSET);
+        report_add(r->report, REPORT_WARNING, "opset_import",
+            "operator set %lld is newer than %d, whose meanings are used", (long long)r->opset, ONNX_NEWEST_OPSET);
     return 0;
 }
 
@@ -37,8 +37,8 @@ static int read_metadata(struct onnx_reader *r)
         if (!str_starts(m->metadata_props.items[i].key, "tenrec."))
             TRY(set_metadata(r, m->metadata_props.items[i].key, m->metadata_props.items[i].value));
     if (r->own) return 0;
-    const char *producer = arena_printf(r->arena, "%s%s%s", m->producer_name, m->producer_version[0] ? " " : "",
-                                        m->producer_version);
+    const char *producer = arena_printf(
+        r->arena, "%s%s%s", m->producer_name, m->producer_version[0] ? " " : "", m->producer_version);
     TRY_MEM(producer, r->err);
     TRY(set_metadata(r, "producer", producer));
     return set_metadata(r, "description", m->doc_string[0] ? m->doc_string : m->graph.doc_string);
@@ -75,8 +75,10 @@ static int restore_guards(struct onnx_reader *r, const json_t *guards)
         const json_t *guard = json_array_get(guards, i), *expected = json_object_get(guard, "equals");
         const char *name = json_string_value(json_object_get(guard, "value"));
         struct value *v = name ? graph_find(r->root, name) : NULL;
-        if (!v || !json_is_integer(expected)) return fail(r->err, ERR_MODEL, "tenrec.guards: entry %zu names no value", i);
-        TRY(graph_guard(r->root, v, json_integer_value(expected), json_string_value(json_object_get(guard, "where")), r->err));
+        if (!v || !json_is_integer(expected))
+            return fail(r->err, ERR_MODEL, "tenrec.guards: entry %zu names no value", i);
+        TRY(graph_guard(
+            r->root, v, json_integer_value(expected), json_string_value(json_object_get(guard, "where")), r->err));
     }
     return 0;
 }
@@ -115,12 +117,19 @@ static int build(struct onnx_reader *r)
 }
 
 static int onnx_read(struct arena *a, const struct format_file *file, const struct import_options *o, struct graph **g,
-                     struct report *report, struct err *e)
+    struct report *report, struct err *e)
 {
     struct onnx_model model;
-    struct onnx_reader r = { .arena = a, .model = &model, .options = o, .report = report, .functions = map_in(a),
-                             .fixed = map_in(a), .node_names = map_in(a), .static_inputs = true,
-                             .nodes_left = ONNX_NODES_FREE + (long)file->bytes.len, .err = e };
+    struct onnx_reader r = { .arena = a,
+        .model = &model,
+        .options = o,
+        .report = report,
+        .functions = map_in(a),
+        .fixed = map_in(a),
+        .node_names = map_in(a),
+        .static_inputs = true,
+        .nodes_left = ONNX_NODES_FREE + (long)file->bytes.len,
+        .err = e };
     TRY(onnx_decode_model(&model, a, file->path, file->bytes, e));
     if (!ONNX_HAS(&model, 7)) return fail(e, ERR_MODEL, "no graph inside; is this an ONNX model?");
     TRY(onnx_source_init(&r.source, a, file, e));
@@ -136,7 +145,11 @@ static int onnx_read(struct arena *a, const struct format_file *file, const stru
 }
 
 const struct format format_onnx = {
-    .name = "onnx", .doc = "ONNX models (.onnx), opset 1 to 23", .extensions = "onnx", .probe = probe, .read = onnx_read,
+    .name = "onnx",
+    .doc = "ONNX models (.onnx), opset 1 to 23",
+    .extensions = "onnx",
+    .probe = probe,
+    .read = onnx_read,
 
 };
 

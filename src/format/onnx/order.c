@@ -25,8 +25,8 @@ static int collect_makers(struct sorter *s, const struct map *defined, struct er
             if (!name[0]) continue;
             const struct onnx_node *other = map_get(&s->makers, name);
             if (other || map_find(defined, name))
-                return fail(e, ERR_MODEL, "the value \"%s\" is made twice, by %s (%s) and by %s", name, onnx_node_label(n),
-                            n->op_type, other ? onnx_node_label(other) : "an input or initializer");
+                return fail(e, ERR_MODEL, "the value \"%s\" is made twice, by %s (%s) and by %s", name,
+                    onnx_node_label(n), n->op_type, other ? onnx_node_label(other) : "an input or initializer");
             if (!map_set(&s->makers, name, (void *)(uintptr_t)n)) return fail_nomem(e);
         }
     }
@@ -117,7 +117,7 @@ static int walk(struct sorter *s, size_t *order, struct err *e)
 }
 
 int onnx_sort(const struct onnx_body *body, const struct map *defined, struct map *used, struct arena *a, size_t *order,
-              struct err *e)
+    struct err *e)
 {
     struct sorter s = { .body = body, .arena = a, .makers = map_in(a), .used = used };
     s.first = ARENA_ARRAY(a, body->n + 1, size_t);

@@ -64,10 +64,12 @@ static int read_initializers(struct onnx_reader *r, struct onnx_scope *scope, co
 }
 
 /* What the user says of an input wins, but where both are numbers they have to agree. */
-static int apply_hint(struct onnx_reader *r, const struct import_hint *h, const char *name, enum dtype *t, struct shape *s)
+static int apply_hint(
+    struct onnx_reader *r, const struct import_hint *h, const char *name, enum dtype *t, struct shape *s)
 {
     if (h->dtype && *t && h->dtype != *t)
-        return fail(r->err, ERR_USAGE, "input %s is %s in the file, not %s", name, dtype_name(*t), dtype_name(h->dtype));
+        return fail(
+            r->err, ERR_USAGE, "input %s is %s in the file, not %s", name, dtype_name(*t), dtype_name(h->dtype));
     if (h->dtype) *t = h->dtype;
     if (h->rank == RANK_UNKNOWN) return 0;
     struct shape given = import_hint_shape(h, r->root);
@@ -76,7 +78,7 @@ static int apply_hint(struct onnx_reader *r, const struct import_hint *h, const 
     for (int i = 0; i < s->rank; i++)
         if (s->dim[i] > 0 && given.dim[i] >= 0 && s->dim[i] != given.dim[i])
             return fail(r->err, ERR_USAGE, "input %s: dimension %d is %lld in the file, not %lld", name, i,
-                        (long long)s->dim[i], (long long)given.dim[i]);
+                (long long)s->dim[i], (long long)given.dim[i]);
     *s = given;
     return 0;
 }
@@ -88,11 +90,15 @@ static int add_input(struct onnx_reader *r, struct onnx_scope *scope, const stru
     TRY(onnx_type_read(r, r->root, v, true, &t, &s));
     const struct import_hint *h = import_hint_for(r->options, v->name, r->root->n_inputs);
     if (h) TRY(apply_hint(r, h, v->name, &t, &s));
-    if (t == DT_NONE) return fail(r->err, ERR_MODEL, "input %s has no element type; give it: --input %s=...:float32", v->name, v->name);
+    if (t == DT_NONE)
+        return fail(
+            r->err, ERR_MODEL, "input %s has no element type; give it: --input %s=...:float32", v->name, v->name);
     for (int i = 0; i < s.rank; i++) {
         char name[160];
-        snprintf(name, sizeof name, "%.120s_%d", v->name, i); /* sizes without a name get one, so that they can be followed */
-        if (s.dim[i] == DIM_UNKNOWN && (s.dim[i] = graph_symbol(r->root, name)) == DIM_UNKNOWN) return fail_nomem(r->err);
+        snprintf(name, sizeof name, "%.120s_%d", v->name,
+            i); /* sizes without a name get one, so that they can be followed */
+        if (s.dim[i] == DIM_UNKNOWN && (s.dim[i] = graph_symbol(r->root, name)) == DIM_UNKNOWN)
+            return fail_nomem(r->err);
     }
     r->static_inputs &= shape_is_known(&s);
     return remember(r, scope, v->name, graph_input(scope->g, v->name, t, &s, r->err));
@@ -100,7 +106,7 @@ static int add_input(struct onnx_reader *r, struct onnx_scope *scope, const stru
 
 /* Inputs of a body take the types of what the node hands in; sizes may change from turn to turn. */
 static int add_body_input(struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_value *v,
-                          const struct onnx_node *n, struct value *const *in, size_t i)
+    const struct onnx_node *n, struct value *const *in, size_t i)
 {
     enum dtype t;
     struct shape s;
@@ -132,7 +138,7 @@ static int check_hint_names(struct onnx_reader *r)
 }
 
 static int read_inputs(struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_graph *from,
-                       const struct onnx_node *node, struct value *const *in)
+    const struct onnx_node *node, struct value *const *in)
 {
     for (size_t i = 0; i < from->input.n; i++) {
         const struct onnx_value *v = &from->input.items[i];
@@ -153,7 +159,8 @@ static int read_outputs(struct onnx_reader *r, struct onnx_scope *scope, const s
     for (size_t i = 0; i < from->output.n; i++) {
         const char *name = from->output.items[i].name;
         struct value *v = NULL;
-        if (!onnx_lookup(scope, name, &v) || !v) return fail(r->err, ERR_MODEL, "nothing makes the output \"%s\"", name);
+        if (!onnx_lookup(scope, name, &v) || !v)
+            return fail(r->err, ERR_MODEL, "nothing makes the output \"%s\"", name);
         bool own_name = !strcmp(v->name, name) || scope->outer;
         if (!belongs(scope->g, v) || !own_name) {
             struct builder b = { scope->g, r->err };
@@ -167,10 +174,11 @@ static int read_outputs(struct onnx_reader *r, struct onnx_scope *scope, const s
 }
 
 int onnx_read_graph(struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_graph *from,
-                    const struct onnx_node *node, struct value *const *in)
+    const struct onnx_node *node, struct value *const *in)
 {
     for (size_t i = 0; i < from->value_info.n; i++)
-        if (!map_set(&scope->hints, from->value_info.items[i].name, &from->value_info.items[i])) return fail_nomem(r->err);
+        if (!map_set(&scope->hints, from->value_info.items[i].name, &from->value_info.items[i]))
+            return fail_nomem(r->err);
     const char **outputs = ARENA_ARRAY(r->arena, from->output.n, const char *);
     TRY_MEM(outputs, r->err);
     for (size_t i = 0; i < from->output.n; i++) {

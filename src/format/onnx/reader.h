@@ -1,10 +1,10 @@
 /* reader.h - what the files of the ONNX reader share: the model being read and the scopes of names.
  *
- * Weights: a floating-point initializer of more than one element becomes a state: a trainable one, or a buffer when it is
- * the running mean or variance of a BatchNormalization. It becomes a constant where shapes or quantisation depend on it
- * (Resize's scales, OneHot's values, scales of QuantizeLinear and its like). Every other initializer and every Constant
- * node becomes a constant. Initializers that are inputs as well count as initializers only. States of subgraphs belong to
- * the outermost graph. A file that this program wrote says which initializers are states (write.h).
+ * Weights: a floating-point initializer of more than one element becomes a state: a trainable one, or a buffer when it
+ * is the running mean or variance of a BatchNormalization. It becomes a constant where shapes or quantisation depend on
+ * it (Resize's scales, OneHot's values, scales of QuantizeLinear and its like). Every other initializer and every
+ * Constant node becomes a constant. Initializers that are inputs as well count as initializers only. States of
+ * subgraphs belong to the outermost graph. A file that this program wrote says which initializers are states (write.h).
  */
 #ifndef TENREC_FORMAT_ONNX_READER_H
 #define TENREC_FORMAT_ONNX_READER_H
@@ -42,9 +42,9 @@ struct onnx_reader {
 struct onnx_scope {
     const struct onnx_scope *outer;
     struct graph *g;
-    struct map values; /* name -> struct value; NULL: an argument that the caller left out */
-    struct map hints;  /* name -> struct onnx_value */
-    struct map used;   /* names that something reads */
+    struct map values;                    /* name -> struct value; NULL: an argument that the caller left out */
+    struct map hints;                     /* name -> struct onnx_value */
+    struct map used;                      /* names that something reads */
     const struct onnx_function *function; /* whose body this is, or NULL */
     const struct onnx_attr *given;        /* the call's attributes */
     size_t n_given;
@@ -63,7 +63,7 @@ struct onnx_body {
 /* order.c: an order in which every node follows those it reads; `defined` holds the names that exist before. Names of
  * everything read are added to `used`. Errors: names made twice, cycles. */
 int onnx_sort(const struct onnx_body *body, const struct map *defined, struct map *used, struct arena *a, size_t *order,
-              struct err *e);
+    struct err *e);
 
 /* support.c: reports every operator and type that cannot be taken; fills r->fixed. */
 int onnx_check_support(struct onnx_reader *r);
@@ -73,7 +73,7 @@ const struct onnx_function *onnx_function_find(const struct onnx_reader *r, cons
 int onnx_functions_collect(struct onnx_reader *r);
 int64_t onnx_function_opset(const struct onnx_reader *r, const struct onnx_function *f);
 int onnx_inline(struct onnx_reader *r, const struct onnx_scope *caller, const struct onnx_function *f,
-                const struct onnx_node *call, struct value *const *in, struct value **out);
+    const struct onnx_node *call, struct value *const *in, struct value **out);
 
 /* nodes.c: emits the nodes of a body in order; scope->values holds what exists before and receives the results. */
 int onnx_read_nodes(struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_body *body);
@@ -85,15 +85,15 @@ bool onnx_is_standard(const char *domain);
 
 /* read.c: values, inputs and outputs of a graph. */
 int onnx_read_graph(struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_graph *from,
-                    const struct onnx_node *node, struct value *const *in);
+    const struct onnx_node *node, struct value *const *in);
 /* attrs.c: the attribute list of a node, ended by a NULL name. */
 int onnx_read_attrs(struct onnx_reader *r, const struct onnx_scope *scope, const struct onnx_node *n,
-                    struct value *const *in, struct attr **attrs, size_t *n_attrs);
+    struct value *const *in, struct attr **attrs, size_t *n_attrs);
 int onnx_read_constant(struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_node *n, struct value **out);
 
 /* shapes.c */
-int onnx_type_read(struct onnx_reader *r, struct graph *g, const struct onnx_value *v, bool may_add, enum dtype *t,
-                   struct shape *s);
+int onnx_type_read(
+    struct onnx_reader *r, struct graph *g, const struct onnx_value *v, bool may_add, enum dtype *t, struct shape *s);
 /* Compares what inference found with what the file says. */
 void onnx_check_hint(struct onnx_reader *r, const struct onnx_scope *scope, const char *name, struct value *v);
 

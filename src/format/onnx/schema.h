@@ -14,7 +14,7 @@
         type *items; \
         size_t n, cap; \
     }
-#define ONNX_HAS(message, number) (((message)->seen >> (number) & 1) != 0)
+#define ONNX_HAS(message, number) (((message)->seen >> (number)&1) != 0)
 
 struct onnx_entry { /* StringStringEntryProto */
     uint64_t seen;
@@ -41,7 +41,7 @@ struct onnx_sparse { /* SparseTensorProto */
 };
 struct onnx_dim {
     uint64_t seen;
-    int64_t dim_value;   /* field 1 */
+    int64_t dim_value;     /* field 1 */
     const char *dim_param; /* field 2 */
 };
 struct onnx_shape {

@@ -13,15 +13,16 @@ static int64_t find_symbol(const struct graph *g, const char *name)
     return DIM_UNKNOWN;
 }
 
-int onnx_type_read(struct onnx_reader *r, struct graph *g, const struct onnx_value *v, bool may_add, enum dtype *t,
-                   struct shape *s)
+int onnx_type_read(
+    struct onnx_reader *r, struct graph *g, const struct onnx_value *v, bool may_add, enum dtype *t, struct shape *s)
 {
     const struct onnx_tensor_type *type = &v->type.tensor_type;
     *t = dtype_is_valid((int)type->elem_type) ? (enum dtype)type->elem_type : DT_NONE;
     *s = shape_unknown();
     if (!ONNX_HAS(type, 2)) return 0;
     if (type->shape.dim.n > SHAPE_MAX)
-        return fail(r->err, ERR_UNSUPPORTED, "%s has rank %zu, at most %d can be taken", v->name, type->shape.dim.n, SHAPE_MAX);
+        return fail(
+            r->err, ERR_UNSUPPORTED, "%s has rank %zu, at most %d can be taken", v->name, type->shape.dim.n, SHAPE_MAX);
     s->rank = (int)type->shape.dim.n;
     for (int i = 0; i < s->rank; i++) {
         const struct onnx_dim *d = &type->shape.dim.items[i];
@@ -40,7 +41,8 @@ static void warn(struct onnx_reader *r, const char *name, const struct value *v,
     str_add(&stated, dtype_name(t));
     shape_print(r->root, s, &stated);
     const char *a = str_done(&found), *b = str_done(&stated);
-    if (a && b) report_add(r->report, REPORT_WARNING, name, "%s is %s; the file says %s, which is not used", name, a, b);
+    if (a && b)
+        report_add(r->report, REPORT_WARNING, name, "%s is %s; the file says %s, which is not used", name, a, b);
 }
 
 static bool conflicts(const struct shape *a, const struct shape *b)

@@ -1,4 +1,4 @@
-/* support.c - all at once: which operators and types of a model cannot be taken; which initializers must be constants. */
+/* support.c - which operators and types of a model cannot be taken, all at once; which initializers are constants. */
 #include <stdio.h>
 #include <string.h>
 
@@ -65,8 +65,8 @@ static int check_nodes(struct check *c, const struct onnx_node *nodes, size_t n_
         TRY(note_fixed(c, n));
         const struct onnx_function *f = onnx_function_find(r, n);
         if (!f && !is_known(n, opset))
-            report_add(r->report, REPORT_ERROR, onnx_node_label(n), "unsupported operator %s%s%s (opset %lld)", n->domain,
-                       n->domain[0] ? "." : "", n->op_type, (long long)opset);
+            report_add(r->report, REPORT_ERROR, onnx_node_label(n), "unsupported operator %s%s%s (opset %lld)",
+                n->domain, n->domain[0] ? "." : "", n->op_type, (long long)opset);
         char key[32];
         snprintf(key, sizeof key, "%p", (const void *)f);
         if (f && !map_find(&c->seen, key)) {
@@ -85,14 +85,15 @@ static void check_value(struct check *c, const struct onnx_value *v, const char 
     static const struct {
         unsigned number;
         const char *name;
-    } others[] = { { 4, "sequence" }, { 5, "map" }, { 7, "opaque value" }, { 8, "sparse tensor" }, { 9, "optional value" } };
+    } others[] = { { 4, "sequence" }, { 5, "map" }, { 7, "opaque value" }, { 8, "sparse tensor" },
+        { 9, "optional value" } };
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
         if (ONNX_HAS(t, others[i].number))
             report_add(c->r->report, REPORT_ERROR, v->name, "unsupported type of %s: %s", what, others[i].name);
     int64_t element = t->tensor_type.elem_type;
     if (ONNX_HAS(t, 1) && element && (element < 0 || element >= DT_COUNT))
         report_add(c->r->report, REPORT_ERROR, v->name, "unsupported element type %lld (%s)", (long long)element,
-                   onnx_type_name(element));
+            onnx_type_name(element));
 }
 
 static int check_graph(struct check *c, const struct onnx_graph *g, int64_t opset)

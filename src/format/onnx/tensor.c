@@ -24,15 +24,24 @@ static const struct typed {
     unsigned char parts;
 } typed_fields[DT_COUNT] = {
 #define T(id, member, number, parts) [DT_##id] = { offsetof(struct onnx_tensor, member), number, parts }
-    T(F32, float_data, PROTO_FLOAT, 1),      T(C64, float_data, PROTO_FLOAT, 2),
-    T(F64, double_data, PROTO_DOUBLE, 1),    T(C128, double_data, PROTO_DOUBLE, 2),
-    T(I64, int64_data, PROTO_INT64, 1),      T(U64, uint64_data, PROTO_UINT64, 1),
-    T(U32, uint64_data, PROTO_UINT64, 1),    T(I32, int32_data, PROTO_INT32, 1),
-    T(I16, int32_data, PROTO_INT32, 1),      T(I8, int32_data, PROTO_INT32, 1),
-    T(U16, int32_data, PROTO_INT32, 1),      T(U8, int32_data, PROTO_INT32, 1),
-    T(BOOL, int32_data, PROTO_INT32, 1),     T(F16, int32_data, PROTO_INT32, 1),
-    T(BF16, int32_data, PROTO_INT32, 1),     T(F8E4M3FN, int32_data, PROTO_INT32, 1),
-    T(F8E5M2, int32_data, PROTO_INT32, 1),   T(F8E4M3FNUZ, int32_data, PROTO_INT32, 1),
+    T(F32, float_data, PROTO_FLOAT, 1),
+    T(C64, float_data, PROTO_FLOAT, 2),
+    T(F64, double_data, PROTO_DOUBLE, 1),
+    T(C128, double_data, PROTO_DOUBLE, 2),
+    T(I64, int64_data, PROTO_INT64, 1),
+    T(U64, uint64_data, PROTO_UINT64, 1),
+    T(U32, uint64_data, PROTO_UINT64, 1),
+    T(I32, int32_data, PROTO_INT32, 1),
+    T(I16, int32_data, PROTO_INT32, 1),
+    T(I8, int32_data, PROTO_INT32, 1),
+    T(U16, int32_data, PROTO_INT32, 1),
+    T(U8, int32_data, PROTO_INT32, 1),
+    T(BOOL, int32_data, PROTO_INT32, 1),
+    T(F16, int32_data, PROTO_INT32, 1),
+    T(BF16, int32_data, PROTO_INT32, 1),
+    T(F8E4M3FN, int32_data, PROTO_INT32, 1),
+    T(F8E5M2, int32_data, PROTO_INT32, 1),
+    T(F8E4M3FNUZ, int32_data, PROTO_INT32, 1),
     T(F8E5M2FNUZ, int32_data, PROTO_INT32, 1),
 #undef T
 };
@@ -66,7 +75,8 @@ static struct external *external_file(struct onnx_source *s, const char *locatio
     struct external *x = map_get(&s->external, location);
     if (x) return x;
     if (!location[0] || !file_is_inside(location))
-        return fail(e, ERR_UNSAFE, "external data at \"%s\": a model may only name files of its own folder", location), NULL;
+        return fail(e, ERR_UNSAFE, "external data at \"%s\": a model may only name files of its own folder", location),
+               NULL;
     char *path = file_join(s->arena, s->folder, location);
     x = ARENA_NEW(s->arena, struct external);
     if (!path || !x) return fail_nomem(e), NULL;
@@ -76,7 +86,7 @@ static struct external *external_file(struct onnx_source *s, const char *locatio
 
 /* The span of another file that holds the data; `want` bytes when the entry does not say how many. */
 static int external_span(struct onnx_source *s, const struct onnx_tensor *t, size_t want, struct bytes *out,
-                         struct blob **blob, struct err *e)
+    struct blob **blob, struct err *e)
 {
     const char *location = "";
     uint64_t offset = 0, length = want;
@@ -89,8 +99,9 @@ static int external_span(struct onnx_source *s, const struct onnx_tensor *t, siz
     struct external *x = external_file(s, location, e);
     if (!x) return e->code;
     if (offset > x->bytes.len || length > x->bytes.len - offset)
-        return fail(e, ERR_MODEL, "external data: bytes %llu to %llu of %s, which has %zu; is it another version's file?",
-                    (unsigned long long)offset, (unsigned long long)(offset + length), location, x->bytes.len);
+        return fail(e, ERR_MODEL,
+            "external data: bytes %llu to %llu of %s, which has %zu; is it another version's file?",
+            (unsigned long long)offset, (unsigned long long)(offset + length), location, x->bytes.len);
     *out = (struct bytes){ x->bytes.data + offset, (size_t)length };
     *blob = x->blob;
     return 0;
@@ -107,11 +118,10 @@ static bool as_raw(const struct onnx_tensor *t, const struct typed *typed, struc
 }
 
 /* Lets the tensor lie in the file when its address allows. */
-static int take_raw(struct onnx_source *s, struct tensor *t, struct bytes raw, struct blob *blob, size_t want,
-                    struct err *e)
+static int take_raw(
+    struct onnx_source *s, struct tensor *t, struct bytes raw, struct blob *blob, size_t want, struct err *e)
 {
-    if (raw.len != want)
-        return fail(e, ERR_MODEL, "%zu bytes of data, the shape needs %zu", raw.len, want);
+    if (raw.len != want) return fail(e, ERR_MODEL, "%zu bytes of data, the shape needs %zu", raw.len, want);
     size_t size = dtype_size(t->dtype), align = size > 8 ? 8 : size;
     if (want && (uintptr_t)raw.data % align == 0) {
         t->data = (void *)(uintptr_t)raw.data;
@@ -125,7 +135,7 @@ static int take_raw(struct onnx_source *s, struct tensor *t, struct bytes raw, s
 }
 
 static int append_all(struct onnx_source *s, const struct onnx_tensor *t, const struct typed *typed, struct arena *a,
-                      struct proto_list *list, struct err *e)
+    struct proto_list *list, struct err *e)
 {
     const struct onnx_fields *fields = (const void *)((const char *)t + typed->at);
     struct proto p;
@@ -134,8 +144,8 @@ static int append_all(struct onnx_source *s, const struct onnx_tensor *t, const 
     return 0;
 }
 
-static int take_typed(struct onnx_source *s, struct tensor *t, const struct onnx_tensor *from, const struct typed *typed,
-                      struct arena *scratch, struct err *e)
+static int take_typed(struct onnx_source *s, struct tensor *t, const struct onnx_tensor *from,
+    const struct typed *typed, struct arena *scratch, struct err *e)
 {
     struct proto_list list = { 0 };
     TRY(append_all(s, from, typed, scratch, &list, e));
@@ -154,7 +164,8 @@ static int take_typed(struct onnx_source *s, struct tensor *t, const struct onnx
 static int take_strings(struct onnx_source *s, struct tensor *t, const struct onnx_tensor *from, struct err *e)
 {
     size_t n = from->string_data.n, bytes = n * sizeof(struct string_element);
-    if ((int64_t)n != tensor_count(t)) return fail(e, ERR_MODEL, "%zu strings, the shape needs %lld", n, (long long)tensor_count(t));
+    if ((int64_t)n != tensor_count(t))
+        return fail(e, ERR_MODEL, "%zu strings, the shape needs %lld", n, (long long)tensor_count(t));
     for (size_t i = 0; i < n; i++) bytes += from->string_data.items[i].span.len;
     struct blob *b = blob_new(s->arena->mem, bytes);
     if (!b || blob_adopt(s->arena, b)) return fail_nomem(e);
@@ -179,12 +190,13 @@ static int read_shape(const struct proto_list *dims, struct shape *out, struct e
     return shape_count(out) < 0 ? fail(e, ERR_MODEL, "its shape has more elements than there can be") : 0;
 }
 
-static int load(struct onnx_source *s, const struct onnx_tensor *from, struct tensor *t, struct arena *scratch,
-                struct err *e)
+static int load(
+    struct onnx_source *s, const struct onnx_tensor *from, struct tensor *t, struct arena *scratch, struct err *e)
 {
     struct bytes raw;
     if (!dtype_is_valid((int)from->data_type) || from->data_type != (int)from->data_type)
-        return fail(e, ERR_UNSUPPORTED, "element type %lld (%s)", (long long)from->data_type, onnx_type_name(from->data_type));
+        return fail(
+            e, ERR_UNSUPPORTED, "element type %lld (%s)", (long long)from->data_type, onnx_type_name(from->data_type));
     if (ONNX_HAS(from, 3)) return fail(e, ERR_UNSUPPORTED, "stored in segments");
     t->dtype = (enum dtype)from->data_type;
     TRY(read_shape(&from->dims, &t->shape, e));
@@ -237,8 +249,8 @@ const struct tensor *onnx_sparse_load(struct onnx_source *s, const struct onnx_s
     if (!indices || read_shape(&from->dims, &shape, e)) return err_prefix(e, "sparse tensor \"%s\"", name), NULL;
     int64_t n = tensor_count(values), rank = indices->shape.rank;
     bool fits = indices->dtype == DT_I64 && values->shape.rank == 1 && values->dtype != DT_STRING &&
-                ((rank == 1 && tensor_count(indices) == n) || (rank == 2 && indices->shape.dim[0] == n &&
-                                                               indices->shape.dim[1] == shape.rank));
+        ((rank == 1 && tensor_count(indices) == n) ||
+            (rank == 2 && indices->shape.dim[0] == n && indices->shape.dim[1] == shape.rank));
     if (!fits) return fail(e, ERR_MODEL, "sparse tensor \"%s\": values and indices do not fit", name), NULL;
     if (shape_count(&shape) > SPARSE_BYTES_MAX / 16)
         return fail(e, ERR_UNSUPPORTED, "sparse tensor \"%s\": too large to be stored densely", name), NULL;
@@ -246,7 +258,8 @@ const struct tensor *onnx_sparse_load(struct onnx_source *s, const struct onnx_s
     size_t size = dtype_size(values->dtype);
     for (int64_t i = 0; t && i < n; i++) {
         int64_t at = sparse_place(indices, &shape, i);
-        if (at < 0) return fail(e, ERR_MODEL, "sparse tensor \"%s\": index %lld lies outside", name, (long long)i), NULL;
+        if (at < 0)
+            return fail(e, ERR_MODEL, "sparse tensor \"%s\": index %lld lies outside", name, (long long)i), NULL;
         memcpy((char *)t->data + (size_t)at * size, (const char *)values->data + (size_t)i * size, size);
     }
     return t;

@@ -1,4 +1,4 @@
-/* tensor.h - the contents of TensorProtos, wherever they lie: in the model file, spread over typed fields, in another file. */
+/* tensor.h - the contents of TensorProtos, wherever they lie: in the model file, in typed fields, in another file. */
 #ifndef TENREC_FORMAT_ONNX_TENSOR_H
 #define TENREC_FORMAT_ONNX_TENSOR_H
 
