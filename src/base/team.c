@@ -1,6 +1,9 @@
 /* team.c - the compute team. It shares OpenMP's threads with oneDNN, so that two pools never fight for the cores. */
 #include "base/team.h"
 
+#ifdef _OPENMP
+#include <omp.h>
+#endif
 #include <sched.h>
 #include <stdio.h>
 
@@ -45,4 +48,15 @@ void team_run(int threads, int64_t n, int64_t grain, void (*fn)(void *ctx, int64
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
 #endif
     for (int t = 0; t < threads; t++) fn(ctx, n * t / threads, n * (t + 1) / threads);
+}
+
+int team_use(int threads)
+{
+#ifdef _OPENMP
+    int before = omp_get_max_threads();
+    omp_set_num_threads(threads);
+    return before;
+#else
+    return threads;
+#endif
 }

@@ -11,4 +11,7 @@ int team_default_size(void);
  * Small loops (n < grain * 2) run on the caller. */
 void team_run(int threads, int64_t n, int64_t grain, void (*fn)(void *ctx, int64_t begin, int64_t end), void *ctx);
 
+/* What OpenMP libraries (oneDNN) use when this thread calls them; returns the number before. */
+int team_use(int threads);
+
 #endif

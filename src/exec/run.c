@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/team.h"
 #include "graph/op.h"
 
 static void *memory_of(const struct place *p, const struct run *r)
@@ -68,9 +69,8 @@ static void commit_states(const struct plan *p, const struct run *r)
     }
 }
 
-int plan_run(struct plan *p, const struct run *r, struct err *e)
+static int run_steps(struct plan *p, const struct run *r, struct err *e)
 {
-    bind_places(p, r);
     struct arena_mark mark = arena_mark(r->scratch);
     for (size_t i = 0; i < p->n_steps; i++) {
         if (r->cancelled && r->cancelled(r->cookie)) return fail(e, ERR_CANCELLED, "cancelled");
@@ -78,6 +78,14 @@ int plan_run(struct plan *p, const struct run *r, struct err *e)
         arena_rewind(r->scratch, mark);
         if (code < 0) return code;
     }
-    commit_states(p, r);
     return 0;
+}
+
+int plan_run(struct plan *p, const struct run *r, struct err *e)
+{
+    bind_places(p, r);
+    int before = team_use(p->threads), code = run_steps(p, r, e);
+    team_use(before);
+    if (!code) commit_states(p, r);
+    return code;
 }

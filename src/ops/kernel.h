@@ -46,7 +46,8 @@ struct kernel {
     /* May look at node, dtypes, shapes and the inputs' present layouts. When it refuses it may say why (why may be
      * NULL). */
     bool (*accepts)(const struct step *s, struct str *why);
-    int (*prepare)(struct step *s, struct err *e); /* once per plan; may be NULL */
+    /* Once per plan; may be NULL. ERR_UNSUPPORTED: it refuses after all, and the next kernel is asked. */
+    int (*prepare)(struct step *s, struct err *e);
     int (*run)(const struct step *s, struct err *e);
 };
 
@@ -55,7 +56,8 @@ struct backend {
     const struct kernel *kernels; /* ends with a NULL op */
     bool (*layout_same)(const struct layout *a, const struct layout *b);
     struct layout *(*layout_copy)(const struct layout *l, struct arena *a, struct err *e);
-    /* A step that moves a tensor between two layouts (either may be NULL: plain) of this backend. */
+    /* A step that moves a tensor between two layouts (either may be NULL: plain) of this backend. ERR_UNSUPPORTED
+     * between two that are not plain: it is done by way of plain. */
     int (*reorder_prepare)(struct step *s, const struct layout *from, const struct layout *to, struct err *e);
     int (*reorder_run)(const struct step *s, struct err *e);
 };

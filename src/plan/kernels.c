@@ -4,6 +4,7 @@
 #include "base/array.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "base/team.h"
 #include "graph/op.h"
 #include "plan/packs.h"
 #include "plan/plan.h"
@@ -69,6 +70,22 @@ static struct place *reorder_step(struct choice *c, struct place *from, const st
     return to;
 }
 
+static struct place *in_layout(struct choice *c, struct place *from, const struct layout *want, struct err *e);
+
+/* A reorder; by way of row-major where the backend has no direct one. */
+static struct place *reordered(struct choice *c, struct place *from, const struct layout *want, struct err *e)
+{
+    const struct layout *have = from->tensor.layout;
+    if (!have || !want) return reorder_step(c, from, want, e);
+    if (have->backend == want->backend) {
+        struct place *to = reorder_step(c, from, want, e);
+        if (to || e->code != ERR_UNSUPPORTED) return to;
+        err_clear(e);
+    }
+    struct place *plain = in_layout(c, from, NULL, e);
+    return plain ? reorder_step(c, plain, want, e) : NULL;
+}
+
 /* A place with the content of `from` in layout `want`: made once. */
 static struct place *in_layout(struct choice *c, struct place *from, const struct layout *want, struct err *e)
 {
@@ -81,7 +98,7 @@ static struct place *in_layout(struct choice *c, struct place *from, const struc
         const struct tensor *packed = packs_get(c->o->packs, &from->tensor, want, c->o->threads, e);
         to = packed ? plan_place(c->p, PLACE_CONST, packed, e) : NULL;
     } else {
-        to = reorder_step(c, from, want, e);
+        to = reordered(c, from, want, e);
     }
     if (!to) return NULL;
     if (!array_grow(&c->p->arena, (void **)(void *)&c->reorders, c->n_reorders, &c->cap_reorders, sizeof *c->reorders))
@@ -97,23 +114,47 @@ static void explain(struct choice *c, const struct node *n, const struct kernel 
         str_addf(c->o->explain, "%s (%s): %s: %s\n", n->name, n->op->name, k->name, why[0] ? why : "refused");
 }
 
-/* The first kernel that accepts; NULL: the reference. */
-static const struct kernel *choose(struct choice *c, struct plan_step *s)
+static void forget(struct step *s)
+{
+    for (int i = 0; i < s->node->n_in; i++) s->want_in[i] = NULL;
+    for (int i = 0; i < s->node->n_out; i++) s->want_out[i] = NULL;
+    s->work_bytes = 0;
+    s->priv = NULL;
+}
+
+/* Whether the kernel takes the step; what else goes wrong is an error. */
+static int try_kernel(struct choice *c, struct plan_step *s, const struct kernel *k, bool *taken, struct err *e)
+{
+    struct str why = str_in(&c->p->arena);
+    *taken = !k->accepts || k->accepts(&s->step, c->o->explain ? &why : NULL);
+    int code = *taken && k->prepare ? k->prepare(&s->step, e) : 0;
+    if (code == ERR_UNSUPPORTED) {
+        *taken = false;
+        str_add(&why, e->text);
+        err_clear(e);
+        forget(&s->step);
+        code = 0;
+    }
+    const char *text = str_done(&why);
+    if (!code && !*taken) explain(c, s->step.node, k, text ? text : "");
+    return code;
+}
+
+/* The first kernel that takes the step; NULL: the reference. */
+static int choose(struct choice *c, struct plan_step *s, struct err *e)
 {
     const struct node *n = s->step.node;
     for (size_t b = 0; c->o->backends && c->o->backends[b]; b++)
         for (const struct kernel *k = c->o->backends[b]->kernels; k->op; k++) {
+            bool taken;
             if (strcmp(k->op, n->op->name)) continue;
-            struct str why = str_in(&c->p->arena);
-            if (k->accepts && !k->accepts(&s->step, c->o->explain ? &why : NULL)) {
-                const char *text = str_done(&why);
-                explain(c, n, k, text ? text : "");
-                continue;
-            }
+            TRY(try_kernel(c, s, k, &taken, e));
+            if (!taken) continue;
+            s->step.kernel = k;
             s->backend = c->o->backends[b];
-            return k;
+            return 0;
         }
-    return NULL;
+    return n->op->run ? 0 : fail(e, ERR_UNSUPPORTED, "has no kernel");
 }
 
 static bool is_kept(const struct graph *g, const struct value *v)
@@ -175,12 +216,7 @@ static int settle_inputs(struct choice *c, struct plan_step *s, struct err *e)
 static int prepare(struct choice *c, struct plan_step *s, struct err *e)
 {
     const struct node *n = s->step.node;
-    s->step.kernel = choose(c, s);
-    if (!s->step.kernel && !n->op->run) {
-        fail(e, ERR_UNSUPPORTED, "has no kernel");
-        return node_err(n, e);
-    }
-    if (s->step.kernel && s->step.kernel->prepare && s->step.kernel->prepare(&s->step, e)) return node_err(n, e);
+    if (choose(c, s, e)) return node_err(n, e);
     for (int i = 0; i < n->n_out; i++) {
         struct place *to = s->out[i];
         to->tensor.layout = s->step.want_out[i];
@@ -244,6 +280,9 @@ int plan_kernels(struct plan *p, struct node *const *order, const struct plan_op
 {
     struct choice c = { .p = p, .o = o };
     TRY(place_sources(p, e));
-    for (size_t i = 0; i < p->graph->n_nodes; i++) TRY(plan_node(&c, order[i], e));
-    return plain_results(&c, e);
+    int before = team_use(o->threads); /* libraries split their work when a kernel is prepared */
+    for (size_t i = 0; i < p->graph->n_nodes && !e->code; i++) plan_node(&c, order[i], e);
+    if (!e->code) plain_results(&c, e);
+    team_use(before);
+    return e->code;
 }

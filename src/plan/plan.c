@@ -70,6 +70,7 @@ struct plan *plan_new(const struct graph *g, const struct shape *inputs, const s
     struct plan *p = ARENA_NEW(&a, struct plan);
     if (!p) return arena_release(&a), fail_nomem(e), NULL;
     p->arena = a; /* the plan lies in its own arena */
+    p->threads = o->threads;
     if (build(p, g, inputs, o, e)) return plan_free(p), NULL;
     return p;
 }

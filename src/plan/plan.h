@@ -55,6 +55,7 @@ struct plan {
     size_t n_places, cap_places;
     struct place **of_value; /* by value id; NULL: not needed */
     size_t memory;           /* bytes the places need */
+    int threads;
     bool dynamic;            /* has steps of kind STEP_EVAL */
 };
 

@@ -1,0 +1,138 @@
+/* conv.c - convolutions, their gradients and transposed convolutions, in the layouts oneDNN likes best. */
+#include "backend/dnnl/dnnl.h"
+#include "backend/dnnl/layout.h"
+#include "base/err.h"
+#include "graph/op.h"
+#include "ops/conv_core.h"
+
+/* The four tensors of a convolution as oneDNN sees them: asked for (any), and row-major. */
+struct shapes {
+    struct conv_desc any, plain;
+};
+
+static int windows(const struct window *w, struct conv_desc *c, struct err *e)
+{
+    int first = WINDOW_AXES - w->spatial;
+    for (int i = 0; i < w->spatial; i++) {
+        int a = first + i;
+        int64_t reach = (w->kernel[a] - 1) * w->dilation[a] + 1;
+        c->strides[i] = w->stride[a];
+        c->dilates[i] = w->dilation[a] - 1;
+        c->before[i] = w->before[a];
+        c->after[i] = (w->out[a] - 1) * w->stride[a] + reach - w->in[a] - w->before[a];
+        if (w->before[a] < 0 || w->after[a] < 0) return fail(e, ERR_UNSUPPORTED, "a padding that crops");
+    }
+    return 0;
+}
+
+/* (groups, M, C, kernel...); `turned`: row-major memory is (groups, C, M, kernel...). */
+static int weight_descs(const struct conv *c, bool turned, struct shapes *s, struct err *e)
+{
+    int64_t dims[2 + 1 + WINDOW_AXES], strides[2 + 1 + WINDOW_AXES], kernel = 1;
+    int spatial = c->window.spatial, at = c->groups > 1, rank = at + 2 + spatial;
+    for (int i = spatial - 1; i >= 0; i--) {
+        dims[at + 2 + i] = c->window.kernel[WINDOW_AXES - spatial + i];
+        strides[at + 2 + i] = kernel;
+        kernel *= dims[at + 2 + i];
+    }
+    dims[at] = turned ? c->c : c->m; /* outputs of the operation that oneDNN is asked for */
+    dims[at + 1] = turned ? c->m : c->c;
+    strides[at] = turned ? kernel : kernel * c->c;
+    strides[at + 1] = turned ? kernel * c->c : kernel;
+    if (at) dims[0] = c->groups, strides[0] = kernel * c->c * c->m;
+    TRY(desc_any(&s->any.weights, rank, dims, e));
+    return desc_strided(&s->plain.weights, rank, dims, strides, e);
+}
+
+static int both(const struct shape *t, struct desc *any, struct desc *plain, struct err *e)
+{
+    TRY(desc_any(any, t->rank, t->dim, e));
+    return desc_strided(plain, t->rank, t->dim, NULL, e);
+}
+
+/* x: of the large side; y: of the small one. For a transposed convolution x is the output. */
+static int resolve(const struct node *n, bool transposed, const struct shape *x, const struct shape *w,
+    const struct shape *y, bool bias, struct shapes *s, struct err *e)
+{
+    struct conv c = { 0 };
+    struct shape result;
+    TRY(conv_resolve(n, transposed, transposed ? y : x, w, &result, &c, e));
+    *s = (struct shapes){ 0 };
+    TRY(windows(&c.window, &s->any, e));
+    TRY(weight_descs(&c, transposed, s, e));
+    TRY(both(transposed ? y : x, &s->any.src, &s->plain.src, e));
+    TRY(both(transposed ? x : y, &s->any.dst, &s->plain.dst, e));
+    s->any.has_bias = bias;
+    int64_t channels = c.groups * (transposed ? c.c : c.m);
+    TRY(desc_strided(&s->any.bias, 1, &channels, NULL, e));
+    s->plain.bias = s->any.bias;
+    return 0;
+}
+
+static int forward_args(struct job *j, const struct shapes *s, struct err *e)
+{
+    TRY(job_in(j, DNNL_ARG_SRC, 0, &s->plain.src, e));
+    TRY(job_in(j, DNNL_ARG_WEIGHTS, 1, &s->plain.weights, e));
+    if (s->any.has_bias) TRY(job_in(j, DNNL_ARG_BIAS, 2, &s->plain.bias, e));
+    return job_out(j, DNNL_ARG_DST, 0, &s->plain.dst, e);
+}
+
+int conv_prepare(struct step *s, struct err *e)
+{
+    struct shapes d;
+    bool bias = job_tensor(s, 2);
+    TRY(resolve(s->node, false, &s->in[0]->shape, &s->in[1]->shape, &s->out[0]->shape, bias, &d, e));
+    struct job *j = job_begin(s, e);
+    if (!j) return e->code;
+    TRY(make_convolution(&j->primitive, FORWARD, &d.any, e));
+    TRY(forward_args(j, &d, e));
+    return job_end(j, e);
+}
+
+int conv_transpose_prepare(struct step *s, struct err *e)
+{
+    struct shapes d;
+    bool bias = job_tensor(s, 2);
+    TRY(resolve(s->node, true, &s->out[0]->shape, &s->in[1]->shape, &s->in[0]->shape, bias, &d, e));
+    struct job *j = job_begin(s, e);
+    if (!j) return e->code;
+    TRY(make_deconvolution(&j->primitive, &d.any, e));
+    TRY(forward_args(j, &d, e));
+    return job_end(j, e);
+}
+
+/* The input that only tells a shape stays as it is. */
+static void leave(struct step *s, int i)
+{
+    s->want_in[i] = s->in[i]->layout;
+}
+
+/* in: dy, weight, something shaped as x */
+int conv_grad_input_prepare(struct step *s, struct err *e)
+{
+    struct shapes d;
+    TRY(resolve(s->node, false, &s->out[0]->shape, &s->in[1]->shape, &s->in[0]->shape, false, &d, e));
+    struct job *j = job_begin(s, e);
+    if (!j) return e->code;
+    TRY(make_convolution(&j->primitive, BACKWARD_DATA, &d.any, e));
+    TRY(job_in(j, DNNL_ARG_DIFF_DST, 0, &d.plain.dst, e));
+    TRY(job_in(j, DNNL_ARG_WEIGHTS, 1, &d.plain.weights, e));
+    TRY(job_out(j, DNNL_ARG_DIFF_SRC, 0, &d.plain.src, e));
+    leave(s, 2);
+    return job_end(j, e);
+}
+
+/* in: dy, x, something shaped as the weight */
+int conv_grad_weight_prepare(struct step *s, struct err *e)
+{
+    struct shapes d;
+    TRY(resolve(s->node, false, &s->in[1]->shape, &s->out[0]->shape, &s->in[0]->shape, false, &d, e));
+    struct job *j = job_begin(s, e);
+    if (!j) return e->code;
+    TRY(make_convolution(&j->primitive, BACKWARD_WEIGHTS, &d.any, e));
+    TRY(job_in(j, DNNL_ARG_DIFF_DST, 0, &d.plain.dst, e));
+    TRY(job_in(j, DNNL_ARG_SRC, 1, &d.plain.src, e));
+    TRY(job_out(j, DNNL_ARG_DIFF_WEIGHTS, 0, &d.plain.weights, e));
+    leave(s, 2);
+    return job_end(j, e);
+}

@@ -1,0 +1,154 @@
+/* layout.c - oneDNN's memory forms as layouts of the plan, and the steps that take and give them. */
+#include "backend/dnnl/layout.h"
+
+#include "backend/backend.h"
+#include "backend/dnnl/dnnl.h"
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+
+static bool is_taken(const struct tensor *t, struct str *why)
+{
+    if (!t || (t->dtype == DT_F32 && tensor_count(t) > 0)) return true;
+    if (why) str_add(why, t->dtype == DT_F32 ? "an empty tensor" : "not float32");
+    return false;
+}
+
+bool job_accepts(const struct step *s, struct str *why)
+{
+    for (int i = 0; i < s->node->n_in; i++)
+        if (!is_taken(s->in[i], why)) return false;
+    for (int i = 0; i < s->node->n_out; i++)
+        if (!is_taken(s->out[i], why)) return false;
+    return true;
+}
+
+int plain_desc(const struct tensor *t, struct desc *d, struct err *e)
+{
+    int64_t one = 1;
+    return t->shape.rank ? desc_strided(d, t->shape.rank, t->shape.dim, NULL, e) : desc_strided(d, 1, &one, NULL, e);
+}
+
+int present_desc(const struct tensor *t, struct desc *d, struct err *e)
+{
+    TRY(plain_desc(t, d, e));
+    if (!t->layout || t->layout->backend != &backend_dnnl) return 0;
+    const struct dnnl_layout *l = (const struct dnnl_layout *)t->layout;
+    if (desc_same(&l->plain, d)) *d = l->own;
+    return 0;
+}
+
+int layout_make(struct arena *a, const struct desc *plain, const struct desc *own, const struct layout **to, struct err *e)
+{
+    *to = NULL;
+    if (desc_same(plain, own)) return 0;
+    struct dnnl_layout *l = ARENA_NEW(a, struct dnnl_layout);
+    TRY_MEM(l, e);
+    *l = (struct dnnl_layout){ { &backend_dnnl, desc_bytes(own) }, *plain, *own };
+    *to = &l->base;
+    return 0;
+}
+
+struct job *job_begin(struct step *s, struct err *e)
+{
+    struct job *j = ARENA_NEW(s->arena, struct job);
+    if (!j) return fail_nomem(e), NULL;
+    j->step = s;
+    s->priv = j;
+    return primitive_init(&j->primitive, s->arena, e) ? NULL : j;
+}
+
+static void close_memory(void *p)
+{
+    dnnl_memory_destroy(p);
+}
+
+static int job_arg(struct job *j, int arg, struct tensor **from, const struct desc *d, struct err *e)
+{
+    if (j->n == JOB_ARGS) return fail(e, ERR_UNSUPPORTED, "more than %d operands", JOB_ARGS);
+    dnnl_memory_t m;
+    TRY(status_fail(dnnl_memory_create(&m, &d->v, cpu_engine(), DNNL_MEMORY_NONE), "memory", e));
+    if (arena_closer(j->step->arena, close_memory, m)) return fail_nomem(e);
+    j->from[j->n] = from;
+    j->args[j->n++] = (dnnl_exec_arg_t){ arg, m };
+    return 0;
+}
+
+/* Keeps the layout that is there when it is the same, so that it can be handed on without a new one. */
+static int want(struct job *j, int arg, const struct layout **to, const struct tensor *t, const struct desc *plain,
+    struct desc *own, struct err *e)
+{
+    TRY(primitive_desc(&j->primitive, arg, own, e));
+    TRY(layout_make(j->step->arena, plain, own, to, e));
+    const struct tensor *x = t ? t : job_tensor(j->step, 0);
+    if (*to && x && x->layout && x->layout->backend == &backend_dnnl && backend_dnnl.layout_same(*to, x->layout))
+        *to = x->layout;
+    return 0;
+}
+
+int job_in(struct job *j, int arg, int i, const struct desc *plain, struct err *e)
+{
+    struct desc own;
+    TRY(want(j, arg, &j->step->want_in[i], j->step->in[i], plain, &own, e));
+    return job_arg(j, arg, &j->step->in[i], &own, e);
+}
+
+int job_out(struct job *j, int arg, int i, const struct desc *plain, struct err *e)
+{
+    struct desc own;
+    TRY(want(j, arg, &j->step->want_out[i], NULL, plain, &own, e));
+    return job_arg(j, arg, &j->step->out[i], &own, e);
+}
+
+int job_end(struct job *j, struct err *e)
+{
+    size_t work = primitive_work(&j->primitive);
+    if (work) {
+        struct desc d;
+        TRY(primitive_desc(&j->primitive, DNNL_ARG_SCRATCHPAD, &d, e));
+        TRY(job_arg(j, DNNL_ARG_SCRATCHPAD, NULL, &d, e));
+    }
+    j->step->work_bytes = work;
+    return primitive_finish(&j->primitive, e);
+}
+
+int job_run(const struct step *s, struct err *e)
+{
+    struct job *j = s->priv;
+    for (int i = 0; i < j->n; i++) {
+        void *data = j->from[i] ? (*j->from[i])->data : s->work;
+        TRY(status_fail(dnnl_memory_set_data_handle(j->args[i].memory, data), "memory", e));
+    }
+    TRY(status_fail(dnnl_primitive_execute(j->primitive.made, j->primitive.stream, j->n, j->args), "primitive", e));
+    return status_fail(dnnl_stream_wait(j->primitive.stream), "stream", e);
+}
+
+/* Of the backend. */
+
+bool layout_same(const struct layout *a, const struct layout *b)
+{
+    const struct dnnl_layout *x = (const struct dnnl_layout *)a, *y = (const struct dnnl_layout *)b;
+    return desc_same(&x->plain, &y->plain) && desc_same(&x->own, &y->own);
+}
+
+struct layout *layout_copy(const struct layout *l, struct arena *a, struct err *e)
+{
+    struct dnnl_layout *copy = ARENA_NEW(a, struct dnnl_layout);
+    if (!copy) return fail_nomem(e), NULL;
+    *copy = *(const struct dnnl_layout *)l;
+    return &copy->base;
+}
+
+int reorder_prepare(struct step *s, const struct layout *from, const struct layout *to, struct err *e)
+{
+    const struct dnnl_layout *a = (const struct dnnl_layout *)from, *b = (const struct dnnl_layout *)to;
+    if (a && b && !desc_same(&a->plain, &b->plain))
+        return fail(e, ERR_UNSUPPORTED, "two layouts of different dimensions");
+    struct job *j = job_begin(s, e);
+    if (!j) return e->code;
+    const struct desc *source = a ? &a->own : &b->plain, *target = b ? &b->own : &a->plain;
+    TRY(make_reorder(&j->primitive, source, target, e));
+    TRY(job_arg(j, DNNL_ARG_FROM, &s->in[0], source, e));
+    TRY(job_arg(j, DNNL_ARG_TO, &s->out[0], target, e));
+    return job_end(j, e);
+}

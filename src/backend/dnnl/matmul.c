@@ -1,0 +1,116 @@
+/* matmul.c - matrix products. */
+#include "backend/dnnl/dnnl.h"
+#include "backend/dnnl/layout.h"
+#include "base/err.h"
+#include "graph/op.h"
+
+/* One product, batched: dims of equal rank, and the strides of row-major memory. */
+struct product {
+    int rank;
+    int64_t a[DESC_MAX], b[DESC_MAX], y[DESC_MAX];
+};
+
+/* The shape of an operand right-aligned in `rank` dimensions, 1 in front. */
+static void align(const struct shape *s, int rank, int64_t *dims)
+{
+    for (int i = 0; i < rank; i++) dims[i] = i < rank - s->rank ? 1 : s->dim[i - (rank - s->rank)];
+}
+
+static struct shape as_matrix(const struct shape *s, bool left)
+{
+    if (s->rank > 1) return *s;
+    return left ? shape_of(2, (int64_t[]){ 1, s->dim[0] }) : shape_of(2, (int64_t[]){ s->dim[0], 1 });
+}
+
+/* (..., M, K) times (K, N) is one product of (... * M, K). */
+static struct shape collapse(const struct shape *s)
+{
+    return shape_of(2, (int64_t[]){ shape_span(s, 0, s->rank - 1), s->dim[s->rank - 1] });
+}
+
+static void product_of(const struct step *s, struct product *p)
+{
+    struct shape a = as_matrix(&s->in[0]->shape, true), b = as_matrix(&s->in[1]->shape, false);
+    if (b.rank == 2) a = collapse(&a);
+    p->rank = a.rank > b.rank ? a.rank : b.rank;
+    align(&a, p->rank, p->a);
+    align(&b, p->rank, p->b);
+    for (int i = 0; i < p->rank - 2; i++) p->y[i] = p->a[i] > p->b[i] ? p->a[i] : p->b[i];
+    p->y[p->rank - 2] = p->a[p->rank - 2];
+    p->y[p->rank - 1] = p->b[p->rank - 1];
+}
+
+static bool is_fixed(const struct node *n, int i)
+{
+    const struct value *v = n->in[i];
+    return v->kind == VALUE_CONST || (v->kind == VALUE_STATE && !v->next);
+}
+
+int matmul_prepare(struct step *s, struct err *e)
+{
+    struct product p;
+    struct desc a, b, any_b, y;
+    product_of(s, &p);
+    TRY(desc_strided(&a, p.rank, p.a, NULL, e));
+    TRY(desc_strided(&b, p.rank, p.b, NULL, e));
+    TRY(desc_strided(&y, p.rank, p.y, NULL, e));
+    any_b = b;
+    if (is_fixed(s->node, 1)) TRY(desc_any(&any_b, p.rank, p.b, e)); /* packed once */
+    struct job *j = job_begin(s, e);
+    if (!j) return e->code;
+    TRY(make_matmul(&j->primitive, &a, &any_b, NULL, &y, e));
+    TRY(job_in(j, DNNL_ARG_SRC, 0, &a, e));
+    TRY(job_in(j, DNNL_ARG_WEIGHTS, 1, &b, e));
+    TRY(job_out(j, DNNL_ARG_DST, 0, &y, e));
+    return job_end(j, e);
+}
+
+static int operand(const struct shape *s, bool turned, struct desc *d, int64_t *dims, struct err *e)
+{
+    dims[0] = s->dim[turned], dims[1] = s->dim[!turned];
+    int64_t strides[2] = { turned ? 1 : s->dim[1], turned ? s->dim[1] : 1 };
+    return desc_strided(d, 2, dims, strides, e);
+}
+
+/* alpha * A * B + beta * C as ((alpha / beta) * A * B + C) * beta, or with C as the bias. */
+static int addend(struct job *j, const struct desc *c, bool *is_bias, struct err *e)
+{
+    const struct node *n = j->step->node;
+    float alpha = (float)node_float(n, "alpha"), beta = (float)node_float(n, "beta");
+    *is_bias = c && alpha == 1 && beta == 1;
+    if (*is_bias) return 0;
+    float inner = c ? alpha / beta : alpha;
+    if (inner != 1) TRY(primitive_then_eltwise(&j->primitive, dnnl_eltwise_linear, inner, 0, e));
+    if (!c) return 0;
+    TRY(primitive_then_binary(&j->primitive, dnnl_binary_add, c, e));
+    return beta == 1 ? 0 : primitive_then_eltwise(&j->primitive, dnnl_eltwise_linear, beta, 0, e);
+}
+
+int gemm_prepare(struct step *s, struct err *e)
+{
+    struct desc a, b, any_b, y, c;
+    int64_t a_dims[2], b_dims[2], c_dims[2];
+    const struct node *n = s->node;
+    struct tensor *add = job_tensor(s, 2);
+    bool is_bias, has_c = add && node_float(n, "beta") != 0;
+    TRY(operand(&s->in[0]->shape, node_int(n, "transA"), &a, a_dims, e));
+    TRY(operand(&s->in[1]->shape, node_int(n, "transB"), &b, b_dims, e));
+    TRY(plain_desc(s->out[0], &y, e));
+    any_b = b;
+    if (is_fixed(n, 1)) TRY(desc_any(&any_b, 2, b_dims, e));
+    if (has_c) {
+        align(&add->shape, 2, c_dims);
+        TRY(desc_strided(&c, 2, c_dims, NULL, e));
+    }
+    struct job *j = job_begin(s, e);
+    if (!j) return e->code;
+    TRY(addend(j, has_c ? &c : NULL, &is_bias, e));
+    TRY(make_matmul(&j->primitive, &a, &any_b, is_bias ? &c : NULL, &y, e));
+    TRY(job_in(j, DNNL_ARG_SRC, 0, &a, e));
+    TRY(job_in(j, DNNL_ARG_WEIGHTS, 1, &b, e));
+    int position = node_float(n, "alpha") / node_float(n, "beta") != 1; /* of C among what follows the product */
+    int other = DNNL_ARG_ATTR_MULTIPLE_POST_OP(position) | DNNL_ARG_SRC_1;
+    if (has_c) TRY(job_in(j, is_bias ? DNNL_ARG_BIAS : other, 2, &c, e));
+    TRY(job_out(j, DNNL_ARG_DST, 0, &y, e));
+    return job_end(j, e);
+}

@@ -1,0 +1,199 @@
+/* backends.c - chains of operators through every backend's kernels and layouts give what the reference kernels give. */
+#include "tap.h"
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "exec/session.h"
+#include "graph/builder.h"
+#include "ops/registry.h"
+#include "plan/plan.h"
+
+struct fixture {
+    struct arena a;
+    struct err e;
+    struct graph *g;
+    struct builder b;
+    unsigned seed;
+};
+
+static void begin(struct fixture *f)
+{
+    memset(f, 0, sizeof *f);
+    arena_init(&f->a, NULL);
+    f->g = graph_new(&f->a, &op_registry, "g", &f->e);
+    f->b = (struct builder){ f->g, &f->e };
+}
+
+/* The dimensions end with 0. Values are in [-1, 1). */
+static struct tensor *random_tensor(struct fixture *f, const int64_t *dims)
+{
+    int rank = 0;
+    while (dims[rank]) rank++;
+    struct shape s = shape_of(rank, dims);
+    struct tensor *t = tensor_new(&f->a, DT_F32, &s, &f->e);
+    for (int64_t i = 0; i < tensor_count(t); i++) {
+        f->seed = f->seed * 1664525 + 1013904223;
+        ((float *)t->data)[i] = (float)(f->seed >> 8) / (1 << 23) - 1;
+    }
+    return t;
+}
+
+#define DIMS(...) ((const int64_t[]){ __VA_ARGS__, 0 })
+#define INTS(name, ...) \
+    attr_ints(name, (const int64_t[]){ __VA_ARGS__ }, sizeof((const int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t))
+
+static struct value *weight(struct fixture *f, const int64_t *dims)
+{
+    return graph_state(f->g, NULL, random_tensor(f, dims), VALUE_TRAINABLE, &f->e);
+}
+
+static struct value *input(struct fixture *f, const int64_t *dims)
+{
+    struct tensor *t = random_tensor(f, dims);
+    return graph_input(f->g, NULL, DT_F32, &t->shape, &f->e);
+}
+
+static double scale_of(const struct tensor *t)
+{
+    double max = 1e-30;
+    for (int64_t i = 0; i < tensor_count(t); i++) max = fmax(max, fabs(tensor_get_f64(t, i)));
+    return max;
+}
+
+/* Every output within `tolerance` of its scale; the largest difference is told. */
+static void compare(struct fixture *f, const struct tensor *out, const struct tensor *want, double tolerance)
+{
+    for (size_t k = 0; k < f->g->n_outputs; k++) {
+        double worst = 0, scale = scale_of(&want[k]);
+        CHECK(shape_equal(&out[k].shape, &want[k].shape));
+        for (int64_t i = 0; i < tensor_count(&want[k]); i++)
+            worst = fmax(worst, fabs(tensor_get_f64(&out[k], i) - tensor_get_f64(&want[k], i)) / scale);
+        if (!(worst <= tolerance)) TAP_FAIL("output %zu differs by %.3g of its scale %.3g", k, worst, scale);
+    }
+}
+
+static struct tensor *copies(struct fixture *f, const struct tensor *t, size_t n)
+{
+    struct tensor *c = ARENA_ARRAY(&f->a, n, struct tensor);
+    for (size_t i = 0; i < n; i++) c[i] = *tensor_copy(&f->a, t[i].dtype, &t[i].shape, t[i].data, &f->e);
+    return c;
+}
+
+static struct tensor *run(struct fixture *f, struct session *s, const struct tensor *const *in)
+{
+    struct tensor out[8];
+    CHECK_OK(session_run(s, in, out, &f->e), &f->e);
+    return f->e.code ? NULL : copies(f, out, f->g->n_outputs);
+}
+
+/* Steps in the plan that no backend has a kernel for. */
+static int reference_steps(const struct plan *p)
+{
+    int n = 0;
+    for (size_t i = 0; i < p->n_steps; i++) n += p->steps[i]->kind == STEP_KERNEL && !p->steps[i]->step.kernel;
+    return n;
+}
+
+static int reorders(const struct plan *p)
+{
+    int n = 0;
+    for (size_t i = 0; i < p->n_steps; i++) n += p->steps[i]->kind == STEP_REORDER;
+    return n;
+}
+
+static const struct plan *plan_of(struct fixture *f, struct session *s)
+{
+    struct shape shapes[8];
+    for (size_t i = 0; i < f->g->n_inputs; i++) shapes[i] = f->g->inputs[i]->shape;
+    return session_plan(s, shapes, &f->e);
+}
+
+/* Runs the graph with 1 and 2 threads, `times` times in a row, against the reference; each twice for equal bits. */
+static void check_graph(struct fixture *f, int times, double tolerance)
+{
+    const struct tensor *in[8];
+    CHECK_OK(graph_tidy(f->g, &f->e), &f->e);
+    for (size_t i = 0; i < f->g->n_inputs; i++) in[i] = random_tensor(f, (int64_t[9]){ 1 });
+    for (size_t i = 0; i < f->g->n_inputs; i++) {
+        int64_t dims[SHAPE_MAX + 1] = { 0 };
+        const struct shape *s = &f->g->inputs[i]->shape;
+        memcpy(dims, s->dim, (size_t)s->rank * sizeof *dims);
+        in[i] = random_tensor(f, dims);
+    }
+    for (int threads = 1; threads <= 2; threads++) {
+        struct session *slow = session_new(f->g, &(struct session_options){ .reference = true }, &f->e);
+        struct session *one = session_new(f->g, &(struct session_options){ .threads = threads }, &f->e);
+        struct session *two = session_new(f->g, &(struct session_options){ .threads = threads }, &f->e);
+        for (int t = 0; t < times && !f->e.code; t++) {
+            struct tensor *want = run(f, slow, in), *first = run(f, one, in), *second = run(f, two, in);
+            if (f->e.code) break;
+            compare(f, first, want, tolerance);
+            for (size_t k = 0; k < f->g->n_outputs; k++)
+                CHECK(!memcmp(first[k].data, second[k].data, (size_t)tensor_bytes(&first[k])));
+        }
+        session_free(slow);
+        session_free(one);
+        session_free(two);
+    }
+}
+
+TEST(convolutions_activations_and_poolings_share_layouts)
+{
+    struct fixture f;
+    begin(&f);
+    struct value *x = input(&f, DIMS(2, 3, 20, 18));
+    struct value *y = emit(&f.b, "Conv", ATTRS(INTS("pads", 1, 1, 1, 1)), x, weight(&f, DIMS(16, 3, 3, 3)), weight(&f, DIMS(16)));
+    y = emit(&f.b, "Relu", NO_ATTRS, y);
+    y = emit(&f.b, "MaxPool", ATTRS(INTS("kernel_shape", 3, 3), INTS("strides", 2, 2), INTS("pads", 1, 1, 1, 1)), y);
+    y = emit(&f.b, "Conv", ATTRS(INTS("strides", 2, 1)), y, weight(&f, DIMS(20, 16, 1, 1)));
+    y = emit(&f.b, "Sigmoid", NO_ATTRS, y);
+    y = emit(&f.b, "GlobalAveragePool", NO_ATTRS, y);
+    graph_output(f.g, y, &f.e);
+    check_graph(&f, 2, 1e-5);
+    struct session *s = session_new(f.g, &(struct session_options){ .threads = 1 }, &f.e);
+    const struct plan *p = plan_of(&f, s);
+    if (p && p->steps[0]->step.kernel) {
+        CHECK_INT(reference_steps(p), 0);
+        CHECK(reorders(p) <= 2); /* of the input and of the result; never between */
+    }
+    session_free(s);
+    arena_release(&f.a);
+}
+
+TEST(convolutions_of_every_kind)
+{
+    static const struct {
+        int64_t x[6], w[6];
+        int64_t strides[3], dilations[3], pads[6], group;
+        bool transposed;
+    } cases[] = {
+        { { 2, 8, 9, 7 }, { 12, 8, 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1, 1, 1 }, 1 },
+        { { 1, 4, 11 }, { 8, 4, 3 }, { 2 }, { 1 }, { 0, 2 }, 1 },
+        { { 1, 3, 6, 7, 5 }, { 9, 3, 3, 2, 3 }, { 1, 2, 1 }, { 1, 1, 1 }, { 1, 0, 1, 0, 1, 1 }, 1 },
+        { { 2, 16, 9, 9 }, { 16, 1, 3, 3 }, { 2, 2 }, { 1, 1 }, { 1, 1, 1, 1 }, 16 },
+        { { 2, 12, 8, 8 }, { 6, 4, 3, 3 }, { 1, 1 }, { 2, 2 }, { 2, 0, 1, 3 }, 3 },
+        { { 1, 16, 5, 5 }, { 32, 8, 1, 1 }, { 1, 1 }, { 1, 1 }, { 0, 0, 0, 0 }, 2 },
+        { { 2, 6, 5, 4 }, { 6, 8, 3, 3 }, { 2, 2 }, { 1, 1 }, { 1, 1, 0, 1 }, 1, true },
+        { { 1, 8, 5 }, { 8, 3, 4 }, { 3 }, { 1 }, { 1, 1 }, 2, true },
+        { { 1, 4, 3, 3, 3 }, { 4, 5, 2, 2, 2 }, { 2, 2, 2 }, { 1, 1, 1 }, { 0, 0, 0, 0, 0, 0 }, 1, true },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fixture f;
+        begin(&f);
+        size_t spatial = 0;
+        while (spatial < 3 && cases[i].strides[spatial]) spatial++;
+        struct value *x = input(&f, cases[i].x), *w = weight(&f, cases[i].w);
+        struct value *b = weight(&f, DIMS(cases[i].transposed ? cases[i].w[1] * cases[i].group : cases[i].w[0]));
+        struct value *y = emit(&f.b, cases[i].transposed ? "ConvTranspose" : "Conv",
+            ATTRS(attr_ints("strides", cases[i].strides, spatial), attr_ints("dilations", cases[i].dilations, spatial),
+                attr_ints("pads", cases[i].pads, 2 * spatial), attr_int("group", cases[i].group)),
+            x, w, b);
+        y = emit(&f.b, "Relu", NO_ATTRS, y);
+        if (y) graph_output(f.g, y, &f.e);
+        if (y) check_graph(&f, 1, 1e-5);
+        CHECK_OK(f.e.code, &f.e);
+        if (tap_failed) printf("# up to case %zu\n", i);
+        arena_release(&f.a);
+    }
+}
