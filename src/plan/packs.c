@@ -9,7 +9,7 @@
 #include "base/err.h"
 
 struct pack {
-    const void *data; /* of the plain weight: its identity */
+    const void *data; /* of the plain weight: its identity, kept from being reused by a reference to its blob */
     struct tensor *packed;
 };
 struct packs {
@@ -70,6 +70,7 @@ static struct tensor *pack(
     t->data = blob_data(t->blob);
     if (reorder_once(weight, t, threads, e)) return NULL;
     struct pack item = { weight->data, t };
+    if (weight->blob && blob_adopt(&p->arena, blob_ref(weight->blob))) return fail_nomem(e), NULL;
     if (!ARRAY_PUSH(&p->arena, p->items, p->n, p->cap, item)) return fail_nomem(e), NULL;
     p->bytes += layout->bytes;
     return t;

@@ -143,7 +143,8 @@ TEST(convolutions_activations_and_poolings_share_layouts)
     struct fixture f;
     begin(&f);
     struct value *x = input(&f, DIMS(2, 3, 20, 18));
-    struct value *y = emit(&f.b, "Conv", ATTRS(INTS("pads", 1, 1, 1, 1)), x, weight(&f, DIMS(16, 3, 3, 3)), weight(&f, DIMS(16)));
+    struct value *w = weight(&f, DIMS(16, 3, 3, 3)), *b = weight(&f, DIMS(16));
+    struct value *y = emit(&f.b, "Conv", ATTRS(INTS("pads", 1, 1, 1, 1)), x, w, b);
     y = emit(&f.b, "Relu", NO_ATTRS, y);
     y = emit(&f.b, "MaxPool", ATTRS(INTS("kernel_shape", 3, 3), INTS("strides", 2, 2), INTS("pads", 1, 1, 1, 1)), y);
     y = emit(&f.b, "Conv", ATTRS(INTS("strides", 2, 1)), y, weight(&f, DIMS(20, 16, 1, 1)));
@@ -196,4 +197,68 @@ TEST(convolutions_of_every_kind)
         if (tap_failed) printf("# up to case %zu\n", i);
         arena_release(&f.a);
     }
+}
+
+TEST(matrix_products_of_every_form)
+{
+    static const struct {
+        int64_t a[5], b[5];
+    } cases[] = {
+        { { 7, 5 }, { 5, 9 } },
+        { { 2, 3, 4, 5 }, { 5, 6 } },
+        { { 2, 3, 4, 5 }, { 2, 3, 5, 6 } },
+        { { 2, 1, 4, 5 }, { 3, 5, 2 } },
+        { { 5 }, { 5, 3 } },
+        { { 3, 4, 5 }, { 5 } },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int fixed = 0; fixed < 2; fixed++) {
+            struct fixture f;
+            begin(&f);
+            struct value *a = input(&f, cases[i].a);
+            struct value *y = emit(&f.b, "MatMul", NO_ATTRS, a, fixed ? weight(&f, cases[i].b) : input(&f, cases[i].b));
+            if (y) graph_output(f.g, y, &f.e);
+            if (y) check_graph(&f, 1, 1e-5);
+            CHECK_OK(f.e.code, &f.e);
+            arena_release(&f.a);
+        }
+}
+
+TEST(general_products_scale_transpose_and_add)
+{
+    static const int64_t bias[][3] = { { 6 }, { 1, 6 }, { 4, 1 }, { 4, 6 }, { 1 } };
+    static const double factors[][2] = { { 1, 1 }, { 0.5, 1 }, { 0.5, 0.5 }, { 2, 0.25 }, { 1.5, 0 } };
+    for (int i = 0; i < 25; i++)
+        for (int turned = 0; turned < 4; turned++) {
+            struct fixture f;
+            begin(&f);
+            struct value *a = input(&f, turned & 1 ? DIMS(5, 4) : DIMS(4, 5));
+            struct value *b = weight(&f, turned & 2 ? DIMS(6, 5) : DIMS(5, 6)), *c = weight(&f, bias[i % 5]);
+            struct value *y = emit(&f.b, "Gemm",
+                ATTRS(attr_int("transA", turned & 1), attr_int("transB", turned >> 1),
+                    attr_float("alpha", factors[i / 5][0]), attr_float("beta", factors[i / 5][1])),
+                a, b, c);
+            if (y) graph_output(f.g, y, &f.e);
+            if (y) check_graph(&f, 1, 1e-5);
+            CHECK_OK(f.e.code, &f.e);
+            arena_release(&f.a);
+        }
+}
+
+/* dy of a convolution of strides 2: the three gradients at once, of a weight that changes from run to run. */
+TEST(gradients_of_convolutions_and_states_that_change)
+{
+    struct fixture f;
+    begin(&f);
+    struct value *x = input(&f, DIMS(2, 8, 9, 9)), *w = weight(&f, DIMS(16, 4, 3, 3));
+    const struct attr *attrs = ATTRS(INTS("strides", 2, 2), INTS("pads", 1, 1, 1, 1), attr_int("group", 2));
+    struct value *y = emit(&f.b, "Relu", NO_ATTRS, emit(&f.b, "Conv", attrs, x, w));
+    struct value *dy = emit(&f.b, "ReluGrad", NO_ATTRS, y, y);
+    graph_output(f.g, emit(&f.b, "ConvGradInput", attrs, dy, w, x), &f.e);
+    struct value *dw = emit(&f.b, "ConvGradWeight", attrs, dy, x, w);
+    w->next = emit(&f.b, "Sigmoid", NO_ATTRS, dw);
+    graph_output(f.g, y, &f.e);
+    check_graph(&f, 3, 1e-5);
+    CHECK_OK(f.e.code, &f.e);
+    arena_release(&f.a);
 }

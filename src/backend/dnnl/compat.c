@@ -197,7 +197,8 @@ static int make_hint(
 int make_convolution(struct primitive *p, enum direction dir, const struct conv_desc *c, struct err *e)
 {
     static const char what[] = "convolution";
-    const dnnl_memory_desc_t *src = &c->src.v, *w = &c->weights.v, *dst = &c->dst.v, *b = c->has_bias ? &c->bias.v : NULL;
+    const dnnl_memory_desc_t *src = &c->src.v, *w = &c->weights.v, *dst = &c->dst.v;
+    const dnnl_memory_desc_t *b = c->has_bias ? &c->bias.v : NULL;
     dnnl_convolution_desc_t op;
     dnnl_primitive_desc_t hint = NULL;
     dnnl_status_t s = dnnl_dilated_convolution_forward_desc_init(&op,

@@ -86,7 +86,8 @@ int eltwise_of(const struct node *n, struct eltwise *f, struct err *e)
     }
     const struct row *r = find(op);
     if (!r) return fail(e, ERR_UNSUPPORTED, "not one of oneDNN's functions");
-    *f = (struct eltwise){ r->alg, r->alpha ? (float)node_float(n, r->alpha) : r->alpha_value, 0, r->kind, r->kind == OF_Y };
+    float alpha = r->alpha ? (float)node_float(n, r->alpha) : r->alpha_value;
+    *f = (struct eltwise){ r->alg, alpha, 0, r->kind, r->kind == OF_Y };
     return 0;
 }
 

@@ -38,7 +38,8 @@ int present_desc(const struct tensor *t, struct desc *d, struct err *e)
     return 0;
 }
 
-int layout_make(struct arena *a, const struct desc *plain, const struct desc *own, const struct layout **to, struct err *e)
+int layout_make(
+    struct arena *a, const struct desc *plain, const struct desc *own, const struct layout **to, struct err *e)
 {
     *to = NULL;
     if (desc_same(plain, own)) return 0;

@@ -38,7 +38,8 @@ int plain_desc(const struct tensor *t, struct desc *d, struct err *e);
 /* The form it has at this time, when it is one in the tensor's own dimensions; row-major otherwise. */
 int present_desc(const struct tensor *t, struct desc *d, struct err *e);
 /* NULL without error when `own` is row-major. */
-int layout_make(struct arena *a, const struct desc *plain, const struct desc *own, const struct layout **to, struct err *e);
+int layout_make(
+    struct arena *a, const struct desc *plain, const struct desc *own, const struct layout **to, struct err *e);
 
 /* The backend's. */
 bool layout_same(const struct layout *a, const struct layout *b);

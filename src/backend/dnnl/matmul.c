@@ -72,7 +72,8 @@ static int operand(const struct shape *s, bool turned, struct desc *d, int64_t *
     return desc_strided(d, 2, dims, strides, e);
 }
 
-/* alpha * A * B + beta * C as ((alpha / beta) * A * B + C) * beta, or with C as the bias. */
+/* alpha * A * B + beta * C as ((alpha / beta) * A * B + C) * beta, or with C as the bias. At most one of the two
+ * factors may be there: oneDNN 2.6 gives a second linear step the factor of the first. */
 static int addend(struct job *j, const struct desc *c, bool *is_bias, struct err *e)
 {
     const struct node *n = j->step->node;
@@ -80,6 +81,7 @@ static int addend(struct job *j, const struct desc *c, bool *is_bias, struct err
     *is_bias = c && alpha == 1 && beta == 1;
     if (*is_bias) return 0;
     float inner = c ? alpha / beta : alpha;
+    if (c && inner != 1 && beta != 1) return fail(e, ERR_UNSUPPORTED, "alpha and beta that differ");
     if (inner != 1) TRY(primitive_then_eltwise(&j->primitive, dnnl_eltwise_linear, inner, 0, e));
     if (!c) return 0;
     TRY(primitive_then_binary(&j->primitive, dnnl_binary_add, c, e));
