@@ -34,6 +34,70 @@ int infer_same_types(const struct node *n, int from, int to, struct err *e)
     return 0;
 }
 
+int infer_type(const struct node *n, int i, unsigned types, struct err *e)
+{
+    static const struct {
+        unsigned types;
+        const char *text;
+    } words[] = {
+        { TYPES_BOOL, "bool" },     { TYPES_UNSIGNED, "an unsigned integer" }, { TYPES_INTEGER, "an integer" },
+        { TYPES_FLOAT, "a float" }, { TYPES_NUMBER, "a number" },              { 0, "a number or bool" },
+    };
+    const struct value *v = i < n->n_in ? n->in[i] : NULL;
+    if (!v || v->dtype == DT_NONE || types >> dtype_kind(v->dtype) & 1) return 0;
+    int k = 0;
+    while (words[k].types && words[k].types != types) k++;
+    return fail(e, ERR_SHAPE, "input %d (%s) is %s, expected %s", i, v->name, dtype_name(v->dtype), words[k].text);
+}
+
+static int infer_types_of_all(const struct node *n, unsigned types, struct err *e)
+{
+    for (int i = 0; i < n->n_in; i++) TRY(infer_type(n, i, types, e));
+    return 0;
+}
+
+int infer_float(struct node *n, struct err *e)
+{
+    TRY(infer_type(n, 0, TYPES_FLOAT, e));
+    return infer_same(n, e);
+}
+
+int infer_number(struct node *n, struct err *e)
+{
+    TRY(infer_type(n, 0, TYPES_NUMBER, e));
+    return infer_same(n, e);
+}
+
+int infer_number_broadcast(struct node *n, struct err *e)
+{
+    TRY(infer_types_of_all(n, TYPES_NUMBER, e));
+    return infer_broadcast(n, e);
+}
+
+int infer_float_broadcast(struct node *n, struct err *e)
+{
+    TRY(infer_types_of_all(n, TYPES_FLOAT, e));
+    return infer_broadcast(n, e);
+}
+
+int infer_integer_broadcast(struct node *n, struct err *e)
+{
+    TRY(infer_types_of_all(n, TYPES_INTEGER, e));
+    return infer_broadcast(n, e);
+}
+
+int infer_bool_broadcast(struct node *n, struct err *e)
+{
+    TRY(infer_types_of_all(n, TYPES_BOOL, e));
+    return infer_broadcast(n, e);
+}
+
+int infer_number_compare(struct node *n, struct err *e)
+{
+    TRY(infer_types_of_all(n, TYPES_NUMBER, e));
+    return infer_compare(n, e);
+}
+
 static int broadcast_all(struct node *n, enum dtype t, struct err *e)
 {
     struct shape s = n->in[0]->shape;
