@@ -48,7 +48,7 @@ struct job {
     struct tensor *const *in;
     int n_in;
     enum { FLOATS, INTEGERS, UNSIGNED } domain;
-    struct shape shape;            /* of the output, dimensions merged */
+    struct shape shape;           /* of the output, dimensions merged */
     int64_t (*stride)[SHAPE_MAX]; /* inputs, then the output */
 };
 
@@ -178,8 +178,8 @@ static void prepare(struct job *j)
     split_row(j);
 }
 
-int elementwise_run_on(const struct step *s, const struct elementwise *m, const double *p, struct tensor *const *in, int n_in,
-                       struct err *e)
+int elementwise_run_on(const struct step *s, const struct elementwise *m, const double *p, struct tensor *const *in,
+    int n_in, struct err *e)
 {
     if (n_in > MAX_IN && !m->fold) return fail(e, ERR_UNSUPPORTED, "%d inputs", n_in);
     bool floats = dtype_is_float(s->out[0]->dtype) && !m->i;

@@ -17,8 +17,8 @@ struct elementwise {
 };
 int elementwise_run(const struct step *s, const struct elementwise *m, const double *p, struct err *e);
 /* The same over given tensors, all present, in place of the step's inputs; the result is output 0. */
-int elementwise_run_on(const struct step *s, const struct elementwise *m, const double *p, struct tensor *const *in, int n_in,
-                       struct err *e);
+int elementwise_run_on(const struct step *s, const struct elementwise *m, const double *p, struct tensor *const *in,
+    int n_in, struct err *e);
 
 /* Forms of `struct elementwise` from an expression of x, or of x and y, and the parameters p. */
 #define MAP1(name, type, expr) \

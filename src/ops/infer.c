@@ -98,10 +98,9 @@ int infer_number_compare(struct node *n, struct err *e)
     return infer_compare(n, e);
 }
 
-static int broadcast_all(struct node *n, enum dtype t, struct err *e)
+int infer_broadcast_as(struct node *n, enum dtype t, struct err *e)
 {
     struct shape s = n->in[0]->shape;
-    TRY(infer_same_types(n, 0, n->n_in, e));
     for (int i = 1; i < n->n_in; i++) {
         if (!n->in[i] || shape_broadcast(&s, &n->in[i]->shape, &s)) continue;
         struct arena a;
@@ -120,12 +119,14 @@ static int broadcast_all(struct node *n, enum dtype t, struct err *e)
 
 int infer_broadcast(struct node *n, struct err *e)
 {
-    return broadcast_all(n, n->in[0]->dtype, e);
+    TRY(infer_same_types(n, 0, n->n_in, e));
+    return infer_broadcast_as(n, n->in[0]->dtype, e);
 }
 
 int infer_compare(struct node *n, struct err *e)
 {
-    return broadcast_all(n, DT_BOOL, e);
+    TRY(infer_same_types(n, 0, n->n_in, e));
+    return infer_broadcast_as(n, DT_BOOL, e);
 }
 
 int infer_axis(const struct node *n, const char *attr, int rank, struct err *e)

@@ -12,6 +12,7 @@ struct err;
 void infer_out(struct node *n, int i, enum dtype t, const struct shape *s);
 int infer_same(struct node *n, struct err *e);      /* output 0 is as input 0 */
 int infer_broadcast(struct node *n, struct err *e); /* all inputs broadcast; one type, that of input 0 */
+int infer_broadcast_as(struct node *n, enum dtype t, struct err *e); /* inputs of any types broadcast to one shape */
 int infer_compare(struct node *n, struct err *e);   /* the same, to bool */
 /* Types by kind; input i must be of one of them (an unknown type passes). */
 enum infer_types {

@@ -14,7 +14,7 @@ static void parameters(const struct node *n, double *p)
     int k = 0;
     for (const struct attr_spec *a = n->op->attrs; a && a->name && k < MAX_PARAMETERS; a++)
         p[k++] = a->type == ATTR_STRING ? strcmp(node_string(n, a->name), a->s) != 0
-                 : a->type == ATTR_INT  ? (double)node_int(n, a->name)
+            : a->type == ATTR_INT       ? (double)node_int(n, a->name)
                                         : node_float(n, a->name);
 }
 
@@ -36,6 +36,6 @@ int unary_infer_grad(struct node *n, struct err *e)
 
 int unary_grad(struct grad *g, const char *op, enum unary_reads reads)
 {
-    g->dx[0] = emit(g->b, op, g->node->attrs, g->dy[0], reads == Y ? g->node->out[0] : g->node->in[0]);
+    g->dx[0] = emit(g->b, op, g->node->attrs, g->dy[0], reads == READS_Y ? g->node->out[0] : g->node->in[0]);
     return 0;
 }

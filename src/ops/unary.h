@@ -11,7 +11,7 @@
 #include "graph/op.h"
 #include "ops/elementwise.h"
 
-enum unary_reads { X, Y };
+enum unary_reads { READS_X, READS_Y };
 
 int unary_run(const struct step *s, const struct elementwise *m, struct err *e);
 int unary_infer_grad(struct node *n, struct err *e);
@@ -39,17 +39,29 @@ int unary_grad(struct grad *g, const char *op, enum unary_reads reads);
     } \
     static int name##_grad(struct grad *g) \
     { \
-        return unary_grad(g, #name "Grad", reads); \
+        return unary_grad(g, #name "Grad", READS_##reads); \
     }
 #define UNARY(name, reads, value, slope) UNARY_FORMS(name, reads, value, slope, .i = NULL)
 
 /* `mark`: domain of the samples (tests/ops/problem.h). Further members of the forward row may follow. */
 #define UNARY_ROWS(id, mark, inference, attributes, help, ...) \
-    { .name = #id, .doc = help, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1, .attrs = attributes, \
-      .infer = inference, .run = id##_run, .grad = id##_grad, \
-      .samples = "f32" mark "[2,3,5]; f64" mark "[]; f16" mark "[7]", .flags = OP_INPLACE __VA_ARGS__ }, \
-    { .name = #id "Grad", .doc = "gradient of " #id ": of dy, and of its input or output", .min_in = 2, .max_in = 2, \
-      .min_out = 1, .max_out = 1, .flags = OP_INPLACE | OP_OWN | OP_TRAINING_ONLY, .attrs = attributes, \
-      .infer = unary_infer_grad, .run = id##_grad_run, .samples = "f32[2,3,5] f32" mark "[2,3,5]; f64[] f64" mark "[]" }
+    { .name = #id, \
+        .doc = help, \
+        .min_in = 1, \
+        .max_in = 1, \
+        .min_out = 1, \
+        .max_out = 1, \
+        .attrs = attributes, \
+        .infer = inference, \
+        .run = id##_run, \
+        .grad = id##_grad, \
+        .samples = "f32" mark "[2,3,5]; f64" mark "[]; f16" mark "[7]", \
+        .flags = OP_INPLACE __VA_ARGS__ }, \
+    { \
+        .name = #id "Grad", .doc = "gradient of " #id ": of dy, and of its input or output", .min_in = 2, .max_in = 2, \
+        .min_out = 1, .max_out = 1, .flags = OP_INPLACE | OP_OWN | OP_TRAINING_ONLY, .attrs = attributes, \
+        .infer = unary_infer_grad, .run = id##_grad_run, \
+        .samples = "f32[2,3,5] f32" mark "[2,3,5]; f64[] f64" mark "[]" \
+    }
 
 #endif
