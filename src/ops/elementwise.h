@@ -1,17 +1,19 @@
-/* elementwise.h - element-wise operators: load a stretch of every input (broadcast), apply, store. One loop for all of them. */
+/* elementwise.h - element-wise operators: load a stretch of every input (broadcast), apply, store. One loop
+ * for all of them. */
 #ifndef TENREC_OPS_ELEMENTWISE_H
 #define TENREC_OPS_ELEMENTWISE_H
 
 #include "ops/kernel.h"
 
-/* Applied to n elements of each input; `out` may be in[0]. `p` are the operator's parameters. The i form, when there is
- * one, is used when no input is a float (exact for 64-bit integers), the u form when the first input is uint64; a missing
- * form is replaced by another. */
+/* Applied to n elements of each input; `out` may be in[0]. `p` are the operator's parameters. The i form,
+ * when there is one, is used when no input is a float (exact for 64-bit integers), the u form when the
+ * first input is uint64; a missing form is replaced by another. */
 struct elementwise {
     void (*f)(int64_t n, const double *const *in, double *out, const double *p);
     void (*i)(int64_t n, const int64_t *const *in, int64_t *out, const double *p);
     void (*u)(int64_t n, const uint64_t *const *in, uint64_t *out, const double *p);
-    /* Any number of inputs: applied to (what came of those before, the next); then f once more to the result by `last`. */
+    /* Any number of inputs: applied to (what came of those before, the next); then f once more to the
+     * result by `last`. */
     bool fold;
     void (*last)(int64_t n, const double *const *in, double *out, const double *p);
 };
@@ -38,7 +40,8 @@ int elementwise_run_on(const struct step *s, const struct elementwise *m, const 
         } \
     }
 
-/* Offsets of a tensor of shape `s` when it is broadcast to rank `rank` (right-aligned): 0 where it has size 1. */
+/* Offsets of a tensor of shape `s` when it is broadcast to rank `rank` (right-aligned): 0 where it has size
+ * 1. */
 void broadcast_strides(const struct shape *s, const struct shape *to, int64_t *strides);
 
 /* Walks the outer dimensions of a shape, keeping `n` offsets: for (loop_init; loop_ok; loop_next). */

@@ -1,6 +1,6 @@
-/* infer.h - shape and type rules that many operators share, and checks with good words. Every function takes unknown
- * ranks, unknown dimensions and symbols. Errors say what was found and what was expected; the node is put in front of
- * them by the caller of infer(). */
+/* infer.h - shape and type rules that many operators share, and checks with good words. Every function
+ * takes unknown ranks, unknown dimensions and symbols. Errors say what was found and what was expected; the
+ * node is put in front of them by the caller of infer(). */
 #ifndef TENREC_OPS_INFER_H
 #define TENREC_OPS_INFER_H
 
@@ -31,8 +31,8 @@ int infer_integer_broadcast(struct node *n, struct err *e);
 int infer_bool_broadcast(struct node *n, struct err *e);
 int infer_number_compare(struct node *n, struct err *e);    /* infer_compare of numbers */
 int infer_same_types(const struct node *n, int from, int to, struct err *e); /* inputs [from, to) have one type */
-/* An int attribute as an axis of input 0: in [0, rank), or negative with the error; -1 without one when the rank is
- * unknown. */
+/* An int attribute as an axis of input 0: in [0, rank), or negative with the error; -1 without one when the
+ * rank is unknown. */
 int infer_axis(const struct node *n, const char *attr, int rank, struct err *e);
 /* Input i must be present with a rank in [min, max] (when known). */
 int infer_rank(const struct node *n, int i, int min, int max, struct err *e);

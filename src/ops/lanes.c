@@ -5,8 +5,8 @@
 #include "base/err.h"
 #include "base/team.h"
 
-/* Elements of all operands that are worked on at once, so that they stay in the cache; lines longer than that are
- * worked on alone. PART: elements that are worth a thread. */
+/* Elements of all operands that are worked on at once, so that they stay in the cache; lines longer than
+ * that are worked on alone. PART: elements that are worth a thread. */
 enum { AT_ONCE = 1 << 15, PART = 1 << 14 };
 
 struct job {

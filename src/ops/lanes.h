@@ -1,5 +1,6 @@
-/* lanes.h - operators that work along one axis: every line of elements along it is loaded as doubles (or int64), worked
- * on as a whole, and stored. Lines are independent, so threads share them and results do not depend on how many. */
+/* lanes.h - operators that work along one axis: every line of elements along it is loaded as doubles (or
+ * int64), worked on as a whole, and stored. Lines are independent, so threads share them and results do not
+ * depend on how many. */
 #ifndef TENREC_OPS_LANES_H
 #define TENREC_OPS_LANES_H
 

@@ -14,8 +14,8 @@ struct partial {
     int64_t at;    /* index along the reduced axes, row-major */
 };
 
-/* Takes n elements x, the first at index `at`, into r[0], r[stride], .. (stride 0: all into one, with rising index;
- * stride 1: n of them, all at the same index). Elements come in row-major order. */
+/* Takes n elements x, the first at index `at`, into r[0], r[stride], .. (stride 0: all into one, with
+ * rising index; stride 1: n of them, all at the same index). Elements come in row-major order. */
 struct reduction {
     enum { START_0, START_1, START_LOWEST, START_HIGHEST } start;
     void (*f)(struct partial *r, int64_t stride, const double *x, int64_t n, int64_t at);
@@ -26,7 +26,8 @@ struct reduction {
     bool index;                                              /* the result is `at` */
 };
 
-/* y = x reduced over the axes in `mask` (bit d: dimension d); y has as many elements as the other dimensions. */
+/* y = x reduced over the axes in `mask` (bit d: dimension d); y has as many elements as the other
+ * dimensions. */
 void reduction_run(
     const struct step *s, const struct reduction *m, const struct tensor *x, struct tensor *y, unsigned mask);
 

@@ -1,10 +1,10 @@
-/* unary.h - an element-wise function of one input and its derivative, one expression each, as two operators: F and FGrad.
+/* unary.h - an element-wise function of one input and its derivative, one expression each, as two
+ * operators: F and FGrad.
  *
- * UNARY(Exp, Y, exp(x), y) gives the functions of the rows UNARY_ROWS(Exp, ...): the value in terms of x and the
- * parameters p, the slope in terms of what the gradient reads: x, or (when that is enough) y, so that only one of them
- * has to be kept until the backward pass. Parameters are the attributes in the order of their table; a string attribute
- * is 0 when it has its default, else 1.
- */
+ * UNARY(Exp, Y, exp(x), y) gives the functions of the rows UNARY_ROWS(Exp, ...): the value in terms of x
+ * and the parameters p, the slope in terms of what the gradient reads: x, or (when that is enough) y, so
+ * that only one of them has to be kept until the backward pass. Parameters are the attributes in the order
+ * of their table; a string attribute is 0 when it has its default, else 1. */
 #ifndef TENREC_OPS_UNARY_H
 #define TENREC_OPS_UNARY_H
 

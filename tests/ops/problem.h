@@ -2,12 +2,12 @@
  *
  *   "f32[2,3,8,8] f32~[4,3,3,3] - i64{1,2} | strides=2,2 mode=linear outputs=2"
  *
- * One word per input: element type, optional mark, then [dims] for random contents or {values} (1-d, or [dims]{values});
- * `-` is an absent input. Marks: + in (0.5, 2); ^ in (1.1, 3); % in (-0.9, 0.9); ~ pairwise distinct with |x| >= 0.1, away
- * from kinks and ties; <K> integers in [0, K); none: normal, or integers in [-8, 8]. Literals are constants of the graph,
- * everything else is an input. After the bar: attributes by the types of the operator's table, and `outputs`, how many to
- * ask for (default: the fewest). Several problems are separated by ';'. Contents are a pure function of the text's place.
- */
+ * One word per input: element type, optional mark, then [dims] for random contents or {values} (1-d, or
+ * [dims]{values}); `-` is an absent input. Marks: + in (0.5, 2); ^ in (1.1, 3); % in (-0.9, 0.9); ~
+ * pairwise distinct with |x| >= 0.1, away from kinks and ties; <K> integers in [0, K); none: normal, or
+ * integers in [-8, 8]. Literals are constants of the graph, everything else is an input. After the bar:
+ * attributes by the types of the operator's table, and `outputs`, how many to ask for (default: the
+ * fewest). Several problems are separated by ';'. Contents are a pure function of the text's place. */
 #ifndef TENREC_TESTS_OPS_PROBLEM_H
 #define TENREC_TESTS_OPS_PROBLEM_H
 
@@ -35,8 +35,8 @@ bool problem_to_f64(struct problem *p, struct arena *a, struct err *e);
 
 /* What the inference is told about the inputs' shapes. */
 enum problem_shapes { SHAPES_KNOWN, SHAPES_SYMBOLS, SHAPES_UNKNOWN_DIMS, SHAPES_UNKNOWN_RANK, SHAPES_END };
-/* The graph of one node; its inputs are the problem's non-literal inputs in order (with `open`, all of them). The node's
- * outputs are the graph's. NULL on error. */
+/* The graph of one node; its inputs are the problem's non-literal inputs in order (with `open`, all of
+ * them). The node's outputs are the graph's. NULL on error. */
 struct node *problem_graph(
     const struct problem *p, enum problem_shapes shapes, bool open, struct graph **out, struct arena *a, struct err *e);
 /* The tensors for graph_interpret() of it. */

