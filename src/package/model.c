@@ -1,0 +1,144 @@
+/* model.c - opening any model file and what goes with it. */
+#include "package/model.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/str.h"
+#include "enc/yaml.h"
+#include "enc/zip.h"
+#include "package/bundle.h"
+#include "pass/pass.h"
+#include "plan/packs.h"
+
+enum { MAX_TEXT = 16 << 20 }; /* bytes of a manifest, of labels, of preprocessing steps */
+
+/* Steps given by the user: our own list, an object with `preprocess`, or Hugging Face's file. */
+static int read_steps(struct model *m, const char *path, const json_t **out, struct err *e)
+{
+    struct bytes text;
+    struct yaml y;
+    TRY(file_read(&m->arena, path, MAX_TEXT, &text, e));
+    TRY(yaml_parse(&y, &m->arena, path, text, e)); /* JSON is YAML */
+    const json_t *steps = json_is_array(y.root) ? y.root : json_object_get(y.root, "preprocess");
+    if (steps) return *out = steps, 0;
+    if (!json_object_get(y.root, "image_mean") && !json_object_get(y.root, "size"))
+        return fail(e, ERR_USAGE, "%s: neither a list of steps nor a Hugging Face preprocessor_config.json", path);
+    json_t *made = preprocess_from_huggingface(y.root, false, e);
+    if (!made) return err_prefix(e, "%s", path);
+    *out = made;
+    return json_own(&m->arena, made, e);
+}
+
+/* A file beside the model, when there is one. */
+static const char *beside(struct model *m, const char *name)
+{
+    char *dir = file_dir(&m->arena, m->path), *path = dir ? file_join(&m->arena, dir, name) : NULL;
+    return path && file_exists(path) ? path : NULL;
+}
+
+static int find_labels(struct model *m, const struct model_options *o, struct err *e)
+{
+    if (o->labels_path) return labels_read(&m->labels, &m->arena, o->labels_path, e);
+    const char *names = map_get(&m->graph->metadata, "names"); /* as Ultralytics' exporter writes it */
+    if (names) {
+        struct err ignored = { 0 };
+        struct bytes text = { (const unsigned char *)names, strlen(names) };
+        if (!labels_parse(&m->labels, &m->arena, "names", text, &ignored)) return 0;
+        m->labels = (struct labels){ 0 };
+        report_add(&m->report, REPORT_WARNING, "metadata", "names is no dictionary of classes: %s", ignored.text);
+    }
+    const char *path = beside(m, "index_to_name.json");
+    if (!path) return 0;
+    report_add(&m->report, REPORT_GUESS, "", "labels: %s, which lies beside the model", path);
+    return labels_read(&m->labels, &m->arena, path, e);
+}
+
+static int describe(struct model *m, const struct model_options *o, struct err *e)
+{
+    struct manifest_options mo = o->manifest;
+    TRY(find_labels(m, o, e));
+    mo.labels = &m->labels;
+    const char *steps = o->preprocess_path;
+    if (!steps && !mo.like && (steps = beside(m, "preprocessor_config.json")))
+        report_add(&m->report, REPORT_GUESS, "", "preprocessing: %s, which lies beside the model", steps);
+    if (steps) TRY(read_steps(m, steps, &mo.preprocess, e));
+    return manifest_make(&m->manifest, &m->arena, m->graph, m->path, m->format, &mo, &m->report, e);
+}
+
+static int import_model(struct model *m, const struct model_options *o, struct err *e)
+{
+    TRY(format_read(&m->arena, m->path, &o->import, &m->graph, &m->report, e));
+    TRY(pass_run(m->graph, PASS_IMPORT, NULL, e));
+    const char *format = map_get(&m->graph->metadata, "format");
+    m->format = format ? format : "model";
+    return describe(m, o, e);
+}
+
+/* What a user says of a package changes its manifest in memory. */
+static int adjust_package(struct model *m, const struct model_options *o, struct err *e)
+{
+    const struct manifest_options *mo = &o->manifest;
+    if (o->labels_path) TRY(labels_read(&m->labels, &m->arena, o->labels_path, e));
+    const json_t *steps = NULL;
+    if (o->preprocess_path) TRY(read_steps(m, o->preprocess_path, &steps, e));
+    if (mo->like || mo->task || steps) {
+        struct manifest_options again = *mo;
+        json_t *made;
+        again.preprocess = steps;
+        again.n_set = 0;
+        TRY(manifest_make(&made, &m->arena, m->graph, m->path, "package", &again, &m->report, e));
+        json_object_set(m->manifest, "task", json_object_get(made, "task"));
+        json_object_set(m->manifest, "inputs", json_object_get(made, "inputs"));
+        if (mo->task) json_object_set(m->manifest, "outputs", json_object_get(made, "outputs"));
+    }
+    for (size_t i = 0; i < mo->n_set; i++) TRY(manifest_set(m->manifest, mo->set[i], e));
+    return 0;
+}
+
+static int parse_steps(struct model *m, struct err *e)
+{
+    const struct graph *g = m->graph;
+    m->preprocess = ARENA_ARRAY(&m->arena, g->n_inputs, struct preprocess *);
+    m->postprocess = ARENA_ARRAY(&m->arena, g->n_outputs, struct postprocess *);
+    if (!m->preprocess || !m->postprocess) return fail_nomem(e);
+    for (size_t i = 0; i < g->n_inputs; i++) {
+        const json_t *steps = json_object_get(manifest_port(m->manifest, "inputs", g->inputs[i]->name), "preprocess");
+        char where[200];
+        snprintf(where, sizeof where, "preprocess of %.150s", g->inputs[i]->name);
+        if (!steps) continue;
+        TRY_MEM(m->preprocess[i] = ARENA_NEW(&m->arena, struct preprocess), e);
+        TRY(preprocess_parse(m->preprocess[i], &m->arena, steps, where, e));
+    }
+    for (size_t i = 0; i < g->n_outputs; i++) {
+        const json_t *steps = json_object_get(manifest_port(m->manifest, "outputs", g->outputs[i]->name), "postprocess");
+        char where[200];
+        snprintf(where, sizeof where, "postprocess of %.150s", g->outputs[i]->name);
+        TRY_MEM(m->postprocess[i] = ARENA_NEW(&m->arena, struct postprocess), e);
+        TRY(postprocess_parse(m->postprocess[i], &m->arena, steps, where, e));
+    }
+    return 0;
+}
+
+int model_open(struct model *m, const char *path, const struct model_options *o, struct err *e)
+{
+    *m = (struct model){ 0 };
+    arena_init(&m->arena, NULL);
+    m->report = report_in(&m->arena);
+    if (!(m->path = arena_strdup(&m->arena, path))) return fail_nomem(e);
+    bool found = false;
+    TRY(package_open(m, &found, e));
+    if (found) TRY(adjust_package(m, o, e));
+    else TRY(import_model(m, o, e));
+    TRY(parse_steps(m, e));
+    if (!(m->packs = packs_new(m->arena.mem))) return fail_nomem(e);
+    return 0;
+}
+
+void model_close(struct model *m)
+{
+    packs_free(m->packs);
+    arena_release(&m->arena);
+    *m = (struct model){ 0 };
+}

@@ -1,0 +1,137 @@
+/* verify.c - a package proves itself: checksums, then golden examples. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/hash.h"
+#include "base/str.h"
+#include "data/arrays.h"
+#include "exec/session.h"
+#include "package/model.h"
+
+struct verify {
+    struct model *m;
+    void (*say)(void *cookie, const char *line);
+    void *cookie;
+    int n_bad;
+};
+
+static void line(struct verify *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void line(struct verify *v, const char *fmt, ...)
+{
+    char text[1000];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    v->say(v->cookie, text);
+}
+
+static int check_file(struct verify *v, const json_t *entry, struct err *e)
+{
+    const char *path = json_string_value(json_object_get(entry, "path"));
+    const char *want = json_string_value(json_object_get(entry, "sha256"));
+    struct bytes data;
+    char got[65];
+    if (!path || !want) return fail(e, ERR_MODEL, "manifest: an entry of files has no path or sha256");
+    TRY(model_file(v->m, path, &data, e));
+    hash_sha256(data.data, data.len, got);
+    bool good = !strcmp(got, want);
+    v->n_bad += !good;
+    line(v, "%-20s %s", path, good ? "sha256 ok" : "sha256 DIFFERS");
+    return 0;
+}
+
+struct difference {
+    double max, scale; /* largest |difference|, largest |reference| */
+    bool exact;        /* not a float: must be equal */
+};
+
+static bool compare(const struct tensor *got, const struct tensor *want, struct difference *d)
+{
+    *d = (struct difference){ .exact = !dtype_is_float(want->dtype) };
+    if (got->dtype != want->dtype || !shape_equal(&got->shape, &want->shape)) return false;
+    for (int64_t i = 0; i < tensor_count(want); i++) {
+        double x = tensor_get_f64(got, i), y = tensor_get_f64(want, i);
+        if (isnan(x) && isnan(y)) continue;
+        double diff = x == y ? 0 : fabs(x - y); /* equal infinities */
+        if (!(diff <= d->max)) d->max = isnan(diff) ? INFINITY : diff;
+        if (isfinite(y) && fabs(y) > d->scale) d->scale = fabs(y);
+    }
+    return true;
+}
+
+static int read_arrays(struct verify *v, const char *file, struct value *const *values, size_t n, struct tensor ***out,
+    struct err *e)
+{
+    struct arena *a = &v->m->arena;
+    struct bytes data;
+    struct zip z;
+    if (!file) return fail(e, ERR_MODEL, "manifest: an example names no file");
+    TRY(model_file(v->m, file, &data, e));
+    TRY(zip_open(&z, a, file, data, e));
+    *out = ARENA_ARRAY(a, n, struct tensor *);
+    TRY_MEM(*out, e);
+    for (size_t i = 0; i < n; i++) {
+        struct npy array;
+        TRY(npz_read(&array, a, &z, values[i]->name, UINT64_MAX, e));
+        TRY(tensor_from_npy(&(*out)[i], a, &array, file, e));
+    }
+    return 0;
+}
+
+static int run_example(struct verify *v, const json_t *entry, struct session *s, struct err *e)
+{
+    const struct graph *g = v->m->graph;
+    struct tensor **in, **want, *got = ARENA_ARRAY(&v->m->arena, g->n_outputs, struct tensor);
+    TRY_MEM(got, e);
+    TRY(read_arrays(v, json_string_value(json_object_get(entry, "inputs")), g->inputs, g->n_inputs, &in, e));
+    TRY(read_arrays(v, json_string_value(json_object_get(entry, "outputs")), g->outputs, g->n_outputs, &want, e));
+    TRY(session_reset(s, e));
+    TRY(session_run(s, (const struct tensor *const *)in, got, e));
+    const json_t *tolerance = json_object_get(entry, "rtol");
+    double rtol = json_is_number(tolerance) ? json_number_value(tolerance) : 1e-4;
+    for (size_t i = 0; i < g->n_outputs; i++) {
+        struct difference d;
+        bool same_form = compare(&got[i], want[i], &d);
+        double relative = d.max == 0 ? 0 : d.max / (d.scale > 0 ? d.scale : 1);
+        bool good = same_form && (d.exact ? d.max == 0 : relative <= rtol);
+        v->n_bad += !good;
+        if (!same_form) line(v, "output %s: shape or type DIFFERS", g->outputs[i]->name);
+        else line(v, "output %s: max |difference| %.3g of scale %.3g = %.3g (%s %.0e)", g->outputs[i]->name, d.max, d.scale,
+            relative, good ? "within" : "OVER", rtol);
+    }
+    return 0;
+}
+
+static int run_examples(struct verify *v, struct err *e)
+{
+    const json_t *examples = json_object_get(v->m->manifest, "examples");
+    size_t i;
+    json_t *entry;
+    if (!json_array_size(examples)) return line(v, "no examples: only the checksums were proved"), 0;
+    struct session *s = session_new(v->m->graph, &(struct session_options){ .packs = v->m->packs }, e);
+    bool fidelity = true;
+    json_array_foreach(examples, i, entry)
+    {
+        const char *by = json_string_value(json_object_get(entry, "made_by"));
+        if (s && !run_example(v, entry, s, e)) line(v, "example %zu, made by %s", i, by ? by : "unknown");
+        fidelity &= by && strcmp(by, "unknown") && strncmp(by, "tenrec", 6);
+    }
+    session_free(s);
+    if (!e->code && !v->n_bad)
+        line(v, fidelity ? "proved: fidelity to the source framework" : "proved: self-consistency only (no outputs of the source framework)");
+    return e->code;
+}
+
+int package_verify(struct model *m, void (*say)(void *cookie, const char *line), void *cookie, struct err *e)
+{
+    struct verify v = { m, say, cookie, 0 };
+    if (!m->zip && !m->folder) return fail(e, ERR_USAGE, "%s is no package; verify checks packages", m->path);
+    size_t i;
+    json_t *entry;
+    json_array_foreach(json_object_get(m->manifest, "files"), i, entry) TRY(check_file(&v, entry, e));
+    TRY(run_examples(&v, e));
+    return v.n_bad ? fail(e, ERR_MISMATCH, "%s: %d differences", m->path, v.n_bad) : 0;
+}
