@@ -35,7 +35,8 @@ static int write_package(struct model *m, struct args *args, struct err *e)
     if (example) TRY(read_example(m, example, conf_string(&args->conf, "made-by"), &ex, e));
     TRY(package_write(m, out, example ? &ex : NULL, e));
     fprintf(stderr, "tenrec: %s: %s, %zu inputs, %zu outputs, %zu nodes\n", out,
-        json_string_value(json_object_get(m->manifest, "task")), m->graph->n_inputs, m->graph->n_outputs, m->graph->n_nodes);
+        json_string_value(json_object_get(m->manifest, "task")), m->graph->n_inputs, m->graph->n_outputs,
+        m->graph->n_nodes);
     return 0;
 }
 

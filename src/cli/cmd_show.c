@@ -40,8 +40,10 @@ static void print_plan(const struct plan *p)
 {
     for (size_t i = 0; i < p->n_steps; i++) {
         const struct plan_step *s = p->steps[i];
-        const char *kernel = s->kind == STEP_REORDER ? "reorder" : s->kind == STEP_EVAL ? "node by node"
-            : s->step.kernel ? s->step.kernel->name : "reference";
+        const char *kernel = s->kind == STEP_REORDER ? "reorder"
+            : s->kind == STEP_EVAL                   ? "node by node"
+            : s->step.kernel                         ? s->step.kernel->name
+                                                     : "reference";
         printf("%4zu  %-22s %-18s", i, s->step.node ? s->step.node->op->name : "", kernel);
         if (s->step.node) printf(" %s", s->step.node->name);
         putchar('\n');
@@ -54,7 +56,8 @@ static void print_arena(const struct plan *p)
     printf("%12s %12s %6s %6s\n", "offset", "bytes", "first", "last");
     for (size_t i = 0; i < p->n_places; i++) {
         const struct place *q = p->places[i];
-        if (q->kind == PLACE_ARENA && q->root == q) printf("%12zu %12zu %6d %6d\n", q->offset, q->bytes, q->first, q->last);
+        if (q->kind == PLACE_ARENA && q->root == q)
+            printf("%12zu %12zu %6d %6d\n", q->offset, q->bytes, q->first, q->last);
     }
     printf("%12zu bytes in all; %s places follow the steps\n", p->memory, place_kinds[PLACE_ARENA]);
 }

@@ -9,21 +9,23 @@
 #define KEYS_OPEN \
     { "input", 0, CONF_LIST, "[NAME=]DIMS[:TYPE]", NULL, NULL, 0, 0, \
         "shape of an input, as Nx3x224x224; letters are symbols that stay free" }, \
-    { "mode", 0, CONF_CHOICE, NULL, "score", "score|train|saved", 0, 0, \
-        "the mode to read a TorchScript model in, where scoring and training differ in structure" }, \
-    { "like", 0, CONF_CHOICE, NULL, NULL, "torchvision|timm|keras|caffe", 0, 0, \
-        "prepare images as this framework's classifiers have it" }, \
-    { "preprocess", 0, CONF_STRING, "FILE", NULL, NULL, 0, 0, \
-        "preprocessing steps (YAML or JSON), or a Hugging Face preprocessor_config.json" }, \
-    { "labels", 0, CONF_STRING, "FILE", NULL, NULL, 0, 0, "class names: text, CSV or JSON" }, \
-    { "task", 0, CONF_CHOICE, NULL, NULL, "image-classification|image-segmentation|raw", 0, 0, \
-        "what the model is for, where the shapes do not say" }, \
-    { "set", 0, CONF_LIST, "STEP.PARAMETER=VALUE", NULL, NULL, 0, 0, \
-        "change one step of pre- or postprocessing, as in resize.size=320" }, \
-    { "name", 0, CONF_STRING, "NAME", NULL, NULL, 0, 0, "name of the package" }
+        { "mode", 0, CONF_CHOICE, NULL, "score", "score|train|saved", 0, 0, \
+            "the mode to read a TorchScript model in, where scoring and training differ in structure" }, \
+        { "like", 0, CONF_CHOICE, NULL, NULL, "torchvision|timm|keras|caffe", 0, 0, \
+            "prepare images as this framework's classifiers have it" }, \
+        { "preprocess", 0, CONF_STRING, "FILE", NULL, NULL, 0, 0, \
+            "preprocessing steps (YAML or JSON), or a Hugging Face preprocessor_config.json" }, \
+        { "labels", 0, CONF_STRING, "FILE", NULL, NULL, 0, 0, "class names: text, CSV or JSON" }, \
+        { "task", 0, CONF_CHOICE, NULL, NULL, "image-classification|image-segmentation|raw", 0, 0, \
+            "what the model is for, where the shapes do not say" }, \
+        { "set", 0, CONF_LIST, "STEP.PARAMETER=VALUE", NULL, NULL, 0, 0, \
+            "change one step of pre- or postprocessing, as in resize.size=320" }, \
+    { \
+        "name", 0, CONF_STRING, "NAME", NULL, NULL, 0, 0, "name of the package" \
+    }
 
-/* Opens args->words[word]; prints guesses, warnings and unsupported operators to stderr. The model must be closed by
- * the caller in any case. */
+/* Opens args->words[word]; prints guesses, warnings and unsupported operators to stderr. The model must be
+ * closed by the caller in any case. */
 int open_model(struct model *m, struct args *args, size_t word, struct err *e);
 void print_report(const struct report *r);
 /* "1.5 MB" */

@@ -52,6 +52,10 @@ struct format_file {
     const char *path;
     struct bytes bytes;
     struct blob *blob; /* over all of the bytes */
+    /* Where another file that this one names is found, when it is no file of the folder of `path`: in the same bytes
+     * (a package). NULL: in the folder. */
+    int (*beside)(void *cookie, const char *name, struct bytes *out, struct err *e);
+    void *cookie;
 };
 
 enum format_match { FORMAT_NO, FORMAT_BY_NAME, FORMAT_BY_CONTENT };
@@ -72,9 +76,12 @@ const struct format *format_at(size_t i); /* NULL past the end */
 const struct format *format_find(const char *name);
 bool format_has_extension(const struct format *f, const char *path);
 
-/* Reads a model of any format: *g, tidy and verified, lies in `a`; so do the texts of `r`. `o` may be NULL. */
+/* Reads a model of any format (metadata "format" says which): *g, tidy and verified, lies in `a`; so do the texts of `r`. `o` may be NULL. */
 int format_read(struct arena *a, const char *path, const struct import_options *o, struct graph **g, struct report *r,
     struct err *e);
+/* The same on bytes that are there already; `f` NULL: recognised. */
+int format_read_file(struct arena *a, const struct format_file *file, const struct format *f,
+    const struct import_options *o, struct graph **g, struct report *r, struct err *e);
 /* Writes `g` in the format that the extension of `path` names. `o` may be NULL. */
 int format_write(
     const struct graph *g, const char *path, const struct export_options *o, struct report *r, struct err *e);

@@ -1,7 +1,8 @@
-/* manifest.h - the manifest of a package: what goes in, what comes out, how images become inputs and outputs answers,
- * labels, where it came from, checksums. A JSON object; keys it does not know are kept and shown, never acted upon.
+/* manifest.h - the manifest of a package: what goes in, what comes out, how images become inputs and
+ * outputs answers, labels, where it came from, checksums. A JSON object; keys it does not know are kept and
+ * shown, never acted upon.
  *
- *   format, format_version, name, version, task, license, description
+ *  *   format, format_version, name, version, task, license, description
  *   graph {file}, weights {file, dtype, parameters}
  *   inputs  [{name, datatype, shape (-1: free), dims [names], kind image|tensor, preprocess [steps]}]
  *   outputs [{name, datatype, shape, dims, postprocess [steps], labels {file, count}}]
@@ -31,9 +32,8 @@ struct manifest_options {
     size_t n_set;
 };
 
-/* A manifest for a graph just read from `path`; what had to be guessed is said in the report and in `guessed`. The
- * result
- * is owned by the arena. */
+/* A manifest for a graph just read from `path`; what had to be guessed is said in the report and in
+ * `guessed`. The result is owned by the arena. */
 int manifest_make(json_t **out, struct arena *a, const struct graph *g, const char *path, const char *format,
     const struct manifest_options *o, struct report *r, struct err *e);
 /* Checks the magic, the version and the kinds of all fields that are used. ERR_MODEL. */

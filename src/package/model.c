@@ -112,7 +112,8 @@ static int parse_steps(struct model *m, struct err *e)
         TRY(preprocess_parse(m->preprocess[i], &m->arena, steps, where, e));
     }
     for (size_t i = 0; i < g->n_outputs; i++) {
-        const json_t *steps = json_object_get(manifest_port(m->manifest, "outputs", g->outputs[i]->name), "postprocess");
+        const json_t *steps = json_object_get(
+            manifest_port(m->manifest, "outputs", g->outputs[i]->name), "postprocess");
         char where[200];
         snprintf(where, sizeof where, "postprocess of %.150s", g->outputs[i]->name);
         TRY_MEM(m->postprocess[i] = ARENA_NEW(&m->arena, struct postprocess), e);

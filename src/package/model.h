@@ -41,8 +41,8 @@ void model_close(struct model *m);
 /* A file of the package ("examples/e0.npz"), checked to lie inside it. ERR_MODEL if it is not there. */
 int model_file(struct model *m, const char *name, struct bytes *out, struct err *e);
 
-/* Writes the package: atomic, deterministic. Golden examples: `example_in`/`example_out` (one tensor per input and
- * output, `made_by` says by what), or NULL for none. */
+/* Writes the package: atomic, deterministic. Golden examples: `example_in`/`example_out` (one tensor per
+ * input and output, `made_by` says by what), or NULL for none. */
 struct example {
     const char *made_by; /* "torch 1.13.1", or "tenrec 0.1.0" for self-consistency */
     const struct tensor *const *in, *const *out;

@@ -62,8 +62,8 @@ static bool compare(const struct tensor *got, const struct tensor *want, struct 
     return true;
 }
 
-static int read_arrays(struct verify *v, const char *file, struct value *const *values, size_t n, struct tensor ***out,
-    struct err *e)
+static int read_arrays(
+    struct verify *v, const char *file, struct value *const *values, size_t n, struct tensor ***out, struct err *e)
 {
     struct arena *a = &v->m->arena;
     struct bytes data;
@@ -99,8 +99,9 @@ static int run_example(struct verify *v, const json_t *entry, struct session *s,
         bool good = same_form && (d.exact ? d.max == 0 : relative <= rtol);
         v->n_bad += !good;
         if (!same_form) line(v, "output %s: shape or type DIFFERS", g->outputs[i]->name);
-        else line(v, "output %s: max |difference| %.3g of scale %.3g = %.3g (%s %.0e)", g->outputs[i]->name, d.max, d.scale,
-            relative, good ? "within" : "OVER", rtol);
+        else
+            line(v, "output %s: max |difference| %.3g of scale %.3g = %.3g (%s %.0e)", g->outputs[i]->name, d.max,
+                d.scale, relative, good ? "within" : "OVER", rtol);
     }
     return 0;
 }
@@ -121,7 +122,9 @@ static int run_examples(struct verify *v, struct err *e)
     }
     session_free(s);
     if (!e->code && !v->n_bad)
-        line(v, fidelity ? "proved: fidelity to the source framework" : "proved: self-consistency only (no outputs of the source framework)");
+        line(v,
+            fidelity ? "proved: fidelity to the source framework"
+                     : "proved: self-consistency only (no outputs of the source framework)");
     return e->code;
 }
 

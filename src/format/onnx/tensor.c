@@ -80,7 +80,9 @@ static struct external *external_file(struct onnx_source *s, const char *locatio
     char *path = file_join(s->arena, s->folder, location);
     x = ARENA_NEW(s->arena, struct external);
     if (!path || !x) return fail_nomem(e), NULL;
-    if (!(x->blob = mapped_file(s->arena, path, &x->bytes, e))) return err_prefix(e, "external data"), NULL;
+    if (s->file->beside) x->blob = s->file->beside(s->file->cookie, location, &x->bytes, e) ? NULL : s->file->blob;
+    else x->blob = mapped_file(s->arena, path, &x->bytes, e);
+    if (!x->blob) return err_prefix(e, "external data"), NULL;
     return map_set(&s->external, location, x) ? x : (fail_nomem(e), NULL);
 }
 
