@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Makes what `make demo` shows: two small trained models and pictures to score, into examples/demo/.
+"""make_demo.py - makes what `make demo` shows: two small trained models and pictures to score, into examples/demo/.
 
     streets.pt    TorchScript (scripted), segmentation: sky, road, grass, car, tree; any picture size
     shapes.onnx   ONNX (opset 13), classification of drawn shapes, 64 x 64, batch free
@@ -34,13 +34,14 @@ def noisy(image, rng, amount):
 
 def polygon(kind, cx, cy, r, turn):
     if kind == "square":
-        return [(cx + r * math.cos(turn + k * math.pi / 2), cy + r * math.sin(turn + k * math.pi / 2)) for k in range(4)]
+        return [(cx + r * math.cos(turn + k * math.tau / 4), cy + r * math.sin(turn + k * math.tau / 4)) for k in range(4)]
     if kind == "triangle":
         return [(cx + r * math.cos(turn + k * math.tau / 3), cy + r * math.sin(turn + k * math.tau / 3)) for k in range(3)]
     if kind == "star":
         return [(cx + (r if k % 2 == 0 else r * 0.4) * math.cos(turn + k * math.pi / 5),
                  cy + (r if k % 2 == 0 else r * 0.4) * math.sin(turn + k * math.pi / 5)) for k in range(10)]
-    arm = [(1, .3), (.3, .3), (.3, 1), (-.3, 1), (-.3, .3), (-1, .3), (-1, -.3), (-.3, -.3), (-.3, -1), (.3, -1), (.3, -.3), (1, -.3)]
+    arm = [(1, .3), (.3, .3), (.3, 1), (-.3, 1), (-.3, .3), (-1, .3), (-1, -.3), (-.3, -.3), (-.3, -1), (.3, -1),
+           (.3, -.3), (1, -.3)]
     return [(cx + r * (x * math.cos(turn) - y * math.sin(turn)), cy + r * (x * math.sin(turn) + y * math.cos(turn))) for x, y in arm]
 
 
@@ -61,7 +62,8 @@ def draw_shape(kind, rng, size=64):
 
 def draw_street(rng, width=160, height=120):
     """A picture and its mask: what is where."""
-    image, mask = Image.new("RGB", (width, height), (110 + int(rng.integers(60)), 160, 220)), Image.new("L", (width, height), 0)
+    image = Image.new("RGB", (width, height), (110 + int(rng.integers(60)), 160, 220))
+    mask = Image.new("L", (width, height), 0)
     both = [ImageDraw.Draw(image), ImageDraw.Draw(mask)]
     horizon = int(height * rng.uniform(.35, .5))
 
@@ -155,7 +157,8 @@ def shapes_batch(rng, n=32):
 
 def streets_batch(rng, n=8):
     pairs = [draw_street(rng) for _ in range(n)]
-    return torch.stack([tensor(i) for i, _ in pairs]), torch.stack([torch.from_numpy(np.asarray(m, np.int64).copy()) for _, m in pairs])
+    masks = [torch.from_numpy(np.asarray(m, np.int64).copy()) for _, m in pairs]
+    return torch.stack([tensor(i) for i, _ in pairs]), torch.stack(masks)
 
 
 def main():

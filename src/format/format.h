@@ -1,8 +1,7 @@
 /* format.h - models of other frameworks <-> graph: one row per format.
  *
- * A reader gives the unfused graph with the source's own names and an honest report: what it guessed, what it warns of,
- * and every unsupported operator at once. Weights stay in the mapped file where they can.
- */
+ * A reader gives the unfused graph with the source's own names and an honest report: what it guessed, what
+ * it warns of, and every unsupported operator at once. Weights stay in the mapped file where they can. */
 #ifndef TENREC_FORMAT_FORMAT_H
 #define TENREC_FORMAT_FORMAT_H
 
@@ -46,14 +45,14 @@ struct export_options {
     bool exact; /* keep our own operators instead of writing them in standard ones */
 };
 
-/* A file being read. The bytes live as long as the arena given to format_read(), and longer while a tensor that lies in
- * them holds `blob`. */
+/* A file being read. The bytes live as long as the arena given to format_read(), and longer while a tensor
+ * that lies in them holds `blob`. */
 struct format_file {
     const char *path;
     struct bytes bytes;
     struct blob *blob; /* over all of the bytes */
-    /* Where another file that this one names is found, when it is no file of the folder of `path`: in the same bytes
-     * (a package). NULL: in the folder. */
+    /* Where another file that this one names is found, when it is no file of the folder of `path`: in the
+     * same bytes (a package). NULL: in the folder. */
     int (*beside)(void *cookie, const char *name, struct bytes *out, struct err *e);
     void *cookie;
 };
@@ -64,7 +63,8 @@ struct format {
     const char *name, *doc;
     const char *extensions; /* separated by blanks, without dots: "h5 keras" */
     enum format_match (*probe)(struct bytes file, const char *path);
-    /* Errors: ERR_MODEL, ERR_UNSUPPORTED (all of it in the text and the report), ERR_UNSAFE. NULL: cannot read. */
+    /* Errors: ERR_MODEL, ERR_UNSUPPORTED (all of it in the text and the report), ERR_UNSAFE. NULL: cannot
+     * read. */
     int (*read)(struct arena *a, const struct format_file *file, const struct import_options *o, struct graph **g,
         struct report *r, struct err *e);
     /* NULL: cannot write. */
@@ -76,7 +76,8 @@ const struct format *format_at(size_t i); /* NULL past the end */
 const struct format *format_find(const char *name);
 bool format_has_extension(const struct format *f, const char *path);
 
-/* Reads a model of any format (metadata "format" says which): *g, tidy and verified, lies in `a`; so do the texts of `r`. `o` may be NULL. */
+/* Reads a model of any format (metadata "format" says which): *g, tidy and verified, lies in `a`; so do the
+ * texts of `r`. `o` may be NULL. */
 int format_read(struct arena *a, const char *path, const struct import_options *o, struct graph **g, struct report *r,
     struct err *e);
 /* The same on bytes that are there already; `f` NULL: recognised. */
@@ -86,14 +87,16 @@ int format_read_file(struct arena *a, const struct format_file *file, const stru
 int format_write(
     const struct graph *g, const char *path, const struct export_options *o, struct report *r, struct err *e);
 
-/* "[NAME=]Nx3x224xW[:dtype]" as a hint: numbers and symbols between 'x' or ','; nothing before ':' is a scalar. */
+/* "[NAME=]Nx3x224xW[:dtype]" as a hint: numbers and symbols between 'x' or ','; nothing before ':' is a
+ * scalar. */
 int import_hint_parse(struct arena *a, const char *text, struct import_hint *out, struct err *e);
 /* The hint for the input `name`, the `index`-th; NULL if there is none. */
 const struct import_hint *import_hint_for(const struct import_options *o, const char *name, size_t index);
 /* Its shape, with symbols entered in `g`. */
 struct shape import_hint_shape(const struct import_hint *h, struct graph *g);
 
-/* Maps a file as a blob adopted by `a`, so that tensors may lie in it and outlive the arena by holding references. */
+/* Maps a file as a blob adopted by `a`, so that tensors may lie in it and outlive the arena by holding
+ * references. */
 struct blob *mapped_file(struct arena *a, const char *path, struct bytes *out, struct err *e);
 
 #endif
