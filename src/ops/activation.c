@@ -155,10 +155,8 @@ static int gelu_expand(struct builder *b, const struct node *n, struct value **o
 static int prelu_infer(struct node *n, struct err *e)
 {
     TRY(infer_number_broadcast(n, e));
-    struct shape s = n->out[0]->shape;
-    if (!shape_merge(&s, &n->in[0]->shape)) return fail(e, ERR_SHAPE, "the slope cannot be broadcast to the input");
-    if (n->in[0]->shape.rank >= 0) n->out[0]->shape = s;
-    return 0;
+    TRY(infer_broadcast_to(&n->in[0]->shape, &n->in[1]->shape, e));
+    return infer_same(n, e);
 }
 
 MAP2(prelu_f, double, x < 0 ? x * y : x)

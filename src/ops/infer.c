@@ -40,8 +40,12 @@ int infer_type(const struct node *n, int i, unsigned types, struct err *e)
         unsigned types;
         const char *text;
     } words[] = {
-        { TYPES_BOOL, "bool" },     { TYPES_UNSIGNED, "an unsigned integer" }, { TYPES_INTEGER, "an integer" },
-        { TYPES_FLOAT, "a float" }, { TYPES_NUMBER, "a number" },              { 0, "a number or bool" },
+        { TYPES_BOOL, "bool" },
+        { TYPES_UNSIGNED, "an unsigned integer" },
+        { TYPES_INTEGER, "an integer" },
+        { TYPES_FLOAT, "a float" },
+        { TYPES_NUMBER, "a number" },
+        { 0, "a number or bool" },
     };
     const struct value *v = i < n->n_in ? n->in[i] : NULL;
     if (!v || v->dtype == DT_NONE || types >> dtype_kind(v->dtype) & 1) return 0;
@@ -121,6 +125,15 @@ int infer_broadcast(struct node *n, struct err *e)
 {
     TRY(infer_same_types(n, 0, n->n_in, e));
     return infer_broadcast_as(n, n->in[0]->dtype, e);
+}
+
+int infer_broadcast_to(const struct shape *to, const struct shape *from, struct err *e)
+{
+    struct shape s;
+    bool fits = to->rank < 0 || from->rank < 0 || (from->rank <= to->rank && shape_broadcast(from, to, &s));
+    for (int d = 0; fits && to->rank >= 0 && d < from->rank; d++)
+        fits = to->dim[to->rank - from->rank + d] != 1 || from->dim[d] <= 1;
+    return fits ? 0 : fail(e, ERR_SHAPE, "the smaller input cannot be broadcast to the larger");
 }
 
 int infer_compare(struct node *n, struct err *e)

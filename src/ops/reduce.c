@@ -332,20 +332,10 @@ static int arg_min_run(const struct step *s, struct err *e)
 
 /* --- SumTo: what broadcasting spread is summed again; ExpandLike: the other way --- */
 
-/* `from` can have been broadcast to `to`: to has 1 only where `from` has. */
-static int check_broadcast(const struct shape *to, const struct shape *from, struct err *e)
-{
-    struct shape s;
-    bool fits = to->rank < 0 || from->rank < 0 || (from->rank <= to->rank && shape_broadcast(from, to, &s));
-    for (int d = 0; fits && to->rank >= 0 && d < from->rank; d++)
-        fits = to->dim[to->rank - from->rank + d] != 1 || from->dim[d] <= 1;
-    return fits ? 0 : fail(e, ERR_SHAPE, "the smaller input cannot be broadcast to the larger");
-}
-
 static int sum_to_infer(struct node *n, struct err *e)
 {
     TRY(infer_type(n, 0, TYPES_NUMBER, e));
-    TRY(check_broadcast(&n->in[0]->shape, &n->in[1]->shape, e));
+    TRY(infer_broadcast_to(&n->in[0]->shape, &n->in[1]->shape, e));
     infer_out(n, 0, n->in[0]->dtype, &n->in[1]->shape);
     return 0;
 }
@@ -370,7 +360,7 @@ static int expand_like_infer(struct node *n, struct err *e)
 {
     const struct shape *x = &n->in[0]->shape, *like = &n->in[1]->shape;
     TRY(infer_type(n, 0, TYPES_NUMBER, e));
-    TRY(check_broadcast(like, x, e));
+    TRY(infer_broadcast_to(like, x, e));
     infer_out(n, 0, n->in[0]->dtype, like);
     return 0;
 }

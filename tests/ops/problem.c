@@ -180,6 +180,7 @@ static bool make_attr(struct problem *p, int *count, const char *word, struct ar
     *value++ = 0;
     const struct attr_spec *spec = spec_named(p->op, name);
     if (!spec && !strcmp(name, "outputs")) return (p->n_out = atoi(value)) > 0;
+    if (!spec && !strcmp(name, "smooth")) return (p->n_smooth = atoi(value)) > 0;
     if (!spec) return false;
     struct attr *out = &p->attrs[(*count)++];
     *out = (struct attr){ .name = spec->name, .type = spec->type };
@@ -211,7 +212,7 @@ static int parse(struct problem *p, uint64_t seed, struct arena *a, struct err *
 int problem_get(struct problem *p, const struct op *op, int k, struct arena *a, struct err *e)
 {
     const char *s = op->samples;
-    *p = (struct problem){ .op = op, .n_out = op->min_out > 0 ? op->min_out : 1 };
+    *p = (struct problem){ .op = op, .n_out = op->min_out > 0 ? op->min_out : 1, .n_smooth = PROBLEM_MAX };
     for (int i = 0; s && i < k; i++) s = (s = strchr(s, ';')) ? s + 1 : NULL;
     if (!s) return 0;
     s += strspn(s, " ");

@@ -6,8 +6,9 @@
  * [dims]{values}); `-` is an absent input. Marks: + in (0.5, 2); ^ in (1.1, 3); % in (-0.9, 0.9); ~
  * pairwise distinct with |x| >= 0.1, away from kinks and ties; <K> integers in [0, K); none: normal, or
  * integers in [-8, 8]. Literals are constants of the graph, everything else is an input. After the bar:
- * attributes by the types of the operator's table, and `outputs`, how many to ask for (default: the
- * fewest). Several problems are separated by ';'. Contents are a pure function of the text's place. */
+ * attributes by the types of the operator's table, `outputs`, how many to ask for (default: the
+ * fewest), and `smooth`, how many of them have a gradient (default: all floats).
+ * Several problems are separated by ';'. Contents are a pure function of the text's place. */
 #ifndef TENREC_TESTS_OPS_PROBLEM_H
 #define TENREC_TESTS_OPS_PROBLEM_H
 
@@ -23,6 +24,7 @@ struct problem {
     const struct op *op;
     char text[512];
     int n_in, n_out;
+    int n_smooth; /* outputs that have a gradient */
     struct tensor *in[PROBLEM_MAX]; /* NULL: absent */
     bool literal[PROBLEM_MAX];
     struct attr attrs[PROBLEM_MAX + 1];

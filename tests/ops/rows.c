@@ -160,10 +160,10 @@ TEST(inference_takes_what_is_not_known_and_agrees_with_the_run)
 #define TOLERANCE 1e-6
 
 /* sum(output * random) over the float outputs; NULL without an error when there is none to be measured. */
-static struct value *make_loss(struct builder *b, const struct node *n)
+static struct value *make_loss(struct builder *b, const struct node *n, int n_smooth)
 {
     struct value *loss = NULL;
-    for (int i = 0; i < n->n_out; i++) {
+    for (int i = 0; i < n->n_out && i < n_smooth; i++) {
         if (n->out[i]->dtype != DT_F64 || !shape_is_known(&n->out[i]->shape)) continue;
         struct tensor *r = tensor_new(b->g->arena, DT_F64, &n->out[i]->shape, b->err);
         if (!r) return NULL;
@@ -237,7 +237,7 @@ static bool make_slope(struct slope *s, struct arena *a, struct err *e)
     for (int i = 0; i < s->n; i++)
         if (s->in[i]->dtype == DT_F64) where[count] = i, wrt[count++] = s->g->inputs[i];
     struct builder b = { s->g, e };
-    struct value *loss = make_loss(&b, n);
+    struct value *loss = make_loss(&b, n, s->p->n_smooth);
     if (!loss || !count) return false;
     s->g->n_outputs = 0;
     if (graph_output(s->g, loss, e) || graph_tidy(s->g, e)) return false;
