@@ -127,7 +127,7 @@ static int adam_infer(struct node *n, struct err *e)
     TRY(check_scalar(n, 4, true, e));
     TRY(check_scalar(n, 5, false, e));
     if (amsgrad != (node_in(n, 7) != NULL) || (n->n_out > 3 && !amsgrad))
-        return fail(e, ERR_MODEL, "amsgrad, and only it, takes the largest second moment as input 7 and gives output 3");
+        return fail(e, ERR_MODEL, "amsgrad, and only it, has the largest second moment as input 7 and output 3");
     infer_out(n, 0, n->in[0]->dtype, &n->in[0]->shape);
     for (int i = 1; i < n->n_out; i++) {
         const struct value *state = n->in[i < 3 ? i + 1 : 7];
