@@ -14,5 +14,15 @@ int matmul_prepare(struct step *s, struct err *e);
 int gemm_prepare(struct step *s, struct err *e);
 int pool_prepare(struct step *s, struct err *e);
 int eltwise_prepare(struct step *s, struct err *e);
+int binary_prepare(struct step *s, struct err *e);
+int sum_prepare(struct step *s, struct err *e);
+int concat_prepare(struct step *s, struct err *e);
+int batch_normalization_prepare(struct step *s, struct err *e);
+int layer_normalization_prepare(struct step *s, struct err *e);
+int softmax_prepare(struct step *s, struct err *e);
+int softmax_grad_prepare(struct step *s, struct err *e);
+int lrn_prepare(struct step *s, struct err *e);
+int prelu_prepare(struct step *s, struct err *e);
+int reduce_prepare(struct step *s, struct err *e);
 
 #endif

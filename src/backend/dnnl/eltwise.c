@@ -9,7 +9,7 @@
 #include "base/err.h"
 #include "graph/op.h"
 
-/* Names of the attributes that are alpha and beta; NULL: the constant beside it. */
+/* alpha: the name of the attribute; NULL: the constant beside it. Log is not here: the library's is 5e-6 off near 1. */
 static const struct row {
     const char *op;
     dnnl_alg_kind_t alg;
@@ -37,7 +37,6 @@ static const struct row {
     { "SqrtGrad", dnnl_eltwise_sqrt_use_dst_for_bwd, NULL, 0, OF_Y },
     { "Exp", dnnl_eltwise_exp, NULL, 0 },
     { "ExpGrad", dnnl_eltwise_exp_use_dst_for_bwd, NULL, 0, OF_Y },
-    { "Log", dnnl_eltwise_log, NULL, 0 },
     { "Round", dnnl_eltwise_round, NULL, 0 },
 };
 

@@ -23,6 +23,11 @@ bool job_accepts(const struct step *s, struct str *why)
     return true;
 }
 
+bool job_accepts_first(const struct step *s, struct str *why)
+{
+    return is_taken(s->in[0], why) && is_taken(s->out[0], why);
+}
+
 int plain_desc(const struct tensor *t, struct desc *d, struct err *e)
 {
     int64_t one = 1;

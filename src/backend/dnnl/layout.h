@@ -23,6 +23,8 @@ struct job {
 
 /* Every kernel's accepts(): all tensors are float32 and not empty. */
 bool job_accepts(const struct step *s, struct str *why);
+/* The same of input 0 and output 0 only. */
+bool job_accepts_first(const struct step *s, struct str *why);
 /* prepare() of a kernel: begin, a make_ function, an argument each, end. */
 struct job *job_begin(struct step *s, struct err *e);
 /* Input or output `i` is argument `arg`; the plan is asked for the form the primitive settled on, or for row-major when

@@ -1,0 +1,175 @@
+/* backends.c - every backend's kernel on the samples of the operators' rows, through plans, against the reference.
+ * TENREC_OP=Name in the environment tries one row only; with TENREC_WHY too it tells why kernels refuse. */
+#include "tap.h"
+
+#include "backend/backend.h"
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "exec/session.h"
+#include "graph/builder.h"
+#include "graph/op.h"
+#include "ops/interpret.h"
+#include "ops/registry.h"
+#include "plan/plan.h"
+#include "problem.h"
+
+/* float32: rounding of a sum of K terms, relative to the largest value of the result. K is at most the elements of an
+ * input. */
+#define TOLERANCE(k) (2e-6 * sqrt(k) + 1e-6)
+
+#define WRONG(p, fmt, ...) TAP_FAIL("%s: %s: " fmt, (p)->op->name, (p)->text, __VA_ARGS__)
+
+struct trial {
+    struct problem *p;
+    struct graph *g;
+    struct tensor *in[PROBLEM_MAX], *want[PROBLEM_MAX];
+    struct arena *a;
+    struct err e;
+    double worst;
+};
+
+static struct tensor *run(struct trial *t, struct session *s)
+{
+    struct tensor out[PROBLEM_MAX], *kept = ARENA_ARRAY(t->a, t->p->n_out, struct tensor);
+    if (session_run(s, (const struct tensor *const *)t->in, out, &t->e)) return NULL;
+    for (int i = 0; i < t->p->n_out; i++)
+        kept[i] = *tensor_copy(t->a, out[i].dtype, &out[i].shape, out[i].data, &t->e);
+    return kept;
+}
+
+static double difference(const struct tensor *a, const struct tensor *b)
+{
+    double worst = 0, scale = 1e-30;
+    for (int64_t i = 0; i < tensor_count(b); i++) {
+        double x = tensor_get_f64(a, i), y = tensor_get_f64(b, i);
+        if (x == y || (x != x && y != y)) continue;
+        worst = fmax(worst, isfinite(x) && isfinite(y) ? fabs(x - y) : INFINITY);
+    }
+    for (int64_t i = 0; i < tensor_count(b); i++)
+        if (isfinite(tensor_get_f64(b, i))) scale = fmax(scale, fabs(tensor_get_f64(b, i)));
+    return worst / scale;
+}
+
+static void compare(struct trial *t, const struct tensor *got, const struct tensor *again)
+{
+    double k = 1;
+    for (int i = 0; i < t->p->n_in; i++)
+        if (t->p->in[i]) k = fmax(k, (double)tensor_count(t->p->in[i]));
+    for (int i = 0; i < t->p->n_out; i++) {
+        if (got[i].dtype != t->want[i]->dtype || !shape_equal(&got[i].shape, &t->want[i]->shape)) {
+            WRONG(t->p, "output %d has another type or shape", i);
+            continue;
+        }
+        double d = difference(&got[i], t->want[i]);
+        if (!(d <= TOLERANCE(k))) WRONG(t->p, "output %d differs by %.3g of its scale", i, d);
+        if (memcmp(got[i].data, again[i].data, (size_t)tensor_bytes(&got[i])))
+            WRONG(t->p, "output %d differs in a second session", i);
+        t->worst = fmax(t->worst, d);
+    }
+}
+
+/* Whether a backend has a kernel for the one node of the graph. */
+static bool is_taken(const struct plan *p)
+{
+    for (size_t i = 0; i < p->n_steps; i++)
+        if (p->steps[i]->kind == STEP_KERNEL && p->steps[i]->step.kernel) return true;
+    return false;
+}
+
+static bool try_problem(struct trial *t, int threads)
+{
+    struct shape shapes[PROBLEM_MAX];
+    struct str why = str_in(t->a);
+    struct session_options o = { .threads = threads, .explain = &why };
+    struct session *s = session_new(t->g, &o, &t->e), *other = session_new(t->g, &o, &t->e);
+    for (size_t i = 0; i < t->g->n_inputs; i++) shapes[i] = t->in[i]->shape;
+    const struct plan *p = session_plan(s, shapes, &t->e);
+    bool taken = p && is_taken(p);
+    if (getenv("TENREC_WHY") && why.len) printf("# %s: %s", t->p->text, str_done(&why));
+    if (taken) {
+        struct tensor *got = run(t, s), *again = got ? run(t, other) : NULL;
+        if (again) compare(t, got, again);
+    }
+    if (t->e.code) WRONG(t->p, "%s", t->e.text);
+    session_free(s);
+    session_free(other);
+    return taken;
+}
+
+/* Number of the problems that a kernel took: of the row's own, or of others in their place. */
+static int try_row(const struct op *row, const char *samples, double *worst)
+{
+    struct op with = *row, *op = &with;
+    int taken = 0, found = 1;
+    if (samples) with.samples = samples;
+    for (int k = 0; found > 0; k++) {
+        static struct problem p;
+        struct arena a;
+        arena_init(&a, NULL);
+        struct trial t = { .p = &p, .a = &a };
+        found = problem_get(&p, op, k, &a, &t.e);
+        if (found > 0 && problem_graph(&p, SHAPES_KNOWN, false, &t.g, &a, &t.e) && t.g->n_inputs &&
+            !graph_tidy(t.g, &t.e)) {
+            problem_inputs(&p, false, t.in);
+            if (op->run && graph_interpret(t.g, t.in, t.want, &a, NULL, &t.e)) WRONG(&p, "%s", t.e.text);
+            else if (op->run) taken += try_problem(&t, 1), try_problem(&t, 2);
+        }
+        *worst = fmax(*worst, t.worst);
+        arena_release(&a);
+    }
+    return taken;
+}
+
+static bool has_kernel(const char *op)
+{
+    for (size_t b = 0; backend_list[b]; b++)
+        for (const struct kernel *k = backend_list[b]->kernels; k->op; k++)
+            if (!strcmp(k->op, op)) return true;
+    return false;
+}
+
+/* What matters to fast kernels: channels in blocks and past them, every pattern of broadcasting. */
+static const struct {
+    const char *op, *samples;
+} more[] = {
+    { "Conv", "f32[2,32,10,10] f32[40,32,3,3] f32[40] | pads=1,1,1,1; f32[1,3,30,30] f32[17,3,7,7] | strides=2,2 "
+              "pads=3,3,3,3; f32[2,24,9,9] f32[24,1,5,5] f32[24] | group=24 pads=2,2,2,2; f32[2,32,7,7] f32[64,8,3,3] | "
+              "group=4 dilations=2,2; f32[2,64,6,5] f32[20,64,1,1] f32[20]; f32[1,16,40] f32[16,16,3] | pads=1,1; "
+              "f32[1,8,5,6,7] f32[8,8,3,3,3] | pads=1,1,1,1,1,1" },
+    { "ConvTranspose", "f32[2,16,7,7] f32[16,24,2,2] f32[24] | strides=2,2; f32[2,16,7,7] f32[16,1,4,4] | strides=2,2 "
+                       "pads=1,1,1,1 group=16" },
+    { "ConvGradInput", "f32[2,40,10,10] f32[40,32,3,3] f32[2,32,10,10] | pads=1,1,1,1; f32[2,24,5,5] f32[24,1,3,3] "
+                       "f32[2,24,10,10] | group=24 pads=1,1,1,1 strides=2,2" },
+    { "ConvGradWeight", "f32[2,40,10,10] f32[2,32,10,10] f32[40,32,3,3] | pads=1,1,1,1; f32[2,24,5,5] f32[2,24,10,10] "
+                        "f32[24,1,3,3] | group=24 pads=1,1,1,1 strides=2,2" },
+    { "Add", "f32[2,8,5,5] f32[8,1,1]; f32[8,1,1] f32[2,8,5,5]; f32[2,8,5,5] f32[2,8,1,1]; f32[3,7,40] f32[40]; "
+             "f32[3,7,40] f32[]; f32[3,7,40] f32[7,40]; f32[2,4,6,6] f32[2,1,1,6]; f32[5,1] f32[1,7]; f32[] f32[]" },
+    { "Sub", "f32[2,8,5,5] f32[8,1,1]; f32[8,1,1] f32[2,8,5,5]; f32[3,7,40] f32[40]; f32[40] f32[3,7,40]" },
+    { "Mul", "f32[2,8,5,5] f32[2,8,1,1]; f32[1,8,5,5] f32[1,8,1,1]; f32[3,7,40] f32[3,7,1]" },
+    { "Div", "f32[2,8,5,5] f32+[8,1,1]; f32[3,7,40] f32+[3,7,1]; f32[3,7,40] f32+[]; f32[] f32+[3,7,40]" },
+    { "Max", "f32~[2,3,5] f32~[2,3,5]; f32~[2,3,5] f32~[]" },
+    { "Min", "f32~[2,3,5] f32~[2,3,5]; f32~[5] f32~[2,3,5]" },
+    { "Sum", "f32[2,3,5] f32[2,3,5] f32[2,3,5]; f32[2,3,5] f32[5]" },
+    { "PRelu", "f32~[2,8,5,5] f32[8,1,1]; f32~[2,8,5,5] f32[1]; f32~[2,3,4] f32[2,3,4]" },
+    { "ReduceSum", "f32[2,3,40] i64{-1}; f32[2,3,4,5] i64{2,3} | keepdims=0; f32[40,30] i64{0}; f32[6,7]" },
+    { "MaxPool", "f32~[2,16,9,9] | kernel_shape=3,3 strides=2,2 pads=1,1,1,1; f32~[1,8,8,8] | kernel_shape=2,2 strides=2,2" },
+    { "AveragePool", "f32[2,16,9,9] | kernel_shape=3,3 strides=2,2 pads=1,1,1,1 count_include_pad=1" },
+    { "MatMul", "f32[33,300] f32[300,45]; f32[2,4,16,32] f32[2,4,32,16]; f32[1,300] f32[300,700]" },
+};
+
+TEST(kernels_agree_with_the_reference_and_with_themselves)
+{
+    const char *only = getenv("TENREC_OP");
+    const struct op *op;
+    if (!backend_list[0]) SKIP("no backend was built");
+    for (size_t i = 0; (op = op_at(i)); i++) {
+        double worst = 0;
+        if (!has_kernel(op->name) || (only && strcmp(only, op->name))) continue;
+        int taken = try_row(op, NULL, &worst);
+        for (size_t k = 0; k < sizeof more / sizeof *more; k++)
+            if (!strcmp(more[k].op, op->name)) taken += try_row(op, more[k].samples, &worst);
+        printf("# %s: %d taken, largest difference %.2g\n", op->name, taken, worst);
+        if (!taken) TAP_FAIL("%s: no sample is taken by a kernel", op->name);
+    }
+}
