@@ -1,4 +1,4 @@
-/* binary.c - sums, products and extremes of two tensors, one of which may be broadcast; sums and concatenations of many.
+/* binary.c - sums, products and extremes of two tensors, one of which may be broadcast; sums and joins of many.
  *
  * The operands keep the layout the larger one has; row-major operands are seen in as few dimensions as their
  * broadcasting allows, because the library is fast for few patterns only.

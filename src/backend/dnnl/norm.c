@@ -103,22 +103,38 @@ int lrn_prepare(struct step *s, struct err *e)
     return job_end(j, e);
 }
 
+static int prelu(struct step *s, struct desc *d, struct desc *plain, struct desc *slope, struct err *e)
+{
+    struct job *j = job_begin(s, e);
+    if (!j) return e->code;
+    TRY(make_prelu(&j->primitive, d, slope, e));
+    if (primitive_is_slow(&j->primitive)) return fail(e, ERR_UNSUPPORTED, "oneDNN is slow with this broadcast");
+    TRY(job_in(j, DNNL_ARG_SRC, 0, plain, e));
+    TRY(job_in(j, DNNL_ARG_WEIGHTS, 1, slope, e));
+    TRY(job_out(j, DNNL_ARG_DST, 0, plain, e));
+    return job_end(j, e);
+}
+
+/* One slope: the input is one channel of numbers. */
+static int prelu_of_one(struct step *s, struct err *e)
+{
+    struct desc d, slope;
+    TRY(desc_strided(&d, 3, (int64_t[]){ 1, 1, tensor_count(s->in[0]) }, NULL, e));
+    TRY(desc_strided(&slope, 3, (int64_t[]){ 1, 1, 1 }, NULL, e));
+    return prelu(s, &d, &d, &slope, e);
+}
+
 int prelu_prepare(struct step *s, struct err *e)
 {
     struct desc d, plain, slope;
     const struct shape *x = &s->in[0]->shape, *k = &s->in[1]->shape;
     int64_t dims[SHAPE_MAX];
-    if (!shape_equal(x, &s->out[0]->shape) || k->rank > x->rank) return fail(e, ERR_UNSUPPORTED, "the input is broadcast");
+    if (!shape_equal(x, &s->out[0]->shape) || k->rank > x->rank)
+        return fail(e, ERR_UNSUPPORTED, "the input is broadcast");
+    if (shape_count(k) == 1) return prelu_of_one(s, e);
     for (int i = 0; i < x->rank; i++) dims[i] = i < x->rank - k->rank ? 1 : k->dim[i - (x->rank - k->rank)];
     TRY(present_desc(s->in[0], &d, e));
     TRY(plain_desc(s->in[0], &plain, e));
-    TRY(desc_strided(&slope, x->rank ? x->rank : 1, x->rank ? dims : (int64_t[]){ 1 }, NULL, e));
-    struct job *j = job_begin(s, e);
-    if (!j) return e->code;
-    TRY(make_prelu(&j->primitive, &d, &slope, e));
-    if (primitive_is_slow(&j->primitive)) return fail(e, ERR_UNSUPPORTED, "oneDNN is slow with this broadcast");
-    TRY(job_in(j, DNNL_ARG_SRC, 0, &plain, e));
-    TRY(job_in(j, DNNL_ARG_WEIGHTS, 1, &slope, e));
-    TRY(job_out(j, DNNL_ARG_DST, 0, &plain, e));
-    return job_end(j, e);
+    TRY(desc_strided(&slope, x->rank, dims, NULL, e));
+    return prelu(s, &d, &plain, &slope, e);
 }
