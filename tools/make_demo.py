@@ -33,16 +33,15 @@ def noisy(image, rng, amount):
 
 
 def polygon(kind, cx, cy, r, turn):
-    if kind == "square":
-        return [(cx + r * math.cos(turn + k * math.tau / 4), cy + r * math.sin(turn + k * math.tau / 4)) for k in range(4)]
-    if kind == "triangle":
-        return [(cx + r * math.cos(turn + k * math.tau / 3), cy + r * math.sin(turn + k * math.tau / 3)) for k in range(3)]
-    if kind == "star":
-        return [(cx + (r if k % 2 == 0 else r * 0.4) * math.cos(turn + k * math.pi / 5),
-                 cy + (r if k % 2 == 0 else r * 0.4) * math.sin(turn + k * math.pi / 5)) for k in range(10)]
+    corners = {"square": 4, "triangle": 3, "star": 10}.get(kind)
+    if corners:
+        radii = [r * 0.4 if kind == "star" and k % 2 else r for k in range(corners)]
+        angles = [turn + k * math.tau / corners for k in range(corners)]
+        return [(cx + q * math.cos(t), cy + q * math.sin(t)) for q, t in zip(radii, angles)]
     arm = [(1, .3), (.3, .3), (.3, 1), (-.3, 1), (-.3, .3), (-1, .3), (-1, -.3), (-.3, -.3), (-.3, -1), (.3, -1),
            (.3, -.3), (1, -.3)]
-    return [(cx + r * (x * math.cos(turn) - y * math.sin(turn)), cy + r * (x * math.sin(turn) + y * math.cos(turn))) for x, y in arm]
+    c, s = r * math.cos(turn), r * math.sin(turn)
+    return [(cx + x * c - y * s, cy + x * s + y * c) for x, y in arm]
 
 
 def draw_shape(kind, rng, size=64):
@@ -74,12 +73,14 @@ def draw_street(rng, width=160, height=120):
     fill("rectangle", (0, horizon, width, height), (60, 120 + int(rng.integers(50)), 50), 2)
     vanish, left, right = width * rng.uniform(.4, .6), width * rng.uniform(-.2, .2), width * rng.uniform(.8, 1.2)
     gray = int(rng.integers(70, 110))
-    fill("polygon", [(vanish - 4, horizon), (vanish + 4, horizon), (right, height), (left, height)], (gray, gray, gray + 5), 1)
+    road = [(vanish - 4, horizon), (vanish + 4, horizon), (right, height), (left, height)]
+    fill("polygon", road, (gray, gray, gray + 5), 1)
     for _ in range(int(rng.integers(2, 6))):
         x, foot = rng.uniform(0, width), rng.uniform(horizon, horizon + height * .15)
         s = rng.uniform(.08, .18) * height
         fill("rectangle", (x - s * .12, foot - s, x + s * .12, foot), (90, 60, 30), 4)
-        fill("ellipse", (x - s * .6, foot - 2.2 * s, x + s * .6, foot - .7 * s), (20, 90 + int(rng.integers(40)), 30), 4)
+        green = (20, 90 + int(rng.integers(40)), 30)
+        fill("ellipse", (x - s * .6, foot - 2.2 * s, x + s * .6, foot - .7 * s), green, 4)
     for _ in range(int(rng.integers(1, 4))):
         depth = rng.uniform(.25, .9)
         y = horizon + (height - horizon) * depth
