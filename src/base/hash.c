@@ -12,12 +12,29 @@ uint64_t hash_bytes(const void *data, size_t len)
     return h ^ (h >> 29);
 }
 
+_Static_assert(sizeof(struct sha256_ctx) <= sizeof(struct hash_stream), "a hash in progress fits its public form");
+
+void hash_begin(struct hash_stream *h)
+{
+    sha256_init((struct sha256_ctx *)h->state);
+}
+
+void hash_add(struct hash_stream *h, const void *data, size_t len)
+{
+    sha256_update((struct sha256_ctx *)h->state, len, data);
+}
+
+void hash_end(struct hash_stream *h, char hex[65])
+{
+    uint8_t digest[SHA256_DIGEST_SIZE];
+    sha256_digest((struct sha256_ctx *)h->state, sizeof digest, digest);
+    for (size_t i = 0; i < sizeof digest; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+}
+
 void hash_sha256(const void *data, size_t len, char hex[65])
 {
-    struct sha256_ctx ctx;
-    uint8_t digest[SHA256_DIGEST_SIZE];
-    sha256_init(&ctx);
-    sha256_update(&ctx, len, data);
-    sha256_digest(&ctx, sizeof digest, digest);
-    for (size_t i = 0; i < sizeof digest; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    struct hash_stream h;
+    hash_begin(&h);
+    hash_add(&h, data, len);
+    hash_end(&h, hex);
 }

@@ -62,20 +62,22 @@ static bool compare(const struct tensor *got, const struct tensor *want, struct 
     return true;
 }
 
+/* The arrays of one side of an example, in the order of the graph's inputs or outputs. */
 static int read_arrays(
-    struct verify *v, const char *file, struct value *const *values, size_t n, struct tensor ***out, struct err *e)
+    struct verify *v, const json_t *list, struct value *const *values, size_t n, struct tensor ***out, struct err *e)
 {
     struct arena *a = &v->m->arena;
-    struct bytes data;
-    struct zip z;
-    if (!file) return fail(e, ERR_MODEL, "manifest: an example names no file");
-    TRY(model_file(v->m, file, &data, e));
-    TRY(zip_open(&z, a, file, data, e));
     *out = ARENA_ARRAY(a, n, struct tensor *);
     TRY_MEM(*out, e);
     for (size_t i = 0; i < n; i++) {
+        struct bytes data;
         struct npy array;
-        TRY(npz_read(&array, a, &z, values[i]->name, UINT64_MAX, e));
+        const char *name = json_string_value(json_object_get(json_array_get(list, i), "name"));
+        const char *file = json_string_value(json_object_get(json_array_get(list, i), "file"));
+        if (!name || !file || strcmp(name, values[i]->name))
+            return fail(e, ERR_MODEL, "manifest: the example has no array for %s", values[i]->name);
+        TRY(model_file(v->m, file, &data, e));
+        TRY(npy_read(&array, a, file, data, e));
         TRY(tensor_from_npy(&(*out)[i], a, &array, file, e));
     }
     return 0;
@@ -86,8 +88,8 @@ static int run_example(struct verify *v, const json_t *entry, struct session *s,
     const struct graph *g = v->m->graph;
     struct tensor **in, **want, *got = ARENA_ARRAY(&v->m->arena, g->n_outputs, struct tensor);
     TRY_MEM(got, e);
-    TRY(read_arrays(v, json_string_value(json_object_get(entry, "inputs")), g->inputs, g->n_inputs, &in, e));
-    TRY(read_arrays(v, json_string_value(json_object_get(entry, "outputs")), g->outputs, g->n_outputs, &want, e));
+    TRY(read_arrays(v, json_object_get(entry, "inputs"), g->inputs, g->n_inputs, &in, e));
+    TRY(read_arrays(v, json_object_get(entry, "outputs"), g->outputs, g->n_outputs, &want, e));
     TRY(session_reset(s, e));
     TRY(session_run(s, (const struct tensor *const *)in, got, e));
     const json_t *tolerance = json_object_get(entry, "rtol");
