@@ -62,7 +62,7 @@ MESSAGE(dim, F(1, INT, dim, dim_value), F(2, TEXT, dim, dim_param));
 MESSAGE(shape, M(1, MANY, shape, dim, dim));
 MESSAGE(tensor_type, F(1, INT, tensor_type, elem_type), M(2, ONE, tensor_type, shape, shape));
 MESSAGE(type, M(1, ONE, type, tensor_type, tensor_type));
-MESSAGE(value, F(1, TEXT, value, name), M(2, ONE, value, type, type));
+MESSAGE(value, F(1, TEXT, value, name), M(2, ONE, value, type, type), M(4, MANY, value, metadata_props, entry));
 MESSAGE(attr, F(1, TEXT, attr, name), F(2, FLOAT, attr, f), F(3, INT, attr, i), F(4, TEXT, attr, s),
     M(5, POINTER, attr, t, tensor), M(6, POINTER, attr, g, graph), F(7, FLOATS, attr, floats), F(8, INTS, attr, ints),
     F(9, TEXTS, attr, strings), F(20, INT, attr, type), F(21, TEXT, attr, ref_attr_name),

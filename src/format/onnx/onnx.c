@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "enc/json.h"
 #include "format/onnx/reader.h"
+#include "format/onnx/write.h"
 #include "ops/registry.h"
 
 static enum format_match probe(struct bytes file, const char *path);
@@ -149,6 +150,7 @@ const struct format format_onnx = {
     .doc = "ONNX models (.onnx), opset 1 to 23",
     .extensions = "onnx",
     .probe = probe,
+    .write = onnx_write_file,
     .read = onnx_read,
 
 };

@@ -93,7 +93,7 @@ static int add_input(struct onnx_reader *r, struct onnx_scope *scope, const stru
     if (t == DT_NONE)
         return fail(
             r->err, ERR_MODEL, "input %s has no element type; give it: --input %s=...:float32", v->name, v->name);
-    for (int i = 0; i < s.rank; i++) {
+    for (int i = 0; i < s.rank && !r->own; i++) {
         char name[160];
         snprintf(name, sizeof name, "%.120s_%d", v->name,
             i); /* sizes without a name get one, so that they can be followed */
@@ -101,7 +101,10 @@ static int add_input(struct onnx_reader *r, struct onnx_scope *scope, const stru
             return fail_nomem(r->err);
     }
     r->static_inputs &= shape_is_known(&s);
-    return remember(r, scope, v->name, graph_input(scope->g, v->name, t, &s, r->err));
+    struct value *input = graph_input(scope->g, v->name, t, &s, r->err);
+    for (size_t i = 0; input && r->own && i < v->metadata_props.n; i++)
+        if (!strcmp(v->metadata_props.items[i].key, "tenrec.guessed")) input->flags |= VALUE_GUESSED;
+    return remember(r, scope, v->name, input);
 }
 
 /* Inputs of a body take the types of what the node hands in; sizes may change from turn to turn. */

@@ -61,6 +61,7 @@ struct onnx_value { /* ValueInfoProto */
     uint64_t seen;
     const char *name;
     struct onnx_type type; /* field 2 */
+    ONNX_LIST(struct onnx_entry) metadata_props;
 };
 struct onnx_graph;
 enum onnx_attr_type {

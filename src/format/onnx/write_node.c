@@ -1,0 +1,151 @@
+/* write_node.c - nodes, attributes and tensors as messages. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/report.h"
+#include "format/onnx/schema.h"
+#include "format/onnx/writer.h"
+#include "graph/op.h"
+
+/* TensorProto without its data. */
+static void put_header(const char *name, const struct tensor *t, struct proto_message *out)
+{
+    for (int i = 0; i < t->shape.rank; i++) proto_put_int64(out, 1, t->shape.dim[i]);
+    proto_put_varint(out, 2, (uint64_t)t->dtype);
+    if (name) proto_put_text(out, 8, name);
+}
+
+static void put_entry(struct proto_message *to, uint32_t field, const char *key, const char *value)
+{
+    struct proto_message m = proto_message_in(to->arena);
+    proto_put_text(&m, 1, key);
+    proto_put_text(&m, 2, value);
+    proto_put_message(to, field, &m);
+}
+
+static void put_external(struct onnx_writer *w, uint64_t offset, uint64_t length, struct proto_message *out)
+{
+    char number[32];
+    put_entry(out, 13, "location", w->options->location);
+    snprintf(number, sizeof number, "%llu", (unsigned long long)offset);
+    put_entry(out, 13, "offset", number);
+    snprintf(number, sizeof number, "%llu", (unsigned long long)length);
+    put_entry(out, 13, "length", number);
+    proto_put_varint(out, 14, 1);
+}
+
+int onnx_put_tensor(struct onnx_writer *w, const char *name, const struct tensor *t, struct proto_message *out)
+{
+    const struct onnx_write_options *o = w->options;
+    uint64_t offset = 0, length = 0;
+    put_header(name, t, out);
+    if (t->layout) return fail(w->err, ERR_FAILED, "tensor %s is not in plain order", name ? name : "of an attribute");
+    if (t->dtype == DT_STRING) {
+        const struct string_element *s = t->data;
+        for (int64_t i = 0; i < tensor_count(t); i++) proto_put_bytes(out, 6, s[i].text ? s[i].text : "", s[i].len);
+        return 0;
+    }
+    if (name && o->location && o->place && o->place(o->cookie, name, &offset, &length)) {
+        if (length != (uint64_t)tensor_bytes(t))
+            return fail(w->err, ERR_FAILED, "%s is placed in %llu bytes, it has %lld", name, (unsigned long long)length,
+                (long long)tensor_bytes(t));
+        return put_external(w, offset, length, out), 0;
+    }
+    proto_put_borrowed(out, 9, tensor_bytes(t) ? t->data : "", (size_t)tensor_bytes(t));
+    return 0;
+}
+
+static int put_attr_value(
+    struct onnx_writer *w, const struct onnx_written *at, const struct attr *a, struct proto_message *m)
+{
+    struct proto_message inner = proto_message_in(w->arena);
+    switch (a->type) {
+    case ATTR_FLOAT: proto_put_float(m, 2, (float)a->f); return ONNX_FLOAT;
+    case ATTR_INT: proto_put_int64(m, 3, a->i); return ONNX_INT;
+    case ATTR_STRING: proto_put_text(m, 4, a->s); return ONNX_STRING;
+    case ATTR_TENSOR:
+        TRY(onnx_put_tensor(w, NULL, a->tensor, &inner));
+        proto_put_message(m, 5, &inner);
+        return ONNX_TENSOR;
+    case ATTR_GRAPH:
+        TRY(onnx_put_graph(w, a->graph, at, &inner));
+        proto_put_message(m, 6, &inner);
+        return ONNX_GRAPH;
+    case ATTR_FLOATS:
+        for (size_t i = 0; i < a->n; i++) proto_put_float(m, 7, (float)a->floats[i]);
+        return ONNX_FLOATS;
+    case ATTR_INTS:
+        for (size_t i = 0; i < a->n; i++) proto_put_int64(m, 8, a->ints[i]);
+        return ONNX_INTS;
+    case ATTR_STRINGS:
+        for (size_t i = 0; i < a->n; i++) proto_put_text(m, 9, a->strings[i]);
+        return ONNX_STRINGS;
+    default: return fail(w->err, ERR_FAILED, "attribute %s has no type", a->name);
+    }
+}
+
+static int put_attr(
+    struct onnx_writer *w, const struct onnx_written *at, const struct attr *a, struct proto_message *node)
+{
+    struct proto_message m = proto_message_in(w->arena);
+    proto_put_text(&m, 1, a->name);
+    int type = put_attr_value(w, at, a, &m);
+    TRY(type);
+    proto_put_varint(&m, 20, (uint64_t)type);
+    proto_put_message(node, 5, &m);
+    if (a->type != ATTR_FLOAT || (double)(float)a->f == a->f) return 0;
+    char key[160], text[40];
+    snprintf(key, sizeof key, "tenrec.float.%.100s", a->name);
+    snprintf(text, sizeof text, "%.17g", a->f);
+    put_entry(node, 9, key, text);
+    return 0;
+}
+
+/* Attributes and inputs as an older operator set has them; onnx_opset_of() has made sure that they can be said. */
+static int put_lowered(
+    struct onnx_writer *w, const struct onnx_written *at, const struct node *n, int *n_in, struct proto_message *m)
+{
+    const char *op = n->op->name;
+    const struct tensor *axes = value_const(node_in(n, 1));
+    if (w->opset < 18 && !strncmp(op, "Reduce", 6) && strcmp(op, "ReduceSum") != 0 && axes) {
+        int64_t list[SHAPE_MAX], count = tensor_count(axes);
+        if (count > SHAPE_MAX) return fail(w->err, ERR_SHAPE, "%s: %lld axes", n->name, (long long)count);
+        load_i64(axes->dtype, axes->data, count, list);
+        struct attr a = attr_ints("axes", list, (size_t)count);
+        *n_in = 1;
+        if (count) TRY(put_attr(w, at, &a, m));
+    }
+    for (size_t i = 0; i < n->n_attrs; i++) {
+        struct attr a = n->attrs[i];
+        bool grid_mode = w->opset < 20 && !strcmp(op, "GridSample") && !strcmp(a.name, "mode");
+        if (grid_mode && !strcmp(a.s, "linear")) a.s = "bilinear";
+        if (grid_mode && !strcmp(a.s, "cubic")) a.s = "bicubic";
+        TRY(put_attr(w, at, &a, m));
+    }
+    return 0;
+}
+
+int onnx_put_node(
+    struct onnx_writer *w, const struct onnx_written *at, const struct node *n, struct proto_message *graph)
+{
+    struct proto_message m = proto_message_in(w->arena);
+    int n_in = n->n_in;
+    TRY(put_lowered(w, at, n, &n_in, &m));
+    for (int i = 0; i < n_in; i++) proto_put_text(&m, 1, onnx_written_name(at, n->in[i]));
+    for (int i = 0; i < n->n_out; i++) proto_put_text(&m, 2, onnx_written_name(at, n->out[i]));
+    proto_put_text(&m, 3, n->name);
+    proto_put_text(&m, 4, n->op->name);
+    if (n->op->flags & OP_OWN) {
+        proto_put_text(&m, 7, "ai.tenrec");
+        w->own = true;
+        report_add(w->report, REPORT_WARNING, n->name,
+            "operator %s is written in the domain ai.tenrec, which other "
+            "programs do not know",
+            n->op->name);
+    }
+    if (n->where) put_entry(&m, 9, "tenrec.where", n->where);
+    proto_put_message(graph, 1, &m);
+    return 0;
+}
