@@ -24,6 +24,9 @@
         "name", 0, CONF_STRING, "NAME", NULL, NULL, 0, 0, "name of the package" \
     }
 
+/* The row that every reporting command has. */
+#define KEY_JSON { "json", 0, CONF_FLAG, NULL, NULL, NULL, 0, 0, "print JSON" }
+
 /* Opens args->words[word]; prints guesses, warnings and unsupported operators to stderr. The model must be
  * closed by the caller in any case. */
 int open_model(struct model *m, struct args *args, size_t word, struct err *e);
