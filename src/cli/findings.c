@@ -10,16 +10,17 @@
 #include "enc/zip.h"
 
 enum {
-    LEGACY_PICKLES = 5,               /* torch.save before 1.6: magic, version, system, object, keys; then raw data */
-    PICKLES_MAX = 10000,              /* in one file, one behind the other */
-    NESTED_MAX = 4,                   /* archives in archives */
-    ENTRY_MAX = 1 << 30,
+    LEGACY_PICKLES = 5,       /* torch.save before 1.6: magic, version, system, object, keys; then raw data */
+    PICKLES_MAX = 10000,      /* in one file, one behind the other */
+    NESTED_MAX = 4,           /* archives in archives */
+    INFLATED_MAX = 128 << 20, /* bytes of entries that have to be inflated, all together */
 };
 
 struct search {
     struct findings *found;
     struct arena *arena;
     int depth;
+    uint64_t left; /* bytes that may still be inflated */
 };
 
 static int search_bytes(struct search *s, const char *where, struct bytes data, struct err *e);
@@ -130,7 +131,9 @@ static int search_zip(struct search *s, const char *where, struct bytes data, st
         s->found->sources += strstr(entry->name, "code/") && str_ends(entry->name, ".py");
         if (!is_worth_reading(entry->name)) continue;
         struct err bad = { 0 };
-        int code = zip_read(&z, entry, s->arena, ENTRY_MAX, 0, &inner, &bad);
+        bool stored = entry->method == ZIP_STORED;
+        int code = zip_read(&z, entry, s->arena, stored ? UINT64_MAX : s->left, 0, &inner, &bad);
+        if (!code && !stored) s->left -= inner.len;
         if (!code) code = search_entry(s, name, inner, &bad);
         if (code == ERR_NOMEM) return fail_nomem(e);
         if (!code) continue;
@@ -164,7 +167,7 @@ static int search_bytes(struct search *s, const char *where, struct bytes data, 
 int findings_collect(struct findings *f, struct arena *a, const char *path, struct bytes file, struct err *e)
 {
     *f = (struct findings){ 0 };
-    struct search s = { f, a, 0 };
+    struct search s = { f, a, 0, INFLATED_MAX };
     if (is_pickle_name(path) && !zip_is(file)) f->kind = "pickle";
     int code = f->kind ? search_pickles(&s, "", "pickle", file, 0, e) : search_bytes(&s, "", file, e);
     return code ? err_prefix(e, "%s", path) : 0;

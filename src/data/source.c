@@ -180,7 +180,7 @@ static int fill(struct source *s, int idle_ms, struct err *e)
     struct pollfd p = { .fd = 0, .events = POLLIN };
     if (s->filled == LINE_MAX_BYTES) return fail(e, ERR_DATA, "stdin: a line is longer than %d bytes", LINE_MAX_BYTES);
     int ready = poll(&p, 1, idle_ms);
-    if (!ready) return 2;
+    if (!ready || (ready < 0 && errno == EINTR)) return 2;
     ssize_t n = read(0, s->buffer + s->filled, LINE_MAX_BYTES - s->filled);
     if (n < 0 && errno == EINTR) return 2;
     if (n < 0) return fail(e, ERR_IO, "stdin: %s", strerror(errno));

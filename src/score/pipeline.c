@@ -11,7 +11,7 @@
 #include "exec/session.h"
 
 struct sample {
-    const char *id, *error;
+    const char *id, *path, *error;
     long row;
     struct tensor *in; /* one per input of the model, (1, ...) */
     struct provenance from;
@@ -142,7 +142,7 @@ static int answer_sample(struct pipeline *p, const struct sample *s, const struc
     struct arena_mark mark = arena_mark(&p->waiting);
     struct answer *answers = ARENA_ARRAY(&p->waiting, n, struct answer);
     TRY_MEM(answers, e);
-    struct scored scored = { s->id, s->row, s->error, &s->from, answers, n };
+    struct scored scored = { s->id, s->path, s->row, s->error, &s->from, answers, n };
     for (size_t i = 0; i < n && !s->error; i++) {
         struct tensor t = slice(p, &out[i], at);
         TRY(postprocess_run(p->model->postprocess[i], &p->waiting, &t, &s->from, &answers[i], e));
@@ -206,7 +206,9 @@ int pipeline_put(
         TRY(pipeline_flush(p, e));
         TRY(load(p, &s, paths, inputs, n, e));
     }
-    if (!(s.id = arena_strdup(&p->waiting, id))) return fail_nomem(e);
+    s.id = arena_strdup(&p->waiting, id);
+    s.path = n ? arena_strdup(&p->waiting, paths[0]) : NULL;
+    if (!s.id || (n && !s.path)) return fail_nomem(e);
     p->rows++;
     return push(p, &s, e);
 }

@@ -14,6 +14,7 @@ struct pipeline;
 
 struct scored {
     const char *id;
+    const char *path; /* of the first file; NULL when the row names none */
     long row;
     const char *error;             /* the row could not be scored, and why; else NULL */
     const struct provenance *from; /* of the first image input */

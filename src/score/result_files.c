@@ -1,0 +1,183 @@
+/* result_files.c - masks, overlays and tensors of one sample, in files named after it. */
+#include <string.h>
+
+#include "base/err.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "data/arrays.h"
+#include "data/mask.h"
+#include "data/resample.h"
+#include "score/writers.h"
+
+/* A sample's name as a path below a folder: the folder scored is cut off, so are roots and steps upwards. */
+static const char *inside(const struct results *r, const char *id, struct arena *a)
+{
+    size_t root = r->o.root ? strlen(r->o.root) : 0;
+    if (root && !strncmp(id, r->o.root, root)) id += root;
+    struct str s = str_in(a);
+    while (*id) {
+        size_t len = strcspn(id, "/\\");
+        bool skipped = !len || (len == 1 && id[0] == '.') || (len == 2 && id[0] == '.' && id[1] == '.');
+        if (!skipped) {
+            if (s.len) str_addc(&s, '/');
+            str_addn(&s, id, len);
+        }
+        id += len + (id[len] != 0);
+    }
+    if (!s.len) str_add(&s, "sample");
+    return str_done(&s);
+}
+
+static bool take_slot(uint64_t *table, size_t cap, uint64_t hash)
+{
+    size_t i = hash & (cap - 1);
+    while (table[i] && table[i] != hash) i = (i + 1) & (cap - 1);
+    if (table[i]) return false;
+    return table[i] = hash, true;
+}
+
+/* Whether this name is new in this job; if so it is taken. 1, 0 or ERR_NOMEM. */
+static int take_name(struct results *r, const char *name, struct err *e)
+{
+    uint64_t hash = hash_bytes(name, strlen(name)) | 1;
+    if (r->n_taken * 2 >= r->cap_taken) {
+        size_t cap = r->cap_taken ? r->cap_taken * 2 : 1024;
+        uint64_t *table = ARENA_ARRAY(&r->arena, cap, uint64_t);
+        TRY_MEM(table, e);
+        for (size_t i = 0; i < r->cap_taken; i++)
+            if (r->taken[i]) take_slot(table, cap, r->taken[i]);
+        r->taken = table, r->cap_taken = cap;
+    }
+    bool fresh = take_slot(r->taken, r->cap_taken, hash);
+    r->n_taken += fresh;
+    return fresh;
+}
+
+/* FOLDER/photos/cat.png for the sample photos/cat.jpg; cat.jpg.png, then cat.jpg.12.png, where that name is taken. */
+static int choose_name(struct results *r, const char *folder, const struct scored *s, const char *middle,
+    const char *ending, struct arena *a, const char **relative, struct err *e)
+{
+    const char *name = inside(r, s->id, a);
+    TRY_MEM(name, e);
+    const char *dot = strrchr(file_base(name), '.');
+    int stem = dot && dot > file_base(name) ? (int)(dot - name) : (int)strlen(name);
+    const char *const tries[] = {
+        arena_printf(a, "%.*s%s%s", stem, name, middle, ending),
+        arena_printf(a, "%s%s%s", name, middle, ending),
+        arena_printf(a, "%s.%ld%s%s", name, s->row, middle, ending),
+    };
+    for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
+        const char *path = tries[i] ? file_join(a, folder, tries[i]) : NULL;
+        TRY_MEM(path, e);
+        *relative = tries[i];
+        int fresh = take_name(r, path, e);
+        if (fresh) return fresh < 0 ? fresh : 0;
+    }
+    return 0; /* the row's number makes the last one good enough */
+}
+
+static int open_file(struct file_writer *w, const char *folder, const char *relative, struct arena *a, struct err *e)
+{
+    const char *path = file_join(a, folder, relative), *dir = path ? file_dir(a, path) : NULL;
+    if (!path || !dir) return fail_nomem(e);
+    TRY(file_mkdirs(dir, e));
+    return file_writer_open(w, a, path, e);
+}
+
+static int write_png(
+    const char *folder, const char *relative, const struct image *img, struct arena *a, struct err *e)
+{
+    struct file_writer w;
+    TRY(open_file(&w, folder, relative, a, e));
+    if (!png_write(&w, img, e)) return file_writer_commit(&w, e);
+    file_writer_abort(&w);
+    return e->code;
+}
+
+/* The image under an overlay: the sample's own pixels, or what the model saw when the mask has that size. */
+static int backdrop(const struct results *r, const struct scored *s, const struct answer *mask, struct image *img,
+    struct arena *a, struct err *e)
+{
+    struct bytes file;
+    struct image decoded;
+    TRY(file_map(a, s->path, &file, e));
+    if (image_decode(&decoded, a, file, NULL, e)) return err_prefix(e, "%s", s->path);
+    if (r->upright) TRY(image_orient(&decoded, a, &decoded, e));
+    TRY(image_convert(img, a, &decoded, IMAGE_RGB, e));
+    if (img->width == mask->width && img->height == mask->height) return 0;
+    const struct image *seen = &s->from->seen;
+    if (seen->pixels && seen->width == mask->width && seen->height == mask->height && seen->channels == 1)
+        return image_convert(img, a, seen, IMAGE_RGB, e);
+    return 0;
+}
+
+static int write_overlay(
+    struct results *r, const struct scored *s, const struct answer *mask, const char *relative, struct arena *a, struct err *e)
+{
+    struct image img;
+    uint8_t voc[256 * 3];
+    TRY(backdrop(r, s, mask, &img, a, e));
+    size_t count = (size_t)img.width * (size_t)img.height;
+    struct image copy = img; /* its pixels may be shared */
+    const int32_t *labels = mask->labels;
+    TRY_MEM(copy.pixels = arena_alloc(a, count * 3), e);
+    memcpy(copy.pixels, img.pixels, count * 3);
+    if (img.width != mask->width || img.height != mask->height) {
+        int32_t *resized = ARENA_ARRAY(a, count, int32_t);
+        TRY_MEM(resized, e);
+        TRY(resample_nearest(resized, img.width, img.height, mask->labels, mask->width, mask->height, sizeof *resized,
+            NULL, a, e));
+        labels = resized;
+    }
+    palette_voc(voc);
+    TRY(mask_overlay(&copy, labels, &(struct overlay){ voc, 256, r->o.alpha, 0, 255 }, e));
+    return write_png(r->o.overlays, relative, &copy, a, e);
+}
+
+static int write_mask(struct results *r, const struct scored *s, const struct answer *mask, const char *middle,
+    struct arena *a, struct result_files *files, struct err *e)
+{
+    if (r->o.masks) {
+        struct image img;
+        TRY(choose_name(r, r->o.masks, s, middle, ".png", a, &files->mask, e));
+        TRY(mask_to_image(&img, a, mask->labels, mask->width, mask->height, NULL, e));
+        TRY(write_png(r->o.masks, files->mask, &img, a, e));
+    }
+    bool image = s->path && s->from->original.width > 0;
+    if (!r->o.overlays || !image) return 0;
+    TRY(choose_name(r, r->o.overlays, s, middle, ".png", a, &files->overlay, e));
+    return write_overlay(r, s, mask, files->overlay, a, e);
+}
+
+static int write_tensor(struct results *r, const struct scored *s, const struct tensor *t, const char *middle,
+    struct arena *a, struct result_files *files, struct err *e)
+{
+    struct npy array;
+    struct file_writer w;
+    TRY(choose_name(r, r->o.tensors, s, middle, ".npy", a, &files->tensor, e));
+    TRY(npy_from_tensor(&array, t, e));
+    TRY(open_file(&w, r->o.tensors, files->tensor, a, e));
+    if (!npy_write(&array, a, &w, e)) return file_writer_commit(&w, e);
+    file_writer_abort(&w);
+    return e->code;
+}
+
+/* A name that can be part of a file's name. */
+static const char *file_word(struct arena *a, const char *name)
+{
+    char *word = arena_printf(a, ".%s", name);
+    for (char *c = word ? word + 1 : word; c && *c; c++)
+        if (strchr("/\\:*?\"<>|", *c)) *c = '_';
+    return word;
+}
+
+int result_files_write(struct results *r, const struct scored *s, size_t output, struct arena *scratch,
+    struct result_files *files, struct err *e)
+{
+    const struct answer *answer = &s->answers[output];
+    const char *middle = r->n_outputs > 1 ? file_word(scratch, r->outputs[output].name) : "";
+    TRY_MEM(middle, e);
+    if (answer->kind == ANSWER_MASK) return write_mask(r, s, answer, middle, scratch, files, e);
+    if (answer->kind != ANSWER_TENSOR || !r->o.tensors) return 0;
+    return write_tensor(r, s, &answer->tensor, middle, scratch, files, e);
+}

@@ -1,0 +1,202 @@
+/* results.c - a job's results: the table, flushed page by page, and what is known before the first row. */
+#include "score/results.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/file.h"
+#include "score/writers.h"
+
+enum { PAGE = 1 << 16 };
+
+/* What the last step that changes the kind of an answer makes of it. */
+static void describe(struct result_output *out, const json_t *steps)
+{
+    size_t i;
+    const json_t *step;
+    json_array_foreach(steps, i, step)
+    {
+        const char *op = json_string_value(json_object_get(step, "op"));
+        if (!op) continue;
+        if (!strcmp(op, "top_k")) {
+            const json_t *k = json_object_get(step, "k");
+            out->kind = ANSWER_CLASSES;
+            out->k = k ? (int64_t)json_integer_value(k) : 5;
+        } else if (!strcmp(op, "argmax") || !strcmp(op, "threshold")) {
+            out->kind = ANSWER_MASK;
+        }
+    }
+}
+
+/* No more classes than the output has numbers, where that is known. */
+static void limit_classes(struct result_output *out, const struct shape *s)
+{
+    int64_t count = s->rank > 1 ? shape_span(s, 1, s->rank) : -1;
+    if (count > 0 && out->k > count) out->k = count;
+}
+
+static bool turns_upright(const struct model *m)
+{
+    for (size_t i = 0; i < m->graph->n_inputs; i++) {
+        if (!m->preprocess[i]) continue;
+        const json_t *steps = json_object_get(manifest_port(m->manifest, "inputs", m->graph->inputs[i]->name), "preprocess");
+        const char *exif = json_string_value(json_object_get(json_array_get(steps, 0), "exif_orientation"));
+        return exif && !strcmp(exif, "apply");
+    }
+    return false;
+}
+
+static int describe_outputs(struct results *r, struct err *e)
+{
+    const struct model *m = r->o.model;
+    r->n_outputs = m->graph->n_outputs;
+    r->outputs = ARENA_ARRAY(&r->arena, r->n_outputs, struct result_output);
+    TRY_MEM(r->outputs, e);
+    for (size_t i = 0; i < r->n_outputs; i++) {
+        struct result_output *out = &r->outputs[i];
+        const struct value *v = m->graph->outputs[i];
+        *out = (struct result_output){ v->name, "", ANSWER_TENSOR, 0 };
+        if (r->n_outputs > 1) TRY_MEM(out->prefix = arena_printf(&r->arena, "%s.", v->name), e);
+        describe(out, json_object_get(manifest_port(m->manifest, "outputs", v->name), "postprocess"));
+        if (out->kind == ANSWER_CLASSES) limit_classes(out, &v->shape);
+    }
+    r->upright = turns_upright(m);
+    return 0;
+}
+
+static int make_folders(const struct results_options *o, struct err *e)
+{
+    const char *const folders[] = { o->masks, o->overlays, o->tensors };
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+        if (folders[i]) TRY(file_mkdirs(folders[i], e));
+    return 0;
+}
+
+static int begin(struct results *r, struct err *e)
+{
+    TRY(describe_outputs(r, e));
+    TRY(make_folders(&r->o, e));
+    if (r->o.out) {
+        TRY(file_writer_open(&r->file, &r->arena, r->o.out, e));
+        r->open = true;
+    }
+    return r->o.format == RESULTS_JSONL ? 0 : result_csv_header(r, &r->page, e);
+}
+
+struct results *results_new(const struct results_options *o, struct err *e)
+{
+    struct arena a;
+    arena_init(&a, o->model->arena.mem);
+    struct results *r = ARENA_NEW(&a, struct results);
+    if (!r) return arena_release(&a), fail_nomem(e), NULL;
+    r->arena = a; /* it lies in its own arena */
+    r->o = *o;
+    arena_init(&r->page, a.mem);
+    r->text = str_in(&r->page);
+    if (begin(r, e)) return results_free(r), NULL;
+    return r;
+}
+
+void results_free(struct results *r)
+{
+    if (!r) return;
+    if (r->open) file_writer_abort(&r->file);
+    arena_release(&r->page);
+    struct arena a = r->arena;
+    arena_release(&a);
+}
+
+/* Everything that waits is written. */
+static int turn_page(struct results *r, struct err *e)
+{
+    const char *text = str_done(&r->text);
+    TRY_MEM(text, e);
+    if (r->open) {
+        TRY(file_writer_put(&r->file, text, r->text.len, e));
+    } else if (r->text.len) {
+        TRY(r->o.write(r->o.cookie, text, r->text.len, e));
+    }
+    arena_release(&r->page);
+    r->text = str_in(&r->page);
+    return 0;
+}
+
+int results_put(struct results *r, const struct scored *s, struct err *e)
+{
+    struct arena scratch;
+    arena_init(&scratch, r->arena.mem);
+    struct result_files *files = ARENA_ARRAY(&scratch, r->n_outputs, struct result_files);
+    int code = files ? 0 : fail_nomem(e);
+    for (size_t i = 0; i < r->n_outputs && !code && !s->error; i++)
+        code = result_files_write(r, s, i, &scratch, &files[i], e);
+    bool json = r->o.format == RESULTS_JSONL;
+    if (!code) code = json ? result_jsonl_row(r, s, files, &scratch, e) : result_csv_row(r, s, files, &scratch, e);
+    arena_release(&scratch);
+    TRY(code);
+    r->rows++;
+    r->errors += s->error != NULL;
+    return r->text.len >= PAGE ? turn_page(r, e) : 0;
+}
+
+int results_flush(struct results *r, struct err *e)
+{
+    return turn_page(r, e);
+}
+
+int results_finish(struct results *r, struct err *e)
+{
+    TRY(turn_page(r, e));
+    if (!r->open) return 0;
+    r->open = false;
+    return file_writer_commit(&r->file, e);
+}
+
+long results_rows(const struct results *r)
+{
+    return r->rows;
+}
+
+long results_errors(const struct results *r)
+{
+    return r->errors;
+}
+
+const char *result_label(const struct results *r, struct arena *a, int64_t index)
+{
+    const struct labels *l = &r->o.model->labels;
+    if (index >= 0 && (uint64_t)index < l->n && l->names[index][0]) return l->names[index];
+    return arena_printf(a, "%lld", (long long)index);
+}
+
+static int largest_first(const void *a, const void *b)
+{
+    const struct share *x = a, *y = b;
+    if (x->share != y->share) return x->share < y->share ? 1 : -1;
+    return (x->label > y->label) - (x->label < y->label);
+}
+
+static int by_label(const void *a, const void *b)
+{
+    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+    return (x > y) - (x < y);
+}
+
+int result_shares(const struct answer *answer, struct arena *a, struct share **out, size_t *n, struct err *e)
+{
+    size_t count = (size_t)answer->width * (size_t)answer->height, kinds = 0;
+    int32_t *sorted = ARENA_ARRAY(a, count, int32_t);
+    TRY_MEM(sorted, e);
+    if (count) memcpy(sorted, answer->labels, count * sizeof *sorted);
+    qsort(sorted, count, sizeof *sorted, by_label);
+    for (size_t i = 0; i < count; i++) kinds += !i || sorted[i] != sorted[i - 1];
+    TRY_MEM(*out = ARENA_ARRAY(a, kinds, struct share), e);
+    *n = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!i || sorted[i] != sorted[i - 1]) (*out)[(*n)++].label = sorted[i];
+        (*out)[*n - 1].share++;
+    }
+    for (size_t i = 0; i < *n; i++) (*out)[i].share /= (double)count;
+    if (*n) qsort(*out, *n, sizeof **out, largest_first);
+    return 0;
+}
