@@ -49,8 +49,8 @@ static int print_as_json(const struct findings *f, const char *path, struct aren
     json_t *list = json_array();
     for (size_t i = 0; i < f->n; i++) json_array_append_new(list, finding_json(&f->list[i]));
     json_t *root = json_pack("{s:s,s:s?,s:o,s:I,s:I,s:I,s:I}", "file", path, "kind", f->kind, "findings", list,
-        "sources", (json_int_t)f->sources, "dangerous", (json_int_t)f->n_dangerous, "unknown",
-        (json_int_t)f->n_unknown, "unreadable", (json_int_t)f->n_broken);
+        "sources", (json_int_t)f->sources, "dangerous", (json_int_t)f->n_dangerous, "unknown", (json_int_t)f->n_unknown,
+        "unreadable", (json_int_t)f->n_broken);
     TRY(json_own(a, root, e));
     return print_json(a, root, e);
 }

@@ -87,7 +87,8 @@ static int search_npy(struct search *s, const char *where, struct bytes data, st
 /* Keras keeps a Lambda layer's function as Python bytecode (or names a function) in its JSON. */
 static int search_lambda(struct search *s, const char *where, struct bytes data, struct err *e)
 {
-    static const char *const spellings[] = { "\"class_name\": \"Lambda\"", "\"class_name\":\"Lambda\"", "\"__lambda__\"" };
+    static const char *const spellings[] = { "\"class_name\": \"Lambda\"", "\"class_name\":\"Lambda\"",
+        "\"__lambda__\"" };
     for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++) {
         if (!data.len || !memmem(data.data, data.len, spellings[i], strlen(spellings[i]))) continue;
         s->found->n_unknown++;

@@ -6,6 +6,7 @@
 
 #include "base/str.h"
 #include "cli/command.h"
+#include "cli/interrupt.h"
 #include "tenrec/tenrec.h"
 
 static void overview(FILE *out)
@@ -66,5 +67,5 @@ int main(int argc, char **argv)
     int code = run(argc, argv, &e);
     if (fflush(stdout) && !code) code = fail(&e, ERR_IO, "stdout: cannot write");
     if (e.code) fprintf(stderr, "tenrec: %s\n", e.text);
-    return err_exit_code(code);
+    return interrupt_signal() && code == ERR_CANCELLED ? 128 + interrupt_signal() : err_exit_code(code);
 }

@@ -31,8 +31,9 @@ static void head_classes(struct row *row, const struct result_output *out)
     static const char *const names[] = { "label", "score", "class" };
     for (int64_t k = 1; k <= out->k; k++)
         for (int i = 0; i < 3; i++)
-            put(row, k == 1 ? arena_printf(row->arena, "%s%s", out->prefix, names[i])
-                            : arena_printf(row->arena, "%s%s_%lld", out->prefix, names[i], (long long)k));
+            put(row,
+                k == 1 ? arena_printf(row->arena, "%s%s", out->prefix, names[i])
+                       : arena_printf(row->arena, "%s%s_%lld", out->prefix, names[i], (long long)k));
 }
 
 static void head_mask(struct row *row, const struct results *r, const struct result_output *out)
@@ -56,7 +57,8 @@ int result_csv_header(struct results *r, struct arena *scratch, struct err *e)
     return end_row(r, &row, e);
 }
 
-static void put_classes(struct row *row, const struct results *r, const struct result_output *out, const struct answer *a)
+static void put_classes(
+    struct row *row, const struct results *r, const struct result_output *out, const struct answer *a)
 {
     for (int64_t k = 0; k < out->k; k++) {
         bool there = a && k < a->n;
@@ -66,8 +68,8 @@ static void put_classes(struct row *row, const struct results *r, const struct r
     }
 }
 
-static int put_mask(struct row *row, const struct results *r, const struct answer *a, const struct result_files *f,
-    struct err *e)
+static int put_mask(
+    struct row *row, const struct results *r, const struct answer *a, const struct result_files *f, struct err *e)
 {
     struct str s = str_in(row->arena);
     struct share *shares = NULL;
@@ -97,8 +99,8 @@ static void put_tensor(struct row *row, const struct answer *a, const struct res
     put(row, str_done(&s));
 }
 
-int result_csv_row(struct results *r, const struct scored *s, const struct result_files *files, struct arena *scratch,
-    struct err *e)
+int result_csv_row(
+    struct results *r, const struct scored *s, const struct result_files *files, struct arena *scratch, struct err *e)
 {
     struct row row = { .arena = scratch };
     put(&row, s->id);

@@ -84,8 +84,7 @@ static int open_file(struct file_writer *w, const char *folder, const char *rela
     return file_writer_open(w, a, path, e);
 }
 
-static int write_png(
-    const char *folder, const char *relative, const struct image *img, struct arena *a, struct err *e)
+static int write_png(const char *folder, const char *relative, const struct image *img, struct arena *a, struct err *e)
 {
     struct file_writer w;
     TRY(open_file(&w, folder, relative, a, e));
@@ -111,8 +110,8 @@ static int backdrop(const struct results *r, const struct scored *s, const struc
     return 0;
 }
 
-static int write_overlay(
-    struct results *r, const struct scored *s, const struct answer *mask, const char *relative, struct arena *a, struct err *e)
+static int write_overlay(struct results *r, const struct scored *s, const struct answer *mask, const char *relative,
+    struct arena *a, struct err *e)
 {
     struct image img;
     uint8_t voc[256 * 3];
@@ -125,8 +124,8 @@ static int write_overlay(
     if (img.width != mask->width || img.height != mask->height) {
         int32_t *resized = ARENA_ARRAY(a, count, int32_t);
         TRY_MEM(resized, e);
-        TRY(resample_nearest(resized, img.width, img.height, mask->labels, mask->width, mask->height, sizeof *resized,
-            NULL, a, e));
+        TRY(resample_nearest(
+            resized, img.width, img.height, mask->labels, mask->width, mask->height, sizeof *resized, NULL, a, e));
         labels = resized;
     }
     palette_voc(voc);
@@ -134,19 +133,33 @@ static int write_overlay(
     return write_png(r->o.overlays, relative, &copy, a, e);
 }
 
+/* As the table names the file: from the table's own folder when it lies in there, else as the folder was given. */
+static int shown(
+    const struct results *r, const char *folder, const char *relative, struct arena *a, const char **out, struct err *e)
+{
+    const char *path = file_join(a, folder, relative);
+    TRY_MEM(path, e);
+    size_t dir = r->o.out ? (size_t)(file_base(r->o.out) - r->o.out) : 0;
+    *out = dir && !strncmp(path, r->o.out, dir) ? path + dir : path;
+    return 0;
+}
+
 static int write_mask(struct results *r, const struct scored *s, const struct answer *mask, const char *middle,
     struct arena *a, struct result_files *files, struct err *e)
 {
+    const char *name;
     if (r->o.masks) {
         struct image img;
-        TRY(choose_name(r, r->o.masks, s, middle, ".png", a, &files->mask, e));
+        TRY(choose_name(r, r->o.masks, s, middle, ".png", a, &name, e));
         TRY(mask_to_image(&img, a, mask->labels, mask->width, mask->height, NULL, e));
-        TRY(write_png(r->o.masks, files->mask, &img, a, e));
+        TRY(write_png(r->o.masks, name, &img, a, e));
+        TRY(shown(r, r->o.masks, name, a, &files->mask, e));
     }
     bool image = s->path && s->from->original.width > 0;
     if (!r->o.overlays || !image) return 0;
-    TRY(choose_name(r, r->o.overlays, s, middle, ".png", a, &files->overlay, e));
-    return write_overlay(r, s, mask, files->overlay, a, e);
+    TRY(choose_name(r, r->o.overlays, s, middle, ".png", a, &name, e));
+    TRY(write_overlay(r, s, mask, name, a, e));
+    return shown(r, r->o.overlays, name, a, &files->overlay, e);
 }
 
 static int write_tensor(struct results *r, const struct scored *s, const struct tensor *t, const char *middle,
@@ -154,9 +167,11 @@ static int write_tensor(struct results *r, const struct scored *s, const struct 
 {
     struct npy array;
     struct file_writer w;
-    TRY(choose_name(r, r->o.tensors, s, middle, ".npy", a, &files->tensor, e));
+    const char *name;
+    TRY(choose_name(r, r->o.tensors, s, middle, ".npy", a, &name, e));
     TRY(npy_from_tensor(&array, t, e));
-    TRY(open_file(&w, r->o.tensors, files->tensor, a, e));
+    TRY(shown(r, r->o.tensors, name, a, &files->tensor, e));
+    TRY(open_file(&w, r->o.tensors, name, a, e));
     if (!npy_write(&array, a, &w, e)) return file_writer_commit(&w, e);
     file_writer_abort(&w);
     return e->code;

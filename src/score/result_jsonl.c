@@ -65,8 +65,8 @@ static json_t *tensor_json(const struct tensor *t, const struct result_files *f,
     json_object_set_new(out, "data", data = json_array());
     bool integer = !dtype_is_float(t->dtype);
     for (int64_t i = 0; i < tensor_count(t); i++)
-        json_array_append_new(data,
-            integer ? json_integer((json_int_t)tensor_get_i64(t, i)) : number_json(tensor_get_f64(t, i)));
+        json_array_append_new(
+            data, integer ? json_integer((json_int_t)tensor_get_i64(t, i)) : number_json(tensor_get_f64(t, i)));
     return out;
 }
 
@@ -78,8 +78,8 @@ static int answer_json(const struct results *r, const struct answer *answer, con
     return 0;
 }
 
-int result_jsonl_row(struct results *r, const struct scored *s, const struct result_files *files, struct arena *scratch,
-    struct err *e)
+int result_jsonl_row(
+    struct results *r, const struct scored *s, const struct result_files *files, struct arena *scratch, struct err *e)
 {
     json_t *outputs = json_object();
     json_t *root = json_pack("{s:o,s:I,s:o,s:o}", "path", text_json(scratch, s->id), "row", (json_int_t)s->row,

@@ -40,7 +40,8 @@ static bool turns_upright(const struct model *m)
 {
     for (size_t i = 0; i < m->graph->n_inputs; i++) {
         if (!m->preprocess[i]) continue;
-        const json_t *steps = json_object_get(manifest_port(m->manifest, "inputs", m->graph->inputs[i]->name), "preprocess");
+        const json_t *steps = json_object_get(
+            manifest_port(m->manifest, "inputs", m->graph->inputs[i]->name), "preprocess");
         const char *exif = json_string_value(json_object_get(json_array_get(steps, 0), "exif_orientation"));
         return exif && !strcmp(exif, "apply");
     }

@@ -23,10 +23,10 @@ enum results_format { RESULTS_CSV, RESULTS_TSV, RESULTS_JSONL };
 
 struct results_options {
     const struct model *model;
-    const char *out;            /* the table's file; NULL: its text goes to write() */
+    const char *out; /* the table's file; NULL: its text goes to write() */
     int (*write)(void *cookie, const void *text, size_t len, struct err *e);
     void *cookie;
-    enum results_format format; /* of the table */
+    enum results_format format;             /* of the table */
     const char *masks, *overlays, *tensors; /* folders; NULL: not written */
     const char *root; /* cut off a sample's name where files are named after it: the folder scored, or NULL */
     float alpha;      /* weight of an overlay's colours */

@@ -27,7 +27,7 @@ struct results {
     bool open;         /* `file` is */
     struct arena page; /* of the text that waits */
     struct str text;
-    uint64_t *taken;   /* hashes of the names of files given away; 0: free */
+    uint64_t *taken; /* hashes of the names of files given away; 0: free */
     size_t n_taken, cap_taken;
     long rows, errors;
 };
@@ -38,10 +38,10 @@ int result_files_write(struct results *r, const struct scored *s, size_t output,
 
 /* Adds to r->text. */
 int result_csv_header(struct results *r, struct arena *scratch, struct err *e);
-int result_csv_row(struct results *r, const struct scored *s, const struct result_files *files, struct arena *scratch,
-    struct err *e);
-int result_jsonl_row(struct results *r, const struct scored *s, const struct result_files *files, struct arena *scratch,
-    struct err *e);
+int result_csv_row(
+    struct results *r, const struct scored *s, const struct result_files *files, struct arena *scratch, struct err *e);
+int result_jsonl_row(
+    struct results *r, const struct scored *s, const struct result_files *files, struct arena *scratch, struct err *e);
 
 /* The label of a class, or its number where there is none; in the arena. NULL: no memory. */
 const char *result_label(const struct results *r, struct arena *a, int64_t index);

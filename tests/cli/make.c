@@ -1,0 +1,216 @@
+/* make.c - writes the tiny models, images and pickles that the tests of the command line work on, into a folder.
+ *
+ *   classify.onnx  x (N, 3, H, W) -> ReduceMean over the pixels -> Gemm -> logits (N, 4): brightest colour wins
+ *   segment.onnx   x (N, 3, H, W) -> Conv 1x1 -> y (N, 2, H, W): label 1 where red outweighs green
+ *   add.onnx       a (N, 2), b (N, 2) -> sum (N, 2), product (N, 2)
+ *   other.onnx     add.onnx with a Sub in the place of the Add
+ *   wrong.onnx     a node no operator set knows
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "enc/image.h"
+#include "enc/protobuf.h"
+#include "enc/zip.h"
+
+static struct arena arena;
+static struct err err;
+static const char *folder;
+
+/* Field numbers are those of onnx.proto. */
+static struct proto_message value_info(const char *name, const char *const *dims, int n)
+{
+    struct proto_message shape = proto_message_in(&arena), tensor = proto_message_in(&arena),
+                         type = proto_message_in(&arena), info = proto_message_in(&arena);
+    for (int i = 0; i < n; i++) {
+        struct proto_message dim = proto_message_in(&arena);
+        if (dims[i][0] >= '0' && dims[i][0] <= '9') proto_put_varint(&dim, 1, (uint64_t)(dims[i][0] - '0'));
+        else proto_put_text(&dim, 2, dims[i]);
+        proto_put_message(&shape, 1, &dim);
+    }
+    proto_put_varint(&tensor, 1, 1);
+    proto_put_message(&tensor, 2, &shape);
+    proto_put_message(&type, 1, &tensor);
+    proto_put_text(&info, 1, name);
+    proto_put_message(&info, 2, &type);
+    return info;
+}
+
+static void put_port(struct proto_message *graph, uint32_t field, const char *name, const char *const *dims, int n)
+{
+    struct proto_message info = value_info(name, dims, n);
+    proto_put_message(graph, field, &info);
+}
+
+static void put_weights(
+    struct proto_message *graph, const char *name, const int64_t *dims, size_t rank, const float *v, size_t n)
+{
+    struct proto_message t = proto_message_in(&arena);
+    proto_put_packed_int64(&t, 1, dims, rank);
+    proto_put_varint(&t, 2, 1);
+    proto_put_packed_float(&t, 4, v, n);
+    proto_put_text(&t, 8, name);
+    proto_put_message(graph, 5, &t);
+}
+
+/* "axes=2,3 keepdims=0": a list of several ints is ints, a single one is an int. */
+static void put_attr(struct proto_message *node, char *text)
+{
+    struct proto_message a = proto_message_in(&arena);
+    int64_t ints[8];
+    size_t n = 0;
+    char *save, *equals = strchr(text, '=');
+    *equals = 0;
+    for (char *word = strtok_r(equals + 1, ",", &save); word; word = strtok_r(NULL, ",", &save))
+        ints[n++] = atoll(word);
+    proto_put_text(&a, 1, text);
+    proto_put_varint(&a, 20, n > 1 ? 7 : 2);
+    if (n > 1) proto_put_packed_int64(&a, 8, ints, n);
+    else proto_put_int64(&a, 3, ints[0]);
+    proto_put_message(node, 5, &a);
+}
+
+/* Inputs and attributes are separated by blanks. */
+static void put_node(struct proto_message *graph, const char *op, const char *in, const char *out, const char *attrs)
+{
+    struct proto_message node = proto_message_in(&arena);
+    char words[100], *save;
+    snprintf(words, sizeof words, "%s", in);
+    for (char *word = strtok_r(words, " ", &save); word; word = strtok_r(NULL, " ", &save))
+        proto_put_text(&node, 1, word);
+    proto_put_text(&node, 2, out);
+    proto_put_text(&node, 4, op);
+    snprintf(words, sizeof words, "%s", attrs);
+    char *next = words;
+    for (char *word; (word = strsep(&next, " "));)
+        if (*word) put_attr(&node, word);
+    proto_put_message(graph, 1, &node);
+}
+
+static void put_file(const char *name, const void *data, size_t len)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    char *dir = file_dir(&arena, path);
+    if (dir) file_mkdirs(dir, &err);
+    file_write(&arena, path, data, len, &err);
+}
+
+static void put_model(const char *name, struct proto_message *graph)
+{
+    struct proto_message model = proto_message_in(&arena), set = proto_message_in(&arena);
+    struct bytes bytes = { 0 };
+    proto_put_text(graph, 2, "tiny");
+    proto_put_varint(&set, 2, 13);
+    proto_put_varint(&model, 1, 8);
+    proto_put_text(&model, 2, "tests");
+    proto_put_message(&model, 7, graph);
+    proto_put_message(&model, 8, &set);
+    if (!proto_bytes(&model, &arena, &bytes, &err)) put_file(name, bytes.data, bytes.len);
+}
+
+static void make_classify(void)
+{
+    struct proto_message g = proto_message_in(&arena);
+    static const float w[4 * 3] = { 4, 0, 0, 0, 4, 0, 0, 0, 4, 1, 1, 1 }, b[4] = { 0, 0, 0, 0.5f };
+    put_port(&g, 11, "x", (const char *const[]){ "N", "3", "H", "W" }, 4);
+    put_weights(&g, "fc.weight", (const int64_t[]){ 4, 3 }, 2, w, 12);
+    put_weights(&g, "fc.bias", (const int64_t[]){ 4 }, 1, b, 4);
+    put_node(&g, "ReduceMean", "x", "mean", "axes=2,3 keepdims=0");
+    put_node(&g, "Gemm", "mean fc.weight fc.bias", "logits", "transB=1");
+    put_port(&g, 12, "logits", (const char *const[]){ "N", "4" }, 2);
+    put_model("classify.onnx", &g);
+}
+
+static void make_segment(void)
+{
+    struct proto_message g = proto_message_in(&arena);
+    static const float w[2 * 3] = { 0, 1, 0, 1, 0, 0 }, b[2] = { 0.1f, 0 };
+    put_port(&g, 11, "x", (const char *const[]){ "N", "3", "H", "W" }, 4);
+    put_weights(&g, "conv.weight", (const int64_t[]){ 2, 3, 1, 1 }, 4, w, 6);
+    put_weights(&g, "conv.bias", (const int64_t[]){ 2 }, 1, b, 2);
+    put_node(&g, "Conv", "x conv.weight conv.bias", "y", "");
+    put_port(&g, 12, "y", (const char *const[]){ "N", "2", "H", "W" }, 4);
+    put_model("segment.onnx", &g);
+}
+
+static void make_pair(const char *name, const char *op)
+{
+    struct proto_message g = proto_message_in(&arena);
+    const char *const dims[] = { "N", "2" };
+    put_port(&g, 11, "a", dims, 2);
+    put_port(&g, 11, "b", dims, 2);
+    put_node(&g, "Abs", "a", "size", "");
+    put_node(&g, op, "size b", "sum", "");
+    put_node(&g, "Mul", "sum b", "product", "");
+    put_port(&g, 12, "sum", dims, 2);
+    put_port(&g, 12, "product", dims, 2);
+    put_model(name, &g);
+}
+
+/* One colour on the left half, another on the right. */
+static void make_image(const char *name, const uint8_t left[3], const uint8_t right[3])
+{
+    struct image img;
+    struct bytes png;
+    if (image_new(&img, &arena, 12, 10, 3, 8, 0, &err)) return;
+    for (int i = 0; i < 12 * 10; i++) memcpy(img.pixels + i * 3, i % 12 < 6 ? left : right, 3);
+    if (!png_encode(&png, &arena, &img, &err)) put_file(name, png.data, png.len);
+}
+
+#define PICKLE_EVIL \
+    "\x80\x02" \
+    "cposix\nsystem\nX\x04\0\0\0true\x85R."
+#define PICKLE_PLAIN \
+    "\x80\x02" \
+    "]K\x01" \
+    "a."
+#define NPY_HEADER "{'descr': '|O', 'fortran_order': False, 'shape': (1,), }"
+
+static void make_pickles(void)
+{
+    put_file("evil.pkl", PICKLE_EVIL, sizeof PICKLE_EVIL - 1);
+    put_file("plain.pkl", PICKLE_PLAIN, sizeof PICKLE_PLAIN - 1);
+    put_file("two.pkl", PICKLE_PLAIN PICKLE_EVIL, sizeof PICKLE_PLAIN PICKLE_EVIL - 1);
+    put_file("cut.pkl", PICKLE_EVIL, 9);
+    char npy[200] = "\x93NUMPY\1\0";
+    size_t len = sizeof NPY_HEADER - 1;
+    npy[8] = (char)len;
+    memcpy(npy + 10, NPY_HEADER, len);
+    memcpy(npy + 10 + len, PICKLE_EVIL, sizeof PICKLE_EVIL - 1);
+    put_file("objects.npy", npy, 10 + len + sizeof PICKLE_EVIL - 1);
+    struct file_writer file;
+    struct zip_writer zip;
+    char path[4096];
+    snprintf(path, sizeof path, "%s/evil.pt", folder);
+    if (file_writer_open(&file, &arena, path, &err)) return;
+    zip_writer_init(&zip, &arena, &file);
+    zip_writer_add(&zip, "archive/data.pkl", PICKLE_EVIL, sizeof PICKLE_EVIL - 1, &err);
+    zip_writer_finish(&zip, &err);
+    file_writer_commit(&file, &err);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 2) return fprintf(stderr, "usage: make FOLDER\n"), 2;
+    folder = argv[1];
+    arena_init(&arena, NULL);
+    make_classify();
+    make_segment();
+    make_pair("add.onnx", "Add");
+    make_pair("other.onnx", "Sub");
+    make_pair("wrong.onnx", "NoSuchOp");
+    static const uint8_t red[] = { 200, 0, 0 }, green[] = { 0, 200, 0 }, blue[] = { 0, 0, 255 };
+    make_image("photos/red.png", red, red);
+    make_image("photos/green/green.png", green, green);
+    make_image("photos/half.png", red, blue);
+    make_pickles();
+    put_file("labels.txt", "red\ngreen\nblue\ngray\n", 20);
+    if (err.code) fprintf(stderr, "make: %s\n", err.text);
+    arena_release(&arena);
+    return err.code ? 1 : 0;
+}
