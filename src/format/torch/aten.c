@@ -173,6 +173,8 @@ struct object *aten_call(struct torch *t, const char *name, struct object *const
     if (is_unknown(args, n)) return object_unknown(t->arena);
     if (!choose(&c, s, args, n, keywords, n_keywords))
         return unsupported(t, name, describe(t, args, n, keywords, n_keywords));
+    if (torch_guess(t, plain, args, n)) return NULL;
+    if (inplace && object_is(c.arg[0], OBJECT_TENSOR) && torch_tensor_make_state(t, c.arg[0]->tensor)) return NULL;
     int code = lower(t, &c, plain);
     if (code) return code < 0 ? NULL : object_unknown(t->arena);
     if (!inplace) return results(t, &c);

@@ -89,59 +89,23 @@ static struct value *lower_avg_pool3d(struct aten_call *c)
     return avg_pool(c, 3);
 }
 
-/* Averaging matrix (out, in) of adaptive pooling: row i averages [floor(i in / out), ceil((i + 1) in / out)). */
-static struct value *averaging(struct aten_call *c, int64_t in, int64_t out, enum dtype t)
-{
-    struct shape s = shape_of(2, (int64_t[]){ out, in });
-    struct tensor *m = tensor_new(c->b->g->arena, t, &s, c->b->err);
-    for (int64_t i = 0; m && i < out; i++) {
-        int64_t from = i * in / out, to = ((i + 1) * in + out - 1) / out;
-        for (int64_t k = from; k < to; k++) tensor_set_f64(m, i * in + k, 1.0 / (double)(to - from));
-    }
-    return emit_const(c->b, m);
-}
-
-/* Averages over one dimension (negative) by a matrix product; every in and out is below ADAPTIVE_MAX. */
-static struct value *average_axis(struct aten_call *c, struct value *x, int axis, int64_t in, int64_t out)
-{
-    enum { ADAPTIVE_MAX = 1 << 14 };
-    if (in > ADAPTIVE_MAX || out > ADAPTIVE_MAX)
-        return aten_fail(c, ERR_UNSUPPORTED, "from %lld to %lld elements", (long long)in, (long long)out), NULL;
-    int rank = value_rank(c, x);
-    int64_t perm[SHAPE_MAX];
-    for (int i = 0; i < rank; i++) perm[i] = i;
-    perm[rank - 1] = rank + axis;
-    perm[rank + axis] = rank - 1;
-    struct value *m = emit_transpose(c, averaging(c, in, out, x->dtype), (int64_t[]){ 1, 0 }, 2);
-    if (axis == -1) return emit(c->b, "MatMul", NO_ATTRS, x, m);
-    return emit_transpose(
-        c, emit(c->b, "MatMul", NO_ATTRS, emit_transpose(c, x, perm, (size_t)rank), m), perm, (size_t)rank);
-}
-
-/* Whole windows are an AveragePool, one output a global one, uneven windows products with averaging matrices. */
-static struct value *adaptive_avg_pool(struct aten_call *c, size_t n)
+/* None in the output's size keeps the input's: -1 of our own operator. */
+static struct value *adaptive_pool(struct aten_call *c, const char *op, size_t n)
 {
     struct value *x = arg_tensor(c, 0);
-    const int64_t *want = arg_ints_n(c, 1, n);
-    int64_t out[3] = { 1, 1, 1 }, in[3] = { 0 }, kernel[3];
-    bool ones = true, whole = true, same = true, batched = value_rank(c, x) != (int)n + 1;
-    for (size_t i = 0; i < n && !c->b->err->code; i++) ones &= (out[i] = want[i]) == 1;
-    if (!batched) x = emit_unsqueeze(c, x, 0);
-    for (size_t i = 0; i < n && !ones && !c->b->err->code; i++) {
-        in[i] = value_size_pinned(c, x, (int)(i + 2));
-        if (out[i] < 1) return aten_fail(c, ERR_UNSUPPORTED, "an output of %lld", (long long)out[i]), NULL;
-        same &= in[i] == out[i];
-        whole &= in[i] % out[i] == 0;
-        kernel[i] = in[i] / out[i];
-    }
+    const int64_t *size = arg_ints_n(c, 1, n);
+    bool batched = value_rank(c, x) != (int)n + 1, ones = true;
     if (c->b->err->code) return NULL;
-    struct value *y = x;
-    if (ones) y = emit(c->b, "GlobalAveragePool", NO_ATTRS, x);
-    else if (whole && !same)
-        y = emit(c->b, "AveragePool", ATTRS(attr_ints("kernel_shape", kernel, n), attr_ints("strides", kernel, n)), x);
-    for (size_t i = 0; i < n && !ones && !whole; i++)
-        if (in[i] != out[i]) y = average_axis(c, y, (int)i - (int)n, in[i], out[i]);
+    for (size_t i = 0; i < n; i++) ones &= size[i] == 1;
+    if (!batched) x = emit_unsqueeze(c, x, 0);
+    struct value *y = ones ? emit(c->b, op[8] == 'A' ? "GlobalAveragePool" : "GlobalMaxPool", NO_ATTRS, x)
+                           : emit(c->b, op, ATTRS(attr_ints("output_size", size, n)), x);
     return batched ? y : emit_squeeze(c, y, 0);
+}
+
+static struct value *adaptive_avg_pool(struct aten_call *c, size_t n)
+{
+    return adaptive_pool(c, "AdaptiveAveragePool", n);
 }
 
 static struct value *lower_adaptive_avg_pool1d(struct aten_call *c)

@@ -22,10 +22,12 @@ struct object;
 
 #define OBJECT_KINDS(X) \
     X(NONE, "None") \
-    X(BOOL, "bool") X(INT, "int") X(FLOAT, "float") X(COMPLEX, "complex") X(STR, "str") X(DEVICE, "Device") \
-        X(LIST, "list") X(TUPLE, "tuple") X(DICT, "dict") X(TENSOR, "Tensor") X(INSTANCE, "object") X(ENUM, "enum") \
-            X(FUNCTION, "function") X(METHOD, "method") X(CLASS, "class") X(NAMESPACE, "namespace") \
-                X(UNKNOWN, "unknown (result of an unsupported operator)")
+    X(BOOL, "bool") \
+    X(INT, "int") \
+    X(FLOAT, "float") \
+    X(COMPLEX, "complex") X(STR, "str") X(DEVICE, "Device") X(LIST, "list") X(TUPLE, "tuple") X(DICT, "dict") \
+        X(TENSOR, "Tensor") X(INSTANCE, "object") X(ENUM, "enum") X(FUNCTION, "function") X(METHOD, "method") \
+            X(CLASS, "class") X(NAMESPACE, "namespace") X(UNKNOWN, "unknown (result of an unsupported operator)")
 enum object_kind {
 #define X(name, text) OBJECT_##name,
     OBJECT_KINDS(X)
@@ -44,9 +46,10 @@ struct object_dict {
     struct object_pair *pairs; /* in insertion order */
     size_t n, cap;
 };
-struct object_method { /* METHOD: self and a def; ENUM: class, member name and value */
+struct object_method {
     struct object *self;
-    const struct ts_def *def;
+    const struct ts_def *def; /* NULL: of a built-in type, see `builtin` */
+    const char *builtin;      /* "torch.tolist" */
 };
 struct object_enum {
     const struct ts_class *type;

@@ -20,10 +20,11 @@ struct torch_tensor {
     struct value *value;              /* the content; of a view: as of `version` */
     struct torch_tensor *from;        /* it is a view of this one; NULL: its own */
     struct value *view_in, *view_out; /* the nodes between these two, through first inputs, make the view */
-    unsigned version;    /* own content: number of writes; a view: that of its base when `value` was derived */
-    bool dense;          /* row-major without gaps in PyTorch's memory, as far as known */
-    struct value *state; /* a parameter or buffer of a module: its state value */
-    const char *key;     /* "layer1.0.conv1.weight" when it is an attribute of a module, else NULL */
+    unsigned version;          /* own content: number of writes; a view: that of its base when `value` was derived */
+    bool dense;                /* row-major without gaps in PyTorch's memory, as far as known */
+    struct value *state;       /* a parameter or buffer of a module: its state value */
+    const char *key;           /* "layer1.0.conv1.weight" when it is an attribute of a module, else NULL */
+    const struct tensor *data; /* the same: its content in the file */
 };
 
 struct hint {
@@ -45,6 +46,7 @@ struct torch {
     struct map overloads; /* "conv2d" -> struct aten_overloads */
     struct map sizes;     /* memo of torch_size() */
     struct map names;     /* names of nodes given out -> how often */
+    int n_guessed;        /* inputs whose shapes were guessed */
     const char *module;   /* path of the module being called, for names of nodes: "layer1.0.conv1" */
 };
 
@@ -62,8 +64,13 @@ struct object *torch_size_object(struct torch *t, struct value *v, int axis);
 struct torch_tensor *torch_tensor_new(struct torch *t, struct value *v);
 struct value *torch_tensor_read(struct torch *t, struct torch_tensor *x);
 int torch_tensor_write(struct torch *t, struct torch_tensor *x, struct value *v); /* v is cast and broadcast to x */
+/* Before a write: what x is a view of, if it is an attribute that was taken for a constant, becomes a state. */
+int torch_tensor_make_state(struct torch *t, struct torch_tensor *x);
 /* A view of x with content v, if the graph shows how v is made from x; else a tensor of its own. */
 struct torch_tensor *torch_tensor_view(struct torch *t, struct torch_tensor *x, struct value *v, bool dense_only);
+
+/* guess.c: an input whose shape nobody told gets one from the first operator that takes it. */
+int torch_guess(struct torch *t, const char *op, struct object *const *args, size_t n);
 
 /* aten.c: a guard that a number or bool that depends on shapes has the value of its hint; nothing for others. */
 int torch_guard(struct torch *t, const struct object *o);

@@ -145,15 +145,28 @@ struct torch_tensor *torch_tensor_new(struct torch *t, struct value *v)
     return x;
 }
 
-static const struct torch_tensor *base_of(const struct torch_tensor *x)
+static struct torch_tensor *base_of(struct torch_tensor *x)
 {
     while (x->from) x = x->from;
     return x;
 }
 
+int torch_tensor_make_state(struct torch *t, struct torch_tensor *x)
+{
+    struct torch_tensor *base = base_of(x);
+    if (!base->data || base->state || !base->key || !base->value || base->value->kind != VALUE_CONST) return 0;
+    struct value *state = graph_state(t->g, base->key, base->data, 0, t->err);
+    if (!state) return t->err->code;
+    state->origin = base->value->origin;
+    graph_alias(base->value, state);
+    base->state = base->value = state;
+    return 0;
+}
+
 struct value *torch_tensor_read(struct torch *t, struct torch_tensor *x)
 {
     unsigned version = base_of(x)->version;
+    if (!x->from && !x->value && x->data && !(x->value = graph_const(t->g, NULL, x->data, t->err))) return NULL;
     if (!x->from || x->version == version) return value_resolve(x->value);
     struct chain c;
     struct value *v = torch_tensor_read(t, x->from);

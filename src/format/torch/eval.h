@@ -1,0 +1,95 @@
+/* eval.h - a partial evaluator of TorchScript: host values are computed, tensor operators become graph nodes.
+ *
+ * The program runs once. A branch or a trip count that depends on an input's shape follows the example shapes and
+ * leaves a guard; one that depends on data is an error that names its line.
+ */
+#ifndef TENREC_FORMAT_TORCH_EVAL_H
+#define TENREC_FORMAT_TORCH_EVAL_H
+
+#include "format/torch/archive.h"
+#include "format/torch/torch.h"
+
+struct instance {
+    const struct ts_class *type; /* NULL: a class of torch itself, kept as it is */
+    const char *type_name;
+    const char *path;     /* of a module, from the root: "layer1.0"; NULL: no module */
+    struct map attrs;     /* name -> struct object */
+    struct object *state; /* pickled otherwise than by attributes */
+};
+
+/* A tensor attribute of a module at load time; what it is at the end of the run is its next content. */
+struct slot {
+    struct instance *owner;
+    const char *name;
+    struct torch_tensor *tensor;
+};
+
+struct eval {
+    struct torch t;
+    struct archive *archive;
+    struct arena *arena;
+    struct err *err;
+    struct object *root, *constants; /* constants: a tuple */
+    struct slot *slots;
+    size_t n_slots, cap_slots;
+    struct map tensors;       /* identity -> struct object: tied weights are one */
+    bool frozen;              /* no module has parameters: weights are constants of the code */
+    int mode;                 /* enum import_mode */
+    bool stopped;             /* an unsupported operator's result steers the program: nothing more can be found out */
+    const struct ts_def *def; /* being run */
+    int line, depth;
+    size_t steps;
+};
+
+/* load.c: the root module and the constants as objects; weights become states of the graph. */
+int eval_load(struct eval *v, struct report *report);
+
+/* eval.c. NULL: an error, or v->stopped. */
+struct object *eval_method(
+    struct eval *v, struct object *self, const struct ts_def *def, struct object *const *args, size_t n);
+struct object *eval_call_def(struct eval *v, const struct ts_def *def, struct object *self, struct object *const *args,
+    size_t n, const struct keyword *keywords, size_t n_keywords);
+/* The value of an expression that needs no locals: constants of classes. */
+struct object *eval_constant(struct eval *v, const struct ts_expr *x);
+/* An error at the present line. */
+int eval_fault(struct eval *v, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* "code/__torch__/m.py:12" */
+const char *eval_where(struct eval *v);
+
+/* names.c: what names and attributes stand for. NULL: an error. */
+struct object *eval_name(struct eval *v, const struct map *locals, const char *name);
+struct object *eval_attribute(struct eval *v, struct object *o, const char *name);
+int eval_set_attribute(struct eval *v, struct object *o, const char *name, struct object *value);
+struct object *eval_new(struct eval *v, const struct ts_class *type); /* an instance without attributes */
+struct ts_class *eval_find_class(struct eval *v, const char *qualified);
+const struct ts_def *class_find_def(const struct ts_class *c, const char *name);
+
+/* host.c: functions of torch that need no graph. */
+struct host_call {
+    struct eval *v;
+    const char *name;
+    struct object *const *args;
+    size_t n;
+    const struct keyword *keywords;
+    size_t n_keywords;
+};
+/* A builtin by its written name: "torch.add", "ops.prim.dtype", "int". */
+struct object *eval_builtin(struct eval *v, const char *name, struct object *const *args, size_t n,
+    const struct keyword *keywords, size_t n_keywords);
+struct host_row {
+    const char *name;
+    struct object *(*run)(struct host_call *c);
+    bool or_tensor;     /* with a tensor argument it is an aten operator */
+    bool takes_unknown; /* else an unknown argument makes the result unknown */
+};
+extern const struct host_row host_numbers[], host_containers[], host_tensors[];
+struct object *host_arg(const struct host_call *c, size_t i); /* NULL past the end */
+struct object *host_keyword(const struct host_call *c, const char *name);
+struct object *host_fail(struct host_call *c, const char *what); /* wrong arguments: an error */
+/* A value that depends on data: an unknown with a reason. */
+struct object *host_data(struct eval *v, const char *what);
+/* A number out of a tensor of one element. kind OBJECT_NONE: as its type is. */
+struct object *host_extract(struct eval *v, struct object *tensor, enum object_kind kind);
+struct object *host_convert(struct eval *v, struct object *o, enum object_kind kind); /* int(), float(), bool() */
+
+#endif

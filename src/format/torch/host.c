@@ -1,0 +1,120 @@
+/* host.c - built-in functions of TorchScript: which are computed here, which are operators of the graph. */
+#include <math.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/report.h"
+#include "base/str.h"
+#include "format/torch/eval.h"
+#include "graph/op.h"
+
+struct object *host_arg(const struct host_call *c, size_t i)
+{
+    return i < c->n ? c->args[i] : NULL;
+}
+
+struct object *host_keyword(const struct host_call *c, const char *name)
+{
+    for (size_t i = 0; i < c->n_keywords; i++)
+        if (!strcmp(c->keywords[i].name, name)) return c->keywords[i].value;
+    return NULL;
+}
+
+struct object *host_fail(struct host_call *c, const char *what)
+{
+    struct str kinds = str_in(c->v->arena);
+    for (size_t i = 0; i < c->n; i++) str_addf(&kinds, "%s%s", i ? ", " : "", object_kind_name(c->args[i]->kind));
+    const char *text = str_done(&kinds);
+    eval_fault(c->v, ERR_UNSUPPORTED, "%s(%s): %s", c->name, text ? text : "", what);
+    return NULL;
+}
+
+struct object *host_data(struct eval *v, const char *what)
+{
+    struct object *o = object_unknown(v->arena);
+    if (!o) return fail_nomem(v->err), NULL;
+    o->text = what;
+    return o;
+}
+
+struct object *host_convert(struct eval *v, struct object *o, enum object_kind kind)
+{
+    if (o->kind == OBJECT_UNKNOWN || o->kind == kind || kind == OBJECT_NONE) return o;
+    if (!object_is_number(o))
+        return eval_fault(v, ERR_UNSUPPORTED, "%s() of a %s", object_kind_name(kind), object_kind_name(o->kind)), NULL;
+    double x = object_number(o);
+    static const enum dtype types[] = { [OBJECT_BOOL] = DT_BOOL, [OBJECT_INT] = DT_I64, [OBJECT_FLOAT] = DT_F64 };
+    struct value *value = o->value ? emit_cast(&v->t.b, o->value, types[kind]) : NULL;
+    if (v->err->code) return NULL;
+    if (kind == OBJECT_BOOL) return object_bool(v->arena, x != 0, value);
+    if (kind == OBJECT_FLOAT) return object_float(v->arena, x, value);
+    if (o->kind == OBJECT_BOOL) return object_int(v->arena, o->boolean, value);
+    if (!(fabs(x) < 9e18)) return eval_fault(v, ERR_MODEL, "int() of %g", x), NULL;
+    return object_int(v->arena, (int64_t)x, value);
+}
+
+struct object *host_extract(struct eval *v, struct object *o, enum object_kind kind)
+{
+    struct value *x = torch_tensor_read(&v->t, o->tensor);
+    struct object *number = x ? torch_number(&v->t, x) : NULL;
+    if (v->err->code) return NULL;
+    if (number) return host_convert(v, number, kind);
+    const char *made_by = x->kind == VALUE_NODE ? x->node->op->name : "an input";
+    return host_data(v, arena_printf(v->arena, "the number comes from %s (%s)", x->name, made_by));
+}
+
+/* A tensor among the arguments themselves; tensors in lists are the business of list functions. */
+static bool has_tensor(struct object *const *args, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (args[i]->kind == OBJECT_TENSOR) return true;
+    return false;
+}
+
+static struct object *unknown_among(struct object *const *args, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (args[i]->kind == OBJECT_UNKNOWN) return args[i];
+    return NULL;
+}
+
+static const struct host_row *find_row(const char *name)
+{
+    static const struct host_row *const tables[] = { host_numbers, host_containers, host_tensors };
+    for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
+        for (const struct host_row *row = tables[t]; row->name; row++)
+            if (!strcmp(row->name, name)) return row;
+    return NULL;
+}
+
+/* "torch.add" is aten's "add", "ops.torchvision.nms" is "torchvision::nms". */
+static struct object *call_operator(struct eval *v, const char *name, struct object *const *args, size_t n,
+    const struct keyword *keywords, size_t n_keywords)
+{
+    const char *op = NULL;
+    if (str_starts(name, "torch.")) op = name + 6;
+    else if (str_starts(name, "ops.aten.")) op = name + 9;
+    else if (str_starts(name, "ops.") && strchr(name + 4, '.')) {
+        const char *dot = strchr(name + 4, '.');
+        op = arena_printf(v->arena, "%.*s::%s", (int)(dot - name - 4), name + 4, dot + 1);
+        if (!op) return fail_nomem(v->err), NULL;
+    }
+    if (!op) return eval_fault(v, ERR_MODEL, "unknown function %s", name), NULL;
+    v->t.b.where = eval_where(v);
+    return aten_call(&v->t, op, args, n, keywords, n_keywords);
+}
+
+struct object *eval_builtin(struct eval *v, const char *name, struct object *const *args, size_t n,
+    const struct keyword *keywords, size_t n_keywords)
+{
+    const char *plain = str_starts(name, "torch.") ? name + 6 : name;
+    const struct host_row *row = find_row(plain);
+    if (!row || (row->or_tensor && has_tensor(args, n))) return call_operator(v, name, args, n, keywords, n_keywords);
+    struct object *unknown = unknown_among(args, n);
+    if (unknown && !row->takes_unknown) return unknown;
+    struct host_call c = { v, name, args, n, keywords, n_keywords };
+    struct object *o = row->run(&c);
+    if (!o && !v->err->code) fail_nomem(v->err);
+    return o;
+}

@@ -1,0 +1,119 @@
+/* torch_samples.c - TorchScript archives with known outputs: imported, interpreted, within 1e-4 of their scale. */
+#include "tap.h"
+
+#include "base/report.h"
+#include "graph/graph.h"
+#include "ops/interpret.h"
+#include "shared.h"
+#include "tensors.h"
+
+enum { IO_MAX = 64, AT_LEAST = 0 };
+
+struct sample {
+    struct arena *arena;
+    const char *model;
+    struct tensor *in[IO_MAX], *want[IO_MAX];
+    int n_in, n_want;
+};
+
+static struct tensor *array_of(struct arena *a, const struct zip *z, const char *kind, int i, struct err *e)
+{
+    struct npy n;
+    char name[16];
+    snprintf(name, sizeof name, "%s%d.npy", kind, i);
+    if (!zip_find(z, name)) return NULL;
+    snprintf(name, sizeof name, "%s%d", kind, i);
+    if (npz_read(&n, a, z, name, 1u << 30, e)) return NULL;
+    snprintf(name, sizeof name, "%s%u", n.kind == 'f' ? "float" : n.kind == 'u' ? "uint" : "int", n.size * 8);
+    enum dtype t = n.kind == 'b' ? DT_BOOL : dtype_from_name(name);
+    struct shape s = shape_of((int)n.rank, n.shape);
+    return tensor_copy(a, t, &s, n.data.data, e);
+}
+
+/* in0.. and out0.. of NAME.io.npz */
+static int load(struct sample *s, const char *io, struct err *e)
+{
+    struct bytes file;
+    struct zip z;
+    TRY(file_map(s->arena, io, &file, e));
+    TRY(zip_open(&z, s->arena, io, file, e));
+    for (int i = 0; i < IO_MAX; i++) {
+        struct tensor *in = array_of(s->arena, &z, "in", i, e), *out = array_of(s->arena, &z, "out", i, e);
+        if (in) s->in[s->n_in++] = in;
+        if (out) s->want[s->n_want++] = out;
+    }
+    return e->code;
+}
+
+static int run(struct sample *s, double *most, struct err *e)
+{
+    struct import_hint hints[IO_MAX] = { 0 };
+    struct tensor *out[IO_MAX] = { 0 };
+    for (int i = 0; i < s->n_in; i++) {
+        hints[i].dtype = s->in[i]->dtype;
+        hints[i].rank = s->in[i]->shape.rank;
+        for (int k = 0; k < hints[i].rank; k++) hints[i].dim[k].size = s->in[i]->shape.dim[k];
+    }
+    struct import_options o = { .inputs = hints, .n_inputs = (size_t)s->n_in };
+    struct report r = report_in(s->arena);
+    struct graph *g;
+    TRY(format_read(s->arena, s->model, &o, &g, &r, e));
+    if ((int)g->n_outputs != s->n_want) return fail(e, ERR_FAILED, "%zu outputs, expected %d", g->n_outputs, s->n_want);
+    TRY(graph_interpret(g, s->in, out, s->arena, NULL, e));
+    for (int i = 0; i < s->n_want; i++) *most = fmax(*most, tensor_difference(out[i], s->want[i]));
+    return 0;
+}
+
+static bool later(const char *name)
+{
+    return !strncmp(name, "ctl_", 4) || !strncmp(name, "det_", 4) || !strncmp(name, "quant_", 6);
+}
+
+/* One sample in a process-wide table: 1 when it is right. */
+static int one(const char *folder, const char *name)
+{
+    struct arena a;
+    struct err e = { 0 };
+    double most = 0;
+    arena_init(&a, NULL);
+    struct sample s = { .arena = &a, .model = file_join(&a, folder, name) };
+    char *io = arena_strdup(&a, s.model);
+    for (int cut = 0; cut < 2 && io; cut++) { /* NAME.traced.pt -> NAME.io.npz; NAME.frozen.io.npz where it is */
+        char *dot = strrchr(io, '.');
+        if (dot) *dot = 0;
+        const char *path = arena_printf(&a, "%s.io.npz", io);
+        if (!file_exists(path)) continue;
+        io = NULL;
+        if (!load(&s, path, &e)) run(&s, &most, &e);
+    }
+    bool right = !e.code && s.n_want && most <= 1e-4;
+    const char *line = strchr(e.text, '\n');
+    printf("# %s %-40s %g %.*s\n", right ? "right" : "wrong", name, most,
+        getenv("TENREC_VERBOSE") ? 4000 : (int)(line ? line - e.text : 300), e.text);
+    arena_release(&a);
+    return right;
+}
+
+TEST(samples)
+{
+    struct arena a;
+    struct err e = { 0 };
+    const char **names, *only = getenv("TENREC_SAMPLE");
+    size_t n;
+    int right = 0, total = 0;
+    if (!shared_dir()) SKIP("no shared samples");
+    arena_init(&a, NULL);
+    const char *folder = file_join(&a, shared_dir(), "samples/ts");
+    if (!file_is_dir(folder)) SKIP("no TorchScript samples");
+    CHECK_OK(file_list(&a, folder, &names, &n, &e), &e);
+    for (size_t i = 0; i < n; i++) {
+        size_t len = strlen(names[i]);
+        if (len > 4 && !strcmp(names[i] + len - 4, ".npz")) continue;
+        if (only ? !strstr(names[i], only) : later(names[i])) continue;
+        right += one(folder, names[i]);
+        total++;
+    }
+    printf("# %d of %d\n", right, total);
+    CHECK(only || right >= AT_LEAST);
+    arena_release(&a);
+}
