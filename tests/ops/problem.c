@@ -222,6 +222,21 @@ int problem_get(struct problem *p, const struct op *op, int k, struct arena *a, 
     return parse(p, (uint64_t)k + 1, a, e);
 }
 
+int problem_parse(struct problem *p, const struct op *op, const char *text, struct arena *a, struct err *e)
+{
+    struct op lone = *op;
+    lone.samples = text;
+    int code = problem_get(p, &lone, 0, a, e);
+    p->op = op;
+    return code < 0 ? code : 0;
+}
+
+struct tensor *problem_tensor(const char *word, struct arena *a, struct err *e)
+{
+    struct problem p = { .n_in = 0 };
+    return make_input(&p, word, 1, a, e) ? p.in[0] : NULL;
+}
+
 bool problem_to_f64(struct problem *p, struct arena *a, struct err *e)
 {
     bool any = false;

@@ -32,6 +32,10 @@ struct problem {
 
 /* Problem number k of a row; 0 when there are fewer, 1 when parsed, negative with an error in it. */
 int problem_get(struct problem *p, const struct op *op, int k, struct arena *a, struct err *e);
+/* A problem from a text of its own: 0, or negative with an error. */
+int problem_parse(struct problem *p, const struct op *op, const char *text, struct arena *a, struct err *e);
+/* One word of a problem as a tensor; NULL when it cannot be read. */
+struct tensor *problem_tensor(const char *word, struct arena *a, struct err *e);
 /* Turns every float input into float64. False when there is none. */
 bool problem_to_f64(struct problem *p, struct arena *a, struct err *e);
 
