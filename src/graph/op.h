@@ -54,8 +54,7 @@ struct op {
     /* Emits the same in simpler operators: fills out[0..n_out). */
     int (*expand)(struct builder *b, const struct node *n, struct value **out);
     /* Problem strings for the automatic tests and the bench, separated by ';' (tests/ops/problem.h):
-     *   "f32[2,3,8,8] f32[4,3,3,3] f32[4] | strides=2,2 pads=1,1,1,1; ..."   NULL: the tests make up element-wise
-     * ones */
+     *   "f32[2,3,8,8] f32[4,3,3,3] f32[4] | strides=2,2 pads=1,1,1,1; ..."   every row has some */
     const char *samples;
 };
 
