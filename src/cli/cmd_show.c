@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "cli/inputs.h"
 #include "cli/opening.h"
 #include "exec/session.h"
 #include "graph/op.h"
@@ -16,21 +17,6 @@ static int print_graph(const struct graph *g, struct err *e)
     const char *text = str_done(&s);
     TRY_MEM(text, e);
     fputs(text, stdout);
-    return 0;
-}
-
-/* Input shapes for a plan: symbols become 1 for the first dimension and --size for others. */
-static int concrete_shapes(const struct graph *g, int64_t batch, int64_t size, struct shape **out, struct err *e)
-{
-    struct shape *list = ARENA_ARRAY(g->arena, g->n_inputs + 1, struct shape);
-    TRY_MEM(list, e);
-    for (size_t i = 0; i < g->n_inputs; i++) {
-        list[i] = g->inputs[i]->shape;
-        if (list[i].rank < 0) return fail(e, ERR_USAGE, "input %s has no known rank; say --input", g->inputs[i]->name);
-        for (int d = 0; d < list[i].rank; d++)
-            if (list[i].dim[d] < 0) list[i].dim[d] = d ? size : batch;
-    }
-    *out = list;
     return 0;
 }
 

@@ -166,7 +166,7 @@ void conf_help(const struct conf_key *table, struct str *out)
         if (k->type != CONF_FLAG) str_addf(out, " %s", k->choices ? k->choices : k->arg);
         str_addf(out, "\n        %s", k->help);
         if (k->fallback) str_addf(out, " (default %s)", k->fallback);
-        if (k->type == CONF_LIST) str_add(out, "; may be given again");
+        if (k->type == CONF_LIST || k->type == CONF_BREAK) str_add(out, "; may be given again");
         str_addc(out, '\n');
     }
 }

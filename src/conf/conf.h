@@ -18,7 +18,8 @@ enum conf_type {
     CONF_FLOAT,
     CONF_STRING,
     CONF_CHOICE, /* one of `choices`, separated by '|' */
-    CONF_LIST    /* a string that may be given again and again */
+    CONF_LIST,   /* a string that may be given again and again */
+    CONF_BREAK   /* has no value: splits the words around it, and may come again and again */
 };
 
 /* One key; a table ends with a NULL name. */
