@@ -46,7 +46,8 @@ static int parse_option(struct args *args, const char *word, char **argv, int ar
         text = word[2] ? word + 2 : NULL;
     }
     if (!k) return conf_set(&args->conf, name, "", "command line", e); /* the error with its did-you-mean */
-    if (k->type == CONF_BREAK && !ARRAY_PUSH(args->arena, args->breaks, args->n_breaks, args->cap_breaks, args->n_words))
+    if (k->type == CONF_BREAK &&
+        !ARRAY_PUSH(args->arena, args->breaks, args->n_breaks, args->cap_breaks, args->n_words))
         return fail_nomem(e);
     if (k->type == CONF_FLAG || k->type == CONF_BREAK) {
         if (text) return fail(e, ERR_USAGE, "command line: --%s takes no value", k->name);
