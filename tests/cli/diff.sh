@@ -8,7 +8,7 @@ says talk '3 values of 3 and 3' 'every value is compared'
 run diff add.onnx other.onnx 1,2 3,4
 exits 1 'two models that differ'
 says out 'they part at +Add +sum' 'at the first node that differs, not at a later one'
-says out 'element 0: 4 and -2' 'with both numbers'
+says out 'element 1: 6 and -2' 'with both numbers'
 run diff add.onnx other.onnx 1,2 0,0
 exits 0 'inputs on which they agree'
 run diff add.onnx other.onnx 1,2 1e-9,0 --tolerance 1e-3
