@@ -6,6 +6,9 @@
 
 #include "base/map.h"
 #include "base/report.h"
+#include "base/str.h"
+#include "format/onnx/write.h"
+#include "graph/graph.h"
 #include "ops/interpret.h"
 #include "tensors.h"
 
@@ -36,12 +39,40 @@ static int run_set(struct arena *a, const struct graph *g, const char *dir, stru
     return 0;
 }
 
+static const char *text_of(struct arena *a, const struct graph *g)
+{
+    struct str s = str_in(a);
+    graph_print(g, &s);
+    return str_done(&s);
+}
+
+/* What our writer makes of the model is read as the same graph. */
+static int check_round_trip(struct arena *a, const struct graph *g, struct err *e)
+{
+    struct report r = report_in(a);
+    struct proto_message m;
+    struct format_file file = { .path = "written" };
+    struct graph *back = NULL;
+    TRY(onnx_write(g, a, &(struct onnx_write_options){ .exact = true }, &m, &r, e));
+    TRY(proto_bytes(&m, a, &file.bytes, e));
+    if (!(file.blob = blob_wrap(NULL, file.bytes.data, file.bytes.len, NULL, NULL))) return fail_nomem(e);
+    TRY(blob_adopt(a, file.blob));
+    TRY(format_read_file(a, &file, NULL, NULL, &back, &r, e));
+    const char *was = text_of(a, g), *is = text_of(a, back);
+    return strcmp(was, is) ? fail(e, ERR_MISMATCH, "written and read again, this:\n%.1500s\nis this:\n%.1500s", was, is)
+                           : 0;
+}
+
 static enum verdict run_case(const char *dir, struct arena *a, struct err *e)
 {
     struct report r = report_in(a);
     struct graph *g = NULL;
     if (format_read(a, arena_printf(a, "%s/model.onnx", dir), NULL, &g, &r, e))
         return e->code == ERR_UNSUPPORTED ? UNSUPPORTED : FAILED;
+    if (check_round_trip(a, g, e)) {
+        TAP_FAIL("%s: %s", dir, e->text);
+        return FAILED;
+    }
     int code = run_set(a, g, arena_printf(a, "%s/test_data_set_0", dir), e);
     return !code ? PASSED : code == ERR_UNSUPPORTED ? UNSUPPORTED : FAILED;
 }

@@ -44,17 +44,36 @@ static const char *unique_name(struct onnx_reader *r, const struct onnx_scope *s
     return name && map_set(&r->node_names, name, r) ? name : NULL;
 }
 
-static const char *where_of(struct onnx_reader *r, const struct onnx_node *n)
+/* What this program wrote beside a node. */
+static const char *own_property(const struct onnx_reader *r, const struct onnx_node *n, const char *key)
 {
     for (size_t i = 0; r->own && i < n->metadata_props.n; i++)
-        if (!strcmp(n->metadata_props.items[i].key, "tenrec.where")) return n->metadata_props.items[i].value;
+        if (!strcmp(n->metadata_props.items[i].key, key)) return n->metadata_props.items[i].value;
     return NULL;
 }
 
-static int emit_operator(struct onnx_reader *r, const struct onnx_scope *scope, const struct onnx_node *n,
-    struct value **in, struct value **out)
+/* A constant that we wrote as an attribute gets its name back; several nodes may share it. */
+static int restore_axes(struct onnx_reader *r, struct onnx_scope *scope, const char *name, struct lift *l)
 {
-    struct builder b = { scope->g, r->err, .where = where_of(r, n) };
+    struct value *v = NULL;
+    const struct attr *axes = lift_attr(l, "axes");
+    if (!name) return 0;
+    if (!onnx_lookup(scope, name, &v)) {
+        struct shape s = shape_of(1, (int64_t[]){ axes ? (int64_t)axes->n : 0 });
+        if (axes && axes->type != ATTR_INTS) return fail(r->err, ERR_MODEL, "%s: axes are no list of ints", l->name);
+        const struct tensor *t = tensor_copy(r->root->arena, DT_I64, &s, axes ? axes->ints : NULL, r->err);
+        if (!t || !(v = graph_const(scope->g, name, t, r->err))) return r->err->code;
+        if (!map_set(&scope->values, name, v)) return fail_nomem(r->err);
+    }
+    lift_drop(l, "axes");
+    lift_input(l, 1, v);
+    return 0;
+}
+
+static int emit_operator(
+    struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_node *n, struct value **in, struct value **out)
+{
+    struct builder b = { scope->g, r->err, .where = own_property(r, n, "tenrec.where") };
     bool *read = ARENA_ARRAY(r->arena, n->output.n, bool);
     struct lift l = { .b = &b,
         .arena = r->arena,
@@ -71,6 +90,7 @@ static int emit_operator(struct onnx_reader *r, const struct onnx_scope *scope, 
     for (int i = 0; i < l.n_out; i++) read[i] = map_find(&scope->used, n->output.items[i]) != NULL;
     TRY(onnx_read_attrs(r, scope, n, in, &l.attrs, &l.n_attrs));
     l.cap_attrs = l.n_attrs + 1;
+    TRY(restore_axes(r, scope, own_property(r, n, "tenrec.axes"), &l));
     return lift_emit(&l, r->err);
 }
 

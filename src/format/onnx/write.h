@@ -7,7 +7,8 @@
  *                  is a state; "next" names the value that replaces it after a run (no extra inputs or outputs are
  *                  made: other programs always begin at the state's initial content)
  *   tenrec.guards  [{"value": VALUE, "equals": N, "where": SOURCE}]
- * Nodes carry metadata_props too: tenrec.where, and tenrec.float.ATTR where a float is no float32.
+ * Nodes carry metadata_props too: tenrec.where, tenrec.float.ATTR where a float is no float32, and tenrec.axes, the name
+ * of the constant that is an attribute in an older operator set.
  */
 #ifndef TENREC_FORMAT_ONNX_WRITE_H
 #define TENREC_FORMAT_ONNX_WRITE_H

@@ -9,7 +9,8 @@
 const char *onnx_written_name(const struct onnx_written *at, const struct value *v)
 {
     for (; at && v; at = at->outer)
-        if ((size_t)v->id < at->g->n_values && at->g->values[v->id] == v) return at->names[v->id];
+        if ((size_t)v->id < at->g->n_values && at->g->values[v->id] == v)
+            return at->needed[v->id] = true, at->names[v->id];
     return "";
 }
 
@@ -81,7 +82,7 @@ static int put_initializers(struct onnx_writer *w, const struct onnx_written *at
             g->states[0]->name);
     for (size_t i = 0; i < g->n_states; i++) TRY(put_initializer(w, at, g->states[i], graph));
     for (size_t i = 0; i < g->n_values; i++)
-        if (g->values[i]->kind == VALUE_CONST) TRY(put_initializer(w, at, g->values[i], graph));
+        if (g->values[i]->kind == VALUE_CONST && at->needed[i]) TRY(put_initializer(w, at, g->values[i], graph));
     return 0;
 }
 
@@ -117,12 +118,16 @@ static int put_outputs(
 int onnx_put_graph(
     struct onnx_writer *w, const struct graph *g, const struct onnx_written *outer, struct proto_message *out)
 {
-    struct onnx_written at = { g, ARENA_ARRAY(w->arena, g->n_values, const char *), outer };
+    struct onnx_written at = { g, ARENA_ARRAY(w->arena, g->n_values, const char *),
+        ARENA_ARRAY(w->arena, g->n_values, bool), outer };
     bool *is_output = ARENA_ARRAY(w->arena, g->n_values, bool);
-    if (!at.names || !is_output) return fail_nomem(w->err);
+    if (!at.names || !at.needed || !is_output) return fail_nomem(w->err);
     TRY(choose_names(w, &at));
     for (size_t i = 0; i < g->n_nodes; i++) TRY(onnx_put_node(w, &at, g->nodes[i], out));
     proto_put_text(out, 2, g->name[0] ? g->name : "graph");
+    for (size_t i = 0; i < g->n_outputs; i++) onnx_written_name(&at, g->outputs[i]);
+    for (size_t i = 0; i < g->n_states; i++) onnx_written_name(&at, g->states[i]->next);
+    for (size_t i = 0; i < g->n_guards; i++) onnx_written_name(&at, g->guards[i].value);
     TRY(put_initializers(w, &at, out));
     for (size_t i = 0; i < g->n_inputs; i++) put_value(&at, g->inputs[i], at.names[g->inputs[i]->id], 11, out);
     TRY(put_outputs(w, &at, is_output, out));

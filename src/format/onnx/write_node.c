@@ -116,6 +116,7 @@ static int put_lowered(
         struct attr a = attr_ints("axes", list, (size_t)count);
         *n_in = 1;
         if (count) TRY(put_attr(w, at, &a, m));
+        put_entry(m, 9, "tenrec.axes", node_in(n, 1)->name);
     }
     for (size_t i = 0; i < n->n_attrs; i++) {
         struct attr a = n->attrs[i];

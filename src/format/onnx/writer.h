@@ -20,6 +20,7 @@ struct onnx_writer {
 struct onnx_written {
     const struct graph *g;
     const char **names;
+    bool *needed; /* by id: something written names it; other constants are left out */
     const struct onnx_written *outer;
 };
 
@@ -28,6 +29,7 @@ int onnx_put_graph(struct onnx_writer *w, const struct graph *g, const struct on
 int onnx_put_node(
     struct onnx_writer *w, const struct onnx_written *at, const struct node *n, struct proto_message *graph);
 int onnx_put_tensor(struct onnx_writer *w, const char *name, const struct tensor *t, struct proto_message *out);
-const char *onnx_written_name(const struct onnx_written *at, const struct value *v); /* "" for NULL */
+/* "" for NULL. Marks the value as needed. */
+const char *onnx_written_name(const struct onnx_written *at, const struct value *v);
 
 #endif
