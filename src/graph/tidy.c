@@ -9,73 +9,88 @@
 
 enum mark { UNSEEN, OPEN, DONE };
 
+/* A node whose needs are being looked at. */
+struct place {
+    struct node *node;
+    size_t next;             /* which of its inputs, then captured values */
+    struct value **captured; /* read by its subgraphs */
+    size_t n_captured, cap_captured;
+};
+
 struct walk {
     struct graph *g;
     unsigned char *node_mark;
     bool *value_used;
     struct node **order;
     size_t n;
-    struct {
-        struct node *node;
-        int next; /* input to look at next */
-    } * stack;
+    struct place *stack;
 };
 
 static void use(struct walk *w, struct value *v, size_t *depth)
 {
+    if ((size_t)v->id >= w->g->n_values || w->g->values[v->id] != v) return; /* of a graph around this one */
     w->value_used[v->id] = true;
     if (v->kind != VALUE_NODE || v->node->graph != w->g || w->node_mark[v->node->id] != UNSEEN) return;
     w->node_mark[v->node->id] = OPEN;
-    w->stack[*depth].node = v->node;
-    w->stack[(*depth)++].next = 0;
+    w->stack[(*depth)++] = (struct place){ .node = v->node };
 }
 
-/* Values of this graph that the subgraphs of a node read. */
-static int visit_captures(struct walk *w, const struct graph *sub, size_t *depth);
+/* Values of this graph that a subgraph reads, appended to those of the stack's top. */
+static int add_captures(struct walk *w, const struct graph *sub, struct place *top, struct err *e);
+
+static int add_capture(struct walk *w, struct value *v, struct place *top, struct err *e)
+{
+    if (!v || (size_t)v->id >= w->g->n_values || w->g->values[v->id] != v) return 0;
+    return ARRAY_PUSH(w->g->arena, top->captured, top->n_captured, top->cap_captured, v) ? 0 : fail_nomem(e);
+}
+
+static int add_captures_of(struct walk *w, const struct node *n, struct place *top, struct err *e)
+{
+    for (size_t k = 0; k < n->n_attrs; k++)
+        if (n->attrs[k].type == ATTR_GRAPH) TRY(add_captures(w, n->attrs[k].graph, top, e));
+    return 0;
+}
+
+static int add_captures(struct walk *w, const struct graph *sub, struct place *top, struct err *e)
+{
+    for (size_t i = 0; i < sub->n_nodes; i++) {
+        struct node *n = sub->nodes[i];
+        for (int k = 0; k < n->n_in; k++) TRY(add_capture(w, n->in[k] = value_resolve(n->in[k]), top, e));
+        TRY(add_captures_of(w, n, top, e));
+    }
+    for (size_t i = 0; i < sub->n_outputs; i++)
+        TRY(add_capture(w, sub->outputs[i] = value_resolve(sub->outputs[i]), top, e));
+    return 0;
+}
+
+/* The next value that the node on top of the stack needs, inputs first; false when there is none left. */
+static bool next_needed(struct place *top, struct value **v)
+{
+    struct node *n = top->node;
+    size_t i = top->next++;
+    if (i < (size_t)n->n_in) return *v = n->in[i] = value_resolve(n->in[i]), true;
+    if (i - (size_t)n->n_in < top->n_captured) return *v = top->captured[i - (size_t)n->n_in], true;
+    return false;
+}
 
 static int visit(struct walk *w, struct value *root, struct err *e)
 {
     size_t depth = 0;
+    struct value *v;
     use(w, root, &depth);
     while (depth) {
-        struct node *n = w->stack[depth - 1].node;
-        int i = w->stack[depth - 1].next;
-        if (i == n->n_in) { /* the inputs are done: subgraphs, then the node itself */
-            w->stack[depth - 1].next++;
-            for (size_t k = 0; k < n->n_attrs; k++)
-                if (n->attrs[k].type == ATTR_GRAPH) TRY(visit_captures(w, n->attrs[k].graph, &depth));
-            continue;
-        }
-        if (i > n->n_in) {
-            w->node_mark[n->id] = DONE;
-            w->order[w->n++] = n;
+        struct place *top = &w->stack[depth - 1];
+        if (!top->next) TRY(add_captures_of(w, top->node, top, e));
+        if (!next_needed(top, &v)) {
+            w->node_mark[top->node->id] = DONE;
+            w->order[w->n++] = top->node;
             depth--;
             continue;
         }
-        w->stack[depth - 1].next++;
-        struct value *v = n->in[i] = value_resolve(n->in[i]);
         if (!v) continue;
         if (v->kind == VALUE_NODE && v->node->graph == w->g && w->node_mark[v->node->id] == OPEN)
-            return fail(e, ERR_MODEL, "the graph has a cycle through %s (%s)", n->name, n->op->name);
+            return fail(e, ERR_MODEL, "the graph has a cycle through %s (%s)", top->node->name, top->node->op->name);
         use(w, v, &depth);
-    }
-    return 0;
-}
-
-static int visit_captures(struct walk *w, const struct graph *sub, size_t *depth)
-{
-    for (size_t i = 0; i < sub->n_nodes; i++) {
-        struct node *n = sub->nodes[i];
-        for (int k = 0; k < n->n_in; k++) {
-            struct value *v = n->in[k] = value_resolve(n->in[k]);
-            if (v && (size_t)v->id < w->g->n_values && w->g->values[v->id] == v) use(w, v, depth);
-        }
-        for (size_t k = 0; k < n->n_attrs; k++)
-            if (n->attrs[k].type == ATTR_GRAPH) TRY(visit_captures(w, n->attrs[k].graph, depth));
-    }
-    for (size_t i = 0; i < sub->n_outputs; i++) {
-        struct value *v = sub->outputs[i] = value_resolve(sub->outputs[i]);
-        if ((size_t)v->id < w->g->n_values && w->g->values[v->id] == v) use(w, v, depth);
     }
     return 0;
 }
@@ -129,7 +144,7 @@ static void forget_name(struct graph *g, const struct value *v)
 static void compact(struct walk *w)
 {
     struct graph *g = w->g;
-    memcpy(g->nodes, w->order, w->n * sizeof *w->order);
+    if (w->n) memcpy(g->nodes, w->order, w->n * sizeof *w->order);
     g->n_nodes = w->n;
     for (size_t i = 0; i < w->n; i++) {
         g->nodes[i]->id = (int)i;

@@ -127,7 +127,7 @@ static void run_group(const char *group, int at_least)
 
 TEST(node)
 {
-    run_group("node", 500);
+    run_group("node", 554);
 }
 
 TEST(simple)
@@ -137,10 +137,10 @@ TEST(simple)
 
 TEST(pytorch_operator)
 {
-    run_group("pytorch-operator", 25);
+    run_group("pytorch-operator", 26);
 }
 
 TEST(pytorch_converted)
 {
-    run_group("pytorch-converted", 60);
+    run_group("pytorch-converted", 67);
 }

@@ -6,9 +6,9 @@
 static int count(void *cookie, const void *data, size_t len, struct err *e)
 {
     const unsigned char *p = data;
-    volatile unsigned char touched = 0;
-    for (size_t i = 0; i < len; i++) touched ^= p[i];
-    *(uint64_t *)cookie += len;
+    unsigned touched = 0;
+    for (size_t i = 0; i < len; i++) touched |= p[i];
+    *(uint64_t *)cookie += len + (touched > 255);
     return 0;
 }
 

@@ -123,3 +123,29 @@ TEST(eval_broadcasts)
     CHECK_NEAR(tensor_get_f64(y, 0), 0, 0);
     arena_release(&a);
 }
+
+/* A node whose subgraph reads two values, one of which depends on the other. */
+TEST(captured_values_come_first_and_are_no_cycle)
+{
+    static const struct attr_spec attrs[] = { { "body", ATTR_GRAPH, ATTR_REQUIRED }, { 0 } };
+    static const struct op holder = { .name = "Holder", .max_in = 0, .min_out = 1, .max_out = 1, .attrs = attrs };
+    struct arena a;
+    struct err e = { 0 };
+    struct graph *g = fresh(&a, &e), *body = graph_new(&a, &op_registry, "body", &e);
+    struct builder b = { g, &e }, inner = { body, &e };
+    struct shape s = shape_of(1, (int64_t[]){ 3 });
+    struct value *y = emit(&b, "Relu", NO_ATTRS, graph_input(g, "x", DT_F32, &s, &e));
+    struct value *z = emit(&b, "Relu", NO_ATTRS, y);
+    body->outer = g;
+    struct value *p = emit(&inner, "Relu", NO_ATTRS, y), *q = emit(&inner, "Relu", NO_ATTRS, z);
+    graph_output(body, p, &e);
+    graph_output(body, q, &e);
+    struct node *n = graph_node(g, &holder, "h", ATTRS(attr_graph("body", body)), NULL, 0, 1, &e);
+    graph_output(g, n->out[0], &e);
+    struct node *first = g->nodes[0];
+    g->nodes[0] = n, g->nodes[2] = first; /* against their order */
+    CHECK_OK(graph_tidy(g, &e), &e);
+    CHECK_OK(graph_verify(g, &e), &e);
+    CHECK_INT(g->n_nodes, 3);
+    arena_release(&a);
+}
