@@ -3,12 +3,12 @@
  * The file is a plain ModelProto that the ONNX checker and ONNX Runtime take: states and constants are initializers,
  * symbols are dim_params, our own operators are written in standard ones where they can be. What ONNX cannot say stands
  * in metadata_props as JSON, so that our reader restores the same graph:
- *   tenrec.states  {NAME: {"trainable": bool, "next": VALUE, "key": KEY, "perm": [..]}}   every initializer that
+ *   tenrec.states  {NAME: {"trainable": bool, "next": VALUE, "key": KEY, "perm": [..]}}  every initializer that
  *                  is a state; "next" names the value that replaces it after a run (no extra inputs or outputs are
  *                  made: other programs always begin at the state's initial content)
  *   tenrec.guards  [{"value": VALUE, "equals": N, "where": SOURCE}]
- * Nodes carry metadata_props too: tenrec.where, tenrec.float.ATTR where a float is no float32, and tenrec.axes, the name
- * of the constant that is an attribute in an older operator set.
+ * Nodes carry metadata_props too: tenrec.where, tenrec.float.ATTR where a float is no float32, and tenrec.axes, the
+ * name of the constant that is an attribute in an older operator set.
  */
 #ifndef TENREC_FORMAT_ONNX_WRITE_H
 #define TENREC_FORMAT_ONNX_WRITE_H
