@@ -225,10 +225,38 @@ static int prepare(struct choice *c, struct plan_step *s, struct err *e)
     return 0;
 }
 
+/* Whether the value comes from weights that never change alone: computed once per model. Constants are left out: they
+ * may belong to this plan's shapes. */
+static bool is_of_weights(const struct choice *c, const struct value *v)
+{
+    const struct place *p = c->p->of_value[v->id];
+    return v->kind != VALUE_CONST && place_root((struct place *)(uintptr_t)p)->kind == PLACE_CONST;
+}
+
+static int of_weights(struct choice *c, const struct node *n, bool *done, struct err *e)
+{
+    struct plan *p = c->p;
+    struct tensor **in = ARENA_ARRAY(&p->arena, n->n_in + n->n_out, struct tensor *), **out = in + n->n_in;
+    *done = false;
+    TRY_MEM(in, e);
+    if (!c->o->packs || !n->n_in || is_kept(p->graph, n->out[0])) return 0;
+    for (int i = 0; i < n->n_in; i++) {
+        if (!n->in[i]) continue;
+        if (!is_of_weights(c, n->in[i])) return 0;
+        in[i] = &p->of_value[n->in[i]->id]->tensor;
+    }
+    int code = packs_results(c->o->packs, n, in, out, c->o->threads, e);
+    *done = code > 0;
+    for (int i = 0; i < n->n_out && *done; i++)
+        if (!(p->of_value[n->out[i]->id] = plan_place(p, PLACE_CONST, out[i], e))) return e->code;
+    return code < 0 ? code : 0;
+}
+
 static int plan_node(struct choice *c, const struct node *n, struct err *e)
 {
     bool done = false;
     if (n->n_in && n->in[0]) TRY(view(c, n, &done, e));
+    if (!done) TRY(of_weights(c, n, &done, e));
     if (done) return 0;
     struct plan_step *s = new_step(c->p, n, n->n_in, n->n_out, c->o->threads, e);
     if (!s) return e->code;

@@ -262,3 +262,86 @@ TEST(gradients_of_convolutions_and_states_that_change)
     CHECK_OK(f.e.code, &f.e);
     arena_release(&f.a);
 }
+
+static struct value *normalized(struct fixture *f, struct value *x, int64_t channels)
+{
+    struct tensor *variance = random_tensor(f, DIMS(channels));
+    for (int64_t i = 0; i < channels; i++) ((float *)variance->data)[i] = fabsf(((float *)variance->data)[i]) + 0.5f;
+    struct value *v = graph_state(f->g, NULL, variance, 0, &f->e);
+    return emit(&f->b, "BatchNormalization", NO_ATTRS, x, weight(f, DIMS(channels)), weight(f, DIMS(channels)),
+        weight(f, DIMS(channels)), v);
+}
+
+static struct value *conv_norm(struct fixture *f, struct value *x, int64_t from, int64_t to, int64_t k, int64_t stride)
+{
+    const struct attr *attrs = ATTRS(INTS("strides", stride, stride), INTS("pads", k / 2, k / 2, k / 2, k / 2));
+    struct value *y = emit(&f->b, "Conv", attrs, x, weight(f, DIMS(to, from, k, k)));
+    return normalized(f, y, to);
+}
+
+/* A bottleneck of ResNet: 1x1, 3x3, 1x1, and a shortcut that has a convolution of its own. */
+static struct value *bottleneck(struct fixture *f, struct value *x, int64_t from, int64_t mid, int64_t stride)
+{
+    struct value *y = emit(&f->b, "Relu", NO_ATTRS, conv_norm(f, x, from, mid, 1, 1));
+    y = emit(&f->b, "Relu", NO_ATTRS, conv_norm(f, y, mid, mid, 3, stride));
+    y = conv_norm(f, y, mid, 4 * mid, 1, 1);
+    if (from != 4 * mid || stride > 1) x = conv_norm(f, x, from, 4 * mid, 1, stride);
+    return emit(&f->b, "Relu", NO_ATTRS, emit(&f->b, "Add", NO_ATTRS, y, x));
+}
+
+static int kernel_steps(const struct plan *p, const char *op)
+{
+    int n = 0;
+    for (size_t i = 0; i < p->n_steps; i++) n += p->steps[i]->kind == STEP_KERNEL && node_is(p->steps[i]->step.node, op);
+    return n;
+}
+
+TEST(residual_networks_fuse_to_convolutions)
+{
+    struct fixture f;
+    begin(&f);
+    struct value *y = emit(&f.b, "Relu", NO_ATTRS, conv_norm(&f, input(&f, DIMS(2, 3, 32, 32)), 3, 16, 7, 2));
+    y = emit(&f.b, "MaxPool", ATTRS(INTS("kernel_shape", 3, 3), INTS("strides", 2, 2), INTS("pads", 1, 1, 1, 1)), y);
+    y = bottleneck(&f, y, 16, 8, 1);
+    y = bottleneck(&f, y, 32, 8, 1);
+    y = bottleneck(&f, y, 32, 16, 2);
+    y = emit(&f.b, "GlobalAveragePool", NO_ATTRS, y);
+    graph_output(f.g, y, &f.e);
+    check_graph(&f, 2, 1e-5);
+    struct session *s = session_new(f.g, &(struct session_options){ .threads = 1 }, &f.e);
+    const struct plan *p = plan_of(&f, s);
+    if (p) {
+        CHECK_INT(kernel_steps(p, "BatchNormalization"), 0);
+        CHECK_INT(kernel_steps(p, "Relu"), 0);
+        CHECK_INT(kernel_steps(p, "Add"), 0);
+        CHECK_INT(kernel_steps(p, "FoldedWeight"), 0); /* weights: once per model, not per run */
+        CHECK_INT(kernel_steps(p, "FusedConv"), 1 + 3 + 3 + 3);
+        CHECK_INT(kernel_steps(p, "Conv"), 2);
+    }
+    session_free(s);
+    arena_release(&f.a);
+}
+
+TEST(branches_join_and_gates_scale_in_the_layouts_they_have)
+{
+    struct fixture f;
+    begin(&f);
+    struct value *x = input(&f, DIMS(2, 3, 17, 15)), *w = weight(&f, DIMS(24, 3, 3, 3));
+    struct value *a = emit(&f.b, "Conv", ATTRS(INTS("pads", 1, 1, 1, 1)), x, w);
+    struct value *b = emit(&f.b, "Sigmoid", NO_ATTRS, emit(&f.b, "Conv", NO_ATTRS, a, weight(&f, DIMS(24, 24, 1, 1))));
+    struct value *gate = emit(&f.b, "Conv", NO_ATTRS, emit(&f.b, "GlobalAveragePool", NO_ATTRS, b),
+        weight(&f, DIMS(24, 24, 1, 1)));
+    b = emit(&f.b, "Mul", NO_ATTRS, b, emit(&f.b, "Sigmoid", NO_ATTRS, gate));
+    if (!op_registry.find("Concat")) SKIP("no operator Concat yet");
+    struct value *c = emit(&f.b, "Concat", ATTRS(attr_int("axis", 1)), a, b);
+    c = emit(&f.b, "Conv", NO_ATTRS, c, weight(&f, DIMS(20, 48, 1, 1)));
+    struct value *d = emit(&f.b, "Sum", NO_ATTRS, c, c, emit(&f.b, "Tanh", NO_ATTRS, c));
+    d = emit(&f.b, "Add", NO_ATTRS, d, weight(&f, DIMS(20, 1, 1)));
+    d = emit(&f.b, "Mul", NO_ATTRS, d, emit(&f.b, "Sigmoid", NO_ATTRS, d));
+    graph_output(f.g, emit(&f.b, "ReduceMean", NO_ATTRS, d, emit_i64s(&f.b, (int64_t[]){ 2, 3 }, 2)), &f.e);
+    graph_output(f.g, d, &f.e);
+    graph_output(f.g, normalized(&f, c, 20), &f.e);
+    check_graph(&f, 2, 2e-5);
+    CHECK_OK(f.e.code, &f.e);
+    arena_release(&f.a);
+}

@@ -1,5 +1,6 @@
 /* conv.c - convolutions, their gradients and transposed convolutions, in the layouts oneDNN likes best. */
 #include "backend/dnnl/dnnl.h"
+#include "backend/dnnl/eltwise.h"
 #include "backend/dnnl/layout.h"
 #include "base/err.h"
 #include "graph/op.h"
@@ -86,6 +87,40 @@ int conv_prepare(struct step *s, struct err *e)
     if (!j) return e->code;
     TRY(make_convolution(&j->primitive, FORWARD, &d.any, e));
     TRY(forward_args(j, &d, e));
+    return job_end(j, e);
+}
+
+/* The form the convolution gives its result when nothing follows. */
+static int result_form(const struct step *s, const struct shapes *d, struct desc *to, struct err *e)
+{
+    struct primitive alone;
+    TRY(primitive_init(&alone, s->arena, e));
+    TRY(make_convolution(&alone, FORWARD, &d->any, e));
+    return primitive_desc(&alone, DNNL_ARG_DST, to, e);
+}
+
+/* in: x, weight, bias, residual; the residual must lie as the result does */
+int fused_conv_prepare(struct step *s, struct err *e)
+{
+    struct shapes d;
+    struct eltwise f;
+    const struct node *n = s->node;
+    const char *activation = node_string(n, "activation");
+    bool bias = job_tensor(s, 2), residual = job_tensor(s, 3);
+    TRY(resolve(n, false, &s->in[0]->shape, &s->in[1]->shape, &s->out[0]->shape, bias, &d, e));
+    struct job *j = job_begin(s, e);
+    if (!j) return e->code;
+    if (residual) {
+        TRY(result_form(s, &d, &d.any.dst, e));
+        TRY(primitive_then_binary(&j->primitive, dnnl_binary_add, &d.any.dst, e));
+    }
+    if (activation[0] && !eltwise_named(activation, node_float(n, "alpha"), node_float(n, "beta"), &f))
+        return fail(e, ERR_UNSUPPORTED, "no activation %s", activation);
+    if (activation[0]) TRY(primitive_then_eltwise(&j->primitive, f.alg, f.alpha, f.beta, e));
+    TRY(make_convolution(&j->primitive, FORWARD, &d.any, e));
+    TRY(forward_args(j, &d, e));
+    int other = DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1;
+    if (residual) TRY(job_in(j, other, 3, &d.plain.dst, e));
     return job_end(j, e);
 }
 

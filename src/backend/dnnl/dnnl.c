@@ -8,6 +8,7 @@
 
 static const struct kernel kernels[] = {
     KERNEL("Conv", conv_prepare),
+    KERNEL("FusedConv", fused_conv_prepare),
     KERNEL("ConvTranspose", conv_transpose_prepare),
     KERNEL("ConvGradInput", conv_grad_input_prepare),
     KERNEL("ConvGradWeight", conv_grad_weight_prepare),

@@ -7,6 +7,7 @@
 extern const struct backend backend_dnnl;
 
 int conv_prepare(struct step *s, struct err *e);
+int fused_conv_prepare(struct step *s, struct err *e);
 int conv_transpose_prepare(struct step *s, struct err *e);
 int conv_grad_input_prepare(struct step *s, struct err *e);
 int conv_grad_weight_prepare(struct step *s, struct err *e);
