@@ -11,8 +11,8 @@ void packs_free(struct packs *p);
 /* `weight` (plain, immutable) in `layout`: a tensor that lives as long as the cache. NULL with the error. */
 const struct tensor *packs_get(
     struct packs *p, const struct tensor *weight, const struct layout *layout, int threads, struct err *e);
-/* The results of a node whose inputs are all such weights (`in`, plain; NULL where absent), as out[0..n_out). Returns 1,
- * or 0 when the node is of a kind that is not kept. */
+/* The results of a node whose inputs are all such weights (`in`, plain; NULL where absent), as out[0..n_out). Returns
+ * 1, or 0 when the node is of a kind that is not kept. */
 int packs_results(
     struct packs *p, const struct node *n, struct tensor *const *in, struct tensor **out, int threads, struct err *e);
 size_t packs_bytes(struct packs *p);

@@ -292,7 +292,8 @@ static struct value *bottleneck(struct fixture *f, struct value *x, int64_t from
 static int kernel_steps(const struct plan *p, const char *op)
 {
     int n = 0;
-    for (size_t i = 0; i < p->n_steps; i++) n += p->steps[i]->kind == STEP_KERNEL && node_is(p->steps[i]->step.node, op);
+    for (size_t i = 0; i < p->n_steps; i++)
+        n += p->steps[i]->kind == STEP_KERNEL && node_is(p->steps[i]->step.node, op);
     return n;
 }
 
