@@ -7,7 +7,7 @@
 #include "shared.h"
 #include "tensors.h"
 
-enum { IO_MAX = 64, AT_LEAST = 0 };
+enum { IO_MAX = 64, AT_LEAST = 0, AT_LEAST_BATCHES = 0 };
 
 struct sample {
     struct arena *arena;
@@ -45,7 +45,22 @@ static int load(struct sample *s, const char *io, struct err *e)
     return e->code;
 }
 
-static int run(struct sample *s, double *most, struct err *e)
+/* Guards that the run did not keep. */
+struct guards {
+    const struct graph *g;
+    int broken;
+};
+
+static void see(void *cookie, const struct node *n, struct tensor *const *out)
+{
+    struct guards *g = cookie;
+    for (size_t i = 0; i < g->g->n_guards; i++)
+        for (int k = 0; k < n->n_out; k++)
+            if (g->g->guards[i].value == n->out[k]) g->broken += tensor_get_i64(out[k], 0) != g->g->guards[i].expected;
+}
+
+/* `symbol`: the name of the first dimension of every input, or NULL. */
+static int run(struct sample *s, const char *symbol, double *most, struct err *e)
 {
     struct import_hint hints[IO_MAX] = { 0 };
     struct tensor *out[IO_MAX] = { 0 };
@@ -53,24 +68,30 @@ static int run(struct sample *s, double *most, struct err *e)
         hints[i].dtype = s->in[i]->dtype;
         hints[i].rank = s->in[i]->shape.rank;
         for (int k = 0; k < hints[i].rank; k++) hints[i].dim[k].size = s->in[i]->shape.dim[k];
+        hints[i].dim[0].symbol = symbol;
     }
     struct import_options o = { .inputs = hints, .n_inputs = (size_t)s->n_in };
     struct report r = report_in(s->arena);
     struct graph *g;
     TRY(format_read(s->arena, s->model, &o, &g, &r, e));
     if ((int)g->n_outputs != s->n_want) return fail(e, ERR_FAILED, "%zu outputs, expected %d", g->n_outputs, s->n_want);
-    TRY(graph_interpret(g, s->in, out, s->arena, NULL, e));
+    struct guards guards = { g, 0 };
+    if (symbol && (g->inputs[0]->shape.dim[0] >= 0 || g->outputs[0]->shape.dim[0] >= 0))
+        return fail(e, ERR_FAILED, "the first dimension is no symbol any more");
+    TRY(graph_interpret(g, s->in, out, s->arena, &(struct interpret){ .seen = see, .cookie = &guards }, e));
+    if (guards.broken) return fail(e, ERR_FAILED, "%d guards do not hold", guards.broken);
     for (int i = 0; i < s->n_want; i++) *most = fmax(*most, tensor_difference(out[i], s->want[i]));
     return 0;
 }
 
-static bool later(const char *name)
+/* Control flow on data, detectors and quantized models are not asked for. */
+static bool is_asked(const char *name)
 {
-    return !strncmp(name, "ctl_", 4) || !strncmp(name, "det_", 4) || !strncmp(name, "quant_", 6);
+    return strncmp(name, "ctl_", 4) && strncmp(name, "det_", 4) && strncmp(name, "quant_", 6);
 }
 
 /* One sample in a process-wide table: 1 when it is right. */
-static int one(const char *folder, const char *name)
+static int one(const char *folder, const char *name, const char *symbol)
 {
     struct arena a;
     struct err e = { 0 };
@@ -84,7 +105,7 @@ static int one(const char *folder, const char *name)
         const char *path = arena_printf(&a, "%s.io.npz", io);
         if (!file_exists(path)) continue;
         io = NULL;
-        if (!load(&s, path, &e)) run(&s, &most, &e);
+        if (!load(&s, path, &e)) run(&s, symbol, &most, &e);
     }
     bool right = !e.code && s.n_want && most <= 1e-4;
     const char *line = strchr(e.text, '\n');
@@ -94,7 +115,12 @@ static int one(const char *folder, const char *name)
     return right;
 }
 
-TEST(samples)
+static bool is_image(const char *name)
+{
+    return !strncmp(name, "tv_", 3) || !strncmp(name, "seed3_cnn.", 10);
+}
+
+static void all(bool (*wanted)(const char *name), const char *symbol, int at_least)
 {
     struct arena a;
     struct err e = { 0 };
@@ -109,11 +135,22 @@ TEST(samples)
     for (size_t i = 0; i < n; i++) {
         size_t len = strlen(names[i]);
         if (len > 4 && !strcmp(names[i] + len - 4, ".npz")) continue;
-        if (only ? !strstr(names[i], only) : later(names[i])) continue;
-        right += one(folder, names[i]);
+        if (only ? !strstr(names[i], only) : !wanted(names[i])) continue;
+        right += one(folder, names[i], symbol);
         total++;
     }
     printf("# %d of %d\n", right, total);
-    CHECK(only || right >= AT_LEAST);
+    CHECK(only || right >= at_least);
     arena_release(&a);
+}
+
+TEST(samples)
+{
+    all(is_asked, NULL, AT_LEAST);
+}
+
+/* The number of images stays open, whatever example the program was run with. */
+TEST(batches_of_any_size)
+{
+    all(is_image, "N", AT_LEAST_BATCHES);
 }

@@ -17,11 +17,19 @@ struct instance {
     struct object *state; /* pickled otherwise than by attributes */
 };
 
-/* A tensor attribute of a module at load time; what it is at the end of the run is its next content. */
+/* An attribute of a module as loaded: what a tensor is at the end of the run is its next content. */
 struct slot {
     struct instance *owner;
-    const char *name;
-    struct torch_tensor *tensor;
+    const char *name, *key; /* "h", "decoder.h" */
+    struct object *initial; /* TENSOR, a number, or NONE */
+};
+
+/* What an attribute is once the model has run: for models that make their state in the first run, see state.c. */
+struct settled {
+    enum object_kind kind;
+    double number;
+    enum dtype dtype; /* TENSOR */
+    struct shape shape;
 };
 
 struct eval {
@@ -32,11 +40,12 @@ struct eval {
     struct object *root, *constants; /* constants: a tuple */
     struct slot *slots;
     size_t n_slots, cap_slots;
-    struct map tensors;       /* identity -> struct object: tied weights are one */
-    bool frozen;              /* no module has parameters: weights are constants of the code */
-    int mode;                 /* enum import_mode */
-    bool stopped;             /* an unsupported operator's result steers the program: nothing more can be found out */
-    const struct ts_def *def; /* being run */
+    const struct map *settled; /* key -> struct settled: attributes to begin with */
+    struct map tensors;        /* identity -> struct object: tied weights are one */
+    bool frozen;               /* no module has parameters: weights are constants of the code */
+    int mode;                  /* enum import_mode */
+    bool stopped;              /* an unsupported operator's result steers the program: nothing more can be found out */
+    const struct ts_def *def;  /* being run */
     int line, depth;
     size_t steps;
 };

@@ -207,17 +207,44 @@ static int bind_tensor(struct eval *v, struct torch_tensor *t, const char *key, 
     return 0;
 }
 
-static int bind_attribute(struct eval *v, struct instance *x, const char *name, struct torch_tensor *t)
+static int bind_attribute(struct eval *v, const struct slot *s)
 {
-    const char *key = arena_printf(v->arena, "%s%s%s", x->path, x->path[0] ? "." : "", name);
-    struct slot slot = { x, name, t };
-    TRY_MEM(key, v->err);
-    if (!ARRAY_PUSH(v->arena, v->slots, v->n_slots, v->cap_slots, slot)) return fail_nomem(v->err);
+    const struct instance *x = s->owner;
+    struct torch_tensor *t = s->initial->tensor;
     if (t->value) return 0;
-    bool parameter = x->type && lists(&x->type->parameters, name);
-    bool state = parameter || dtype_is_float(t->data->dtype) || is_written(x->type, name);
+    bool parameter = x->type && lists(&x->type->parameters, s->name);
+    bool state = parameter || dtype_is_float(t->data->dtype) || is_written(x->type, s->name);
     if (parameter) v->frozen = false;
-    return bind_tensor(v, t, key, parameter ? VALUE_TRAINABLE : 0, state);
+    return bind_tensor(v, t, s->key, parameter ? VALUE_TRAINABLE : 0, state || map_find(v->settled, s->key));
+}
+
+/* The object an attribute has once the model has run; zeros for a tensor. */
+static struct object *settled_object(struct eval *v, const struct settled *s)
+{
+    switch (s->kind) {
+    case OBJECT_BOOL: return object_bool(v->arena, s->number != 0, NULL);
+    case OBJECT_INT: return object_int(v->arena, (int64_t)s->number, NULL);
+    case OBJECT_FLOAT: return object_float(v->arena, s->number, NULL);
+    default: break;
+    }
+    struct torch_tensor *t = ARENA_NEW(v->arena, struct torch_tensor);
+    if (!t || !(t->data = tensor_new(v->t.g->arena, s->dtype, &s->shape, v->err))) return NULL;
+    t->dense = true;
+    return object_tensor(v->arena, t);
+}
+
+/* Remembers an attribute, as it is or as it is to begin with. */
+static int add_slot(struct eval *v, struct instance *x, struct map_entry *attr)
+{
+    struct slot slot = { x, attr->key, NULL, attr->value };
+    const struct object *o = attr->value;
+    if (o->kind != OBJECT_TENSOR && o->kind != OBJECT_NONE && !object_is_number(o)) return 0;
+    slot.key = arena_printf(v->arena, "%s%s%s", x->path, x->path[0] ? "." : "", attr->key);
+    TRY_MEM(slot.key, v->err);
+    const struct settled *settled = map_get(v->settled, slot.key);
+    if (settled && !(attr->value = slot.initial = settled_object(v, settled))) return fail_nomem(v->err);
+    if (!ARRAY_PUSH(v->arena, v->slots, v->n_slots, v->cap_slots, slot)) return fail_nomem(v->err);
+    return slot.initial->kind == OBJECT_TENSOR ? bind_attribute(v, &slot) : 0;
 }
 
 /* Tensors in lists, tuples and dictionaries of attributes; nested modules in them too. */
@@ -239,10 +266,8 @@ static int walk_instance(struct eval *v, struct instance *x, const char *path, i
 {
     if (x->path) return 0;
     x->path = path;
-    for (size_t i = 0; i < x->attrs.n; i++) { /* its own tensors first, as in a state_dict */
-        struct object *o = x->attrs.entries[i].value;
-        if (object_is(o, OBJECT_TENSOR)) TRY(bind_attribute(v, x, x->attrs.entries[i].key, o->tensor));
-    }
+    for (size_t i = 0; i < x->attrs.n; i++) /* its own tensors first, as in a state_dict */
+        TRY(add_slot(v, x, &x->attrs.entries[i]));
     for (size_t i = 0; i < x->attrs.n; i++) {
         const char *below = arena_printf(v->arena, "%s%s%s", path, path[0] ? "." : "", x->attrs.entries[i].key);
         TRY_MEM(below, v->err);

@@ -1,4 +1,4 @@
-/* output.c - what a TorchScript model returns as outputs of the graph, and what it keeps as states. */
+/* output.c - what a TorchScript model returns as outputs of the graph. */
 #include <string.h>
 
 #include "base/arena.h"
@@ -99,26 +99,4 @@ int entry_outputs(struct eval *v, struct object *result)
     if (!v->t.g->n_outputs && !v->t.report->n_errors)
         return fail(v->err, ERR_UNSUPPORTED, "the model returns no tensor");
     return 0;
-}
-
-static int bind_next(struct eval *v, const struct slot *s, struct torch_tensor *now)
-{
-    struct value *state = s->tensor->state, *next = torch_tensor_read(&v->t, now);
-    if (!next) return v->err->code;
-    if (!state || value_resolve(state) == next) return 0;
-    if (next->dtype != state->dtype) next = emit_cast(&v->t.b, next, state->dtype);
-    if (!next) return v->err->code;
-    if (next->shape.rank >= 0 && next->shape.rank != state->shape.rank)
-        report_add(v->t.report, REPORT_WARNING, s->tensor->key, "the state %s changes its rank in a run", state->name);
-    state->next = next;
-    return 0;
-}
-
-int entry_states(struct eval *v)
-{
-    for (size_t i = 0; i < v->n_slots; i++) {
-        const struct object *now = map_get(&v->slots[i].owner->attrs, v->slots[i].name);
-        if (object_is(now, OBJECT_TENSOR)) TRY(bind_next(v, &v->slots[i], now->tensor));
-    }
-    return torch_settle(&v->t);
 }

@@ -9,16 +9,31 @@
 #include "format/torch/entry.h"
 #include "ops/registry.h"
 
-static int run(struct eval *v, const struct import_options *o)
+/* One reading of a file. */
+struct reading {
+    const struct format_file *file;
+    const struct import_options *options;
+    struct report *report;
+    struct arena *keep; /* of the graph */
+    struct arena scratch;
+    struct archive archive;
+    struct eval eval;
+    const struct map *settled; /* attributes to begin with; see state.c */
+    struct map changed;        /* and those that were others after the run */
+    struct graph *graph;
+};
+
+static int run(struct reading *r)
 {
+    struct eval *v = &r->eval;
     const struct ts_def *def = entry_find(v);
-    struct object **args = def ? entry_arguments(v, def, o) : NULL;
+    struct object **args = def ? entry_arguments(v, def, r->options) : NULL;
     if (!args) return v->err->code;
     struct object *result = eval_method(v, v->root, def, args, def->n_params ? def->n_params - 1 : 0);
     if (!result) return v->stopped ? 0 : v->err->code;
     v->t.b.where = NULL;
     TRY(entry_outputs(v, result));
-    return entry_states(v);
+    return entry_states(v, &r->changed);
 }
 
 /* A shape that was guessed is the likely cause of what goes wrong with it. */
@@ -28,25 +43,54 @@ static int explain(struct eval *v)
     return err_prefix(v->err, "with an input shape that was guessed (say --input NAME=SHAPE)");
 }
 
-static int import(struct eval *v, const struct import_options *o, struct report *report)
+static int read_once(struct reading *r, struct err *e)
 {
-    TRY(eval_load(v, report));
-    if (run(v, o)) return explain(v);
-    return report->n_errors ? report_fail(report, ERR_UNSUPPORTED, "TorchScript that cannot be imported", v->err) : 0;
+    struct eval *v = &r->eval;
+    *v = (struct eval){ .archive = &r->archive, .arena = &r->scratch, .err = e, .mode = r->options->mode };
+    v->settled = r->settled;
+    arena_init(&r->scratch, r->keep->mem);
+    r->changed = map_in(&r->scratch);
+    if (!(r->graph = graph_new(r->keep, &op_registry, file_base(r->file->path), e))) return e->code;
+    TRY(archive_open(&r->archive, &r->scratch, r->keep, r->file, e));
+    TRY(torch_init(&v->t, &r->scratch, r->graph, r->report, e));
+    TRY(eval_load(v, r->report));
+    if (run(r)) return explain(v);
+    return r->report->n_errors ? report_fail(r->report, ERR_UNSUPPORTED, "TorchScript that cannot be imported", e) : 0;
+}
+
+static void tell_changes(const struct reading *r, enum report_kind kind, const char *what)
+{
+    for (size_t i = 0; i < r->changed.n; i++)
+        report_add(r->report, kind, "", "the attribute %s %s", r->changed.entries[i].key, what);
+}
+
+/* The first run changed attributes: read again with them as they are then, and see that it is the same model. */
+static int read_settled(struct reading *first, struct graph **g, struct err *e)
+{
+    struct report quiet = report_in(&first->scratch);
+    struct reading second = { first->file, first->options, &quiet, first->keep, .settled = &first->changed };
+    int code = read_once(&second, e);
+    if (!code) code = entry_compare(first->graph, second.graph, &first->eval.t, e);
+    if (code < 0) {
+        arena_release(&second.scratch);
+        return err_prefix(e, "the model changes attributes in its first run (%s)", first->changed.entries[0].key);
+    }
+    tell_changes(first, REPORT_NOTE, "is taken as it is after the first run (tensors begin with zeros)");
+    tell_changes(&second, REPORT_WARNING, "changes in every run, and keeps its value here");
+    *g = second.graph;
+    arena_release(&second.scratch);
+    return 0;
 }
 
 static int torch_read(struct arena *a, const struct format_file *file, const struct import_options *o, struct graph **g,
     struct report *report, struct err *e)
 {
-    struct arena scratch;
-    struct archive archive;
-    struct eval v = { .archive = &archive, .arena = &scratch, .err = e, .mode = o->mode };
-    if (!(*g = graph_new(a, &op_registry, file_base(file->path), e))) return e->code;
-    arena_init(&scratch, a->mem);
-    int code = archive_open(&archive, &scratch, a, file, e);
-    if (!code) code = torch_init(&v.t, &scratch, *g, report, e);
-    if (!code) code = import(&v, o, report);
-    arena_release(&scratch);
+    static const struct map none = { 0 };
+    struct reading r = { file, o, report, a, .settled = &none };
+    int code = read_once(&r, e);
+    *g = r.graph;
+    if (!code && r.changed.n) code = read_settled(&r, g, e);
+    arena_release(&r.scratch);
     return code;
 }
 
