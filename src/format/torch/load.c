@@ -247,6 +247,26 @@ static int add_slot(struct eval *v, struct instance *x, struct map_entry *attr)
     return slot.initial->kind == OBJECT_TENSOR ? bind_attribute(v, &slot) : 0;
 }
 
+/* A tensor that belongs to no attribute: a weight or a constant. */
+static int bind_constant(struct eval *v, struct torch_tensor *t, const char *key, bool weights)
+{
+    bool weight = weights && dtype_is_float(t->data->dtype) && tensor_count(t->data) > 1;
+    return t->value ? 0 : bind_tensor(v, t, key, weight ? VALUE_TRAINABLE : 0, weight);
+}
+
+/* Weight and bias lead the state of an object of torch's own classes. */
+static int bind_packed(struct eval *v, const struct instance *x, const char *key)
+{
+    static const char *const names[] = { "weight", "bias" };
+    for (size_t i = 0; object_is(x->state, OBJECT_TUPLE) && i < 2 && i < x->state->list->n; i++) {
+        struct object *o = x->state->list->items[i];
+        const char *full = arena_printf(v->arena, "%s.%s", key, names[i]);
+        TRY_MEM(full, v->err);
+        if (object_is(o, OBJECT_TENSOR)) TRY(bind_constant(v, o->tensor, full, true));
+    }
+    return 0;
+}
+
 /* Tensors in lists, tuples and dictionaries of attributes; nested modules in them too. */
 static int walk(struct eval *v, struct object *o, const char *path, int depth);
 
@@ -266,6 +286,7 @@ static int walk_instance(struct eval *v, struct instance *x, const char *path, i
 {
     if (x->path) return 0;
     x->path = path;
+    TRY(bind_packed(v, x, path));
     for (size_t i = 0; i < x->attrs.n; i++) /* its own tensors first, as in a state_dict */
         TRY(add_slot(v, x, &x->attrs.entries[i]));
     for (size_t i = 0; i < x->attrs.n; i++) {
@@ -291,11 +312,10 @@ static int bind_constants(struct eval *v)
 {
     for (size_t i = 0; i < v->constants->list->n; i++) {
         struct object *o = v->constants->list->items[i];
-        if (!object_is(o, OBJECT_TENSOR) || o->tensor->value) continue;
-        bool weight = v->frozen && dtype_is_float(o->tensor->data->dtype) && tensor_count(o->tensor->data) > 1;
         const char *key = arena_printf(v->arena, "constants.%zu", i);
         TRY_MEM(key, v->err);
-        TRY(bind_tensor(v, o->tensor, key, weight ? VALUE_TRAINABLE : 0, weight));
+        if (object_is(o, OBJECT_TENSOR)) TRY(bind_constant(v, o->tensor, key, v->frozen));
+        else if (object_is(o, OBJECT_INSTANCE)) TRY(bind_packed(v, o->instance, key));
     }
     return 0;
 }
