@@ -197,6 +197,20 @@ void arg_operands(struct aten_call *c, int i, int j, struct value **x, struct va
     *y = arg_scalar(c, j, t);
 }
 
+/* Dimensioned tensors decide within a category, then 0-d ones. */
+enum dtype promote_values(struct aten_call *c, struct value **v, size_t n)
+{
+    enum dtype class[2] = { DT_NONE, DT_NONE };
+    for (size_t i = 0; i < n; i++) {
+        if (!v[i]) return DT_F32;
+        enum dtype *into = &class[value_rank(c, v[i]) == 0];
+        *into = join(*into, v[i]->dtype);
+    }
+    enum dtype t = category(class[1]) > category(class[0]) ? class[1] : class[0];
+    for (size_t i = 0; i < n; i++) v[i] = emit_cast(c->b, v[i], t);
+    return t;
+}
+
 struct value *arg_as_float(struct aten_call *c, int i)
 {
     struct value *x = arg_tensor(c, i);

@@ -87,6 +87,8 @@ struct value *arg_scalar(struct aten_call *c, int i, enum dtype t);
 /* PyTorch's type promotion. Both read the arguments (tensors or numbers) and give them cast to the common type. */
 enum dtype promote(struct aten_call *c, int i, int j);
 void arg_operands(struct aten_call *c, int i, int j, struct value **x, struct value **y);
+/* Of values; and casts all of them to it. */
+enum dtype promote_values(struct aten_call *c, struct value **v, size_t n);
 /* The tensor argument cast to a float type if it is none (what sqrt(int tensor) does). */
 struct value *arg_as_float(struct aten_call *c, int i);
 
@@ -104,6 +106,13 @@ struct value *value_size(struct aten_call *c, struct value *v, int axis);
 int64_t value_size_pinned(struct aten_call *c, struct value *v, int axis);
 
 /* Building blocks that many lowerings want. */
+/* A node without attributes. */
+#define emit_op(c, op, ...) emit((c)->b, (op), NO_ATTRS, __VA_ARGS__)
+struct value *emit_like(struct aten_call *c, const struct value *x, double v); /* a 0-d constant of x's type */
+/* Over `axes`; n = 0: over none, so that x is given back. */
+struct value *emit_reduce(
+    struct aten_call *c, const char *op, struct value *x, const int64_t *axes, size_t n, bool keepdims);
+struct value *emit_filled(struct aten_call *c, struct value *shape, enum dtype t, double v);
 struct value *emit_shape_of(struct aten_call *c, struct value *v);                         /* 1-d int64 */
 struct value *emit_concat_ints(struct aten_call *c, struct value *const *parts, size_t n); /* 0-d or 1-d int64 to 1-d */
 struct value *emit_reshape(

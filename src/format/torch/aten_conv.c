@@ -1,4 +1,4 @@
-/* aten_conv.c - convolutions and linear layers. */
+/* aten_conv.c - convolutions. */
 #include <string.h>
 
 #include "base/err.h"
@@ -98,17 +98,6 @@ static struct value *lower_conv_transpose(struct aten_call *c)
     return emit_conv(c, arg_tensor(c, 0), arg_tensor(c, 1), arg_tensor(c, 2), &k);
 }
 
-/* Two dimensions are a Gemm, as exporters say it; more are a MatMul with the weight (out, in) transposed. */
-static struct value *lower_linear(struct aten_call *c)
-{
-    struct value *x = arg_tensor(c, 0), *w = arg_tensor(c, 1), *bias = arg_tensor(c, 2);
-    if (value_rank(c, x) == 2 && value_rank(c, w) == 2)
-        return emit(c->b, "Gemm", ATTRS(attr_int("transB", 1)), x, w, bias);
-    if (value_rank(c, w) == 2) w = emit_transpose(c, w, (int64_t[]){ 1, 0 }, 2);
-    struct value *y = emit(c->b, "MatMul", NO_ATTRS, x, w);
-    return bias ? emit(c->b, "Add", NO_ATTRS, y, bias) : y;
-}
-
 const struct aten_row aten_conv[] = {
     { "_convolution(Tensor input, Tensor weight, Tensor? bias, int[] stride, SymInt[] padding, int[] dilation, "
       "bool transposed, SymInt[] output_padding, int groups, bool benchmark, bool deterministic, bool cudnn_enabled, "
@@ -148,6 +137,5 @@ const struct aten_row aten_conv[] = {
     { "conv_transpose3d.input(Tensor input, Tensor weight, Tensor? bias=None, int[3] stride=1, int[3] padding=0, "
       "int[3] output_padding=0, int groups=1, int[3] dilation=1) -> Tensor",
         lower_conv_transpose },
-    { "linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor", lower_linear },
     { 0 },
 };

@@ -182,19 +182,6 @@ static struct value *lower_to_other(struct aten_call *c)
     return x && other ? emit_cast(c->b, x, other->dtype) : NULL;
 }
 
-/* What fill_ and copy_ write; the caller casts and broadcasts it. */
-static struct value *lower_fill(struct aten_call *c)
-{
-    struct value *x = arg_tensor(c, 0);
-    if (!x) return NULL;
-    return emit(c->b, "Expand", NO_ATTRS, arg_scalar(c, 1, x->dtype), emit_shape_of(c, x));
-}
-
-static struct value *lower_copy(struct aten_call *c)
-{
-    return arg_tensor(c, 1);
-}
-
 const struct aten_row aten_shape[] = {
     { "view(Tensor(a) self, SymInt[] size) -> Tensor(a)", lower_view },
     { "reshape(Tensor(a) self, SymInt[] shape) -> Tensor(a)", lower_view, .dense_only = true },
@@ -241,8 +228,5 @@ const struct aten_row aten_shape[] = {
         lower_to },
     { "to.prim_dtype(Tensor(a) self, int? dtype=None, bool non_blocking=False, bool copy=False) -> Tensor(b|a)",
         lower_to },
-    { "fill.Scalar(Tensor self, Scalar value) -> Tensor", lower_fill },
-    { "fill.Tensor(Tensor self, Tensor value) -> Tensor", lower_fill },
-    { "copy(Tensor self, Tensor src, bool non_blocking=False) -> Tensor", lower_copy },
     { 0 },
 };

@@ -55,6 +55,28 @@ struct value *emit_slice(struct aten_call *c, struct value *x, int64_t axis, int
         emit_i64s(c->b, &axis, 1), emit_i64s(c->b, &step, 1));
 }
 
+struct value *emit_like(struct aten_call *c, const struct value *x, double v)
+{
+    return x ? emit_scalar(c->b, x->dtype, v) : NULL;
+}
+
+struct value *emit_reduce(
+    struct aten_call *c, const char *op, struct value *x, const int64_t *axes, size_t n, bool keepdims)
+{
+    if (!n) return x;
+    return emit(c->b, op, ATTRS(attr_int("keepdims", keepdims)), x, emit_i64s(c->b, axes, n));
+}
+
+struct value *emit_filled(struct aten_call *c, struct value *shape, enum dtype t, double v)
+{
+    if (c->b->err->code) return NULL;
+    struct shape one = shape_of(1, (int64_t[]){ 1 });
+    struct tensor *x = tensor_new(c->b->g->arena, t, &one, c->b->err);
+    if (!x) return NULL;
+    tensor_set_f64(x, 0, v);
+    return emit(c->b, "ConstantOfShape", ATTRS(attr_tensor("value", x)), shape);
+}
+
 struct value *lower_unary(struct aten_call *c)
 {
     return emit(c->b, c->row->onnx, NO_ATTRS, arg_tensor(c, 0));

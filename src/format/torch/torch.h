@@ -47,6 +47,7 @@ struct torch {
     struct map sizes;     /* memo of torch_size() */
     struct map names;     /* names of nodes given out -> how often */
     int n_guessed;        /* inputs whose shapes were guessed */
+    int64_t version;      /* of the operators: that of the archive; 0: the newest */
     const char *module;   /* path of the module being called, for names of nodes: "layer1.0.conv1" */
 };
 
