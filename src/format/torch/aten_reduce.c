@@ -18,6 +18,8 @@ static struct span span_of(struct aten_call *c, struct value *x, int dims, int k
     int rank = value_rank(c, x);
     size_t n = 0;
     const int64_t *given = dims >= 0 ? arg_ints(c, dims, &n) : NULL;
+    int64_t one;
+    if (dims >= 0 && c->arg[dims]->kind == OBJECT_INT) one = arg_int(c, dims), given = &one, n = 1;
     if (n > SHAPE_MAX) aten_fail(c, ERR_SHAPE, "%zu dimensions", n);
     for (size_t i = 0; i < n && i < SHAPE_MAX; i++) {
         if (!rank) break;
