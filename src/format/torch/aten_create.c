@@ -7,13 +7,14 @@
 
 enum { CREATED_MAX = 1 << 26 }; /* elements of a constant that is computed here */
 
-/* The type that a number has when nobody says: PyTorch's default types. */
-static enum dtype number_dtype(const struct object *o)
+/* The type that an argument has when nobody says: PyTorch's default types of numbers. */
+static enum dtype number_dtype(struct aten_call *c, int i)
 {
-    if (o->kind == OBJECT_TENSOR) return o->tensor->value->dtype;
+    const struct object *o = c->arg[i];
+    struct value *v = o->kind == OBJECT_TENSOR ? arg_tensor(c, i) : NULL;
+    if (o->kind == OBJECT_TENSOR) return v ? v->dtype : DT_F32;
     return o->kind == OBJECT_FLOAT ? DT_F32 : o->kind == OBJECT_BOOL ? DT_BOOL : DT_I64;
 }
-
 
 static double fill_of(const struct aten_call *c)
 {
@@ -52,7 +53,7 @@ static struct value *filled_with(struct aten_call *c, struct value *shape, int f
 static struct value *lower_full(struct aten_call *c)
 {
     bool old = c->t->version > 0 && c->t->version < 5;
-    enum dtype t = arg_dtype(c, 2, old ? DT_F32 : number_dtype(c->arg[1]));
+    enum dtype t = arg_dtype(c, 2, old ? DT_F32 : number_dtype(c, 1));
     return filled_with(c, arg_ints_value(c, 0), 1, t);
 }
 
@@ -73,7 +74,7 @@ static struct value *arange(struct aten_call *c, int start, int end, int step, i
 {
     enum dtype t = DT_I64;
     for (int i = 0; i < dtype; i++)
-        if (number_dtype(c->arg[i]) == DT_F32) t = DT_F32;
+        if (number_dtype(c, i) == DT_F32) t = DT_F32;
     enum dtype want = arg_dtype(c, dtype, t);
     if (t == DT_F32 && dtype_is_float(want)) t = want;
     struct value *from = start < 0 ? emit_scalar(c->b, t, 0) : arg_scalar(c, start, t);
