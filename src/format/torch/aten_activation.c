@@ -121,8 +121,7 @@ static struct value *lower_glu(struct aten_call *c)
 {
     struct value *x = arg_tensor(c, 0);
     int axis = arg_axis(c, 1, value_rank(c, x));
-    struct node *n =
-        builder_node(c->b, "Split", ATTRS(attr_int("axis", axis), attr_int("num_outputs", 2)), &x, 1, 2);
+    struct node *n = builder_node(c->b, "Split", ATTRS(attr_int("axis", axis), attr_int("num_outputs", 2)), &x, 1, 2);
     return n ? emit_op(c, "Mul", n->out[0], emit_op(c, "Sigmoid", n->out[1])) : NULL;
 }
 

@@ -180,8 +180,7 @@ static struct value *lower_one_hot(struct aten_call *c)
     struct value *x = arg_tensor(c, 0);
     int64_t n = arg_int(c, 1);
     if (n < 1) return aten_fail(c, ERR_UNSUPPORTED, "the number of classes depends on data"), NULL;
-    struct value *classes =
-        emit_op(c, "Range", emit_like(c, x, 0), emit_like(c, x, (double)n), emit_like(c, x, 1));
+    struct value *classes = emit_op(c, "Range", emit_like(c, x, 0), emit_like(c, x, (double)n), emit_like(c, x, 1));
     return emit_cast(c->b, emit_op(c, "Equal", emit_unsqueeze(c, x, -1), classes), DT_I64);
 }
 

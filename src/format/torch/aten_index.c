@@ -39,8 +39,7 @@ static bool positions_read(struct aten_call *c, struct positions *p, struct valu
         if (is_mask(list[i])) {
             if (!add_mask(c, p, dim, list[i])) return false;
             dim += value_rank(c, list[i]);
-        } else
-            p->at[dim++] = list[i] ? emit_cast(c->b, list[i], DT_I64) : NULL;
+        } else p->at[dim++] = list[i] ? emit_cast(c->b, list[i], DT_I64) : NULL;
     }
     for (int i = 0; i < p->rank; i++) {
         if (!p->at[i]) continue;
@@ -148,8 +147,7 @@ static struct value *lower_index_put(struct aten_call *c)
         inverse(result, rank, back);
         struct value *shape = emit_shape_of(c, emit_transpose(c, like, result, (size_t)rank));
         v = emit_transpose(c, emit_op(c, "Expand", v, shape), back, (size_t)rank);
-    } else
-        v = emit_op(c, "Expand", v, emit_shape_of(c, like));
+    } else v = emit_op(c, "Expand", v, emit_shape_of(c, like));
     struct value *y = emit(c->b, "ScatterND", ATTRS(attr_string("reduction", add ? "add" : "none")), front, at, v);
     inverse(perm, p.rank, back);
     return moved ? emit_transpose(c, y, back, (size_t)p.rank) : y;
@@ -201,9 +199,8 @@ static struct value *lower_scatter_value(struct aten_call *c)
 
 static struct value *lower_scatter_reduce(struct aten_call *c)
 {
-    static const char *const kinds[][2] = {
-        { "sum", "add" }, { "add", "add" }, { "prod", "mul" }, { "multiply", "mul" }, { "amax", "max" }, { "amin", "min" }
-    };
+    static const char *const kinds[][2] = { { "sum", "add" }, { "add", "add" }, { "prod", "mul" },
+        { "multiply", "mul" }, { "amax", "max" }, { "amin", "min" } };
     const char *kind = arg_str(c, 4);
     bool with_self = c->n_args < 6 || arg_bool(c, 5);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
@@ -220,8 +217,10 @@ static struct value *lower_index_add(struct aten_call *c)
     int64_t dims[SHAPE_MAX];
     if (c->n_args > 4 && arg_float(c, 4) != 1) src = emit_op(c, "Mul", src, emit_like(c, src, arg_float(c, 4)));
     for (int i = 0; i < rank; i++) dims[i] = i == axis ? -1 : 1;
-    struct value *at = emit_op(c, "Expand", emit_reshape(c, arg_tensor(c, 2), dims, (size_t)rank), emit_shape_of(c, src));
-    return emit(c->b, "ScatterElements", ATTRS(attr_int("axis", axis), attr_string("reduction", c->row->onnx)), x, at, src);
+    struct value *at = emit_op(
+        c, "Expand", emit_reshape(c, arg_tensor(c, 2), dims, (size_t)rank), emit_shape_of(c, src));
+    return emit(
+        c->b, "ScatterElements", ATTRS(attr_int("axis", axis), attr_string("reduction", c->row->onnx)), x, at, src);
 }
 
 static struct value *lower_index_fill(struct aten_call *c)
@@ -232,7 +231,8 @@ static struct value *lower_index_fill(struct aten_call *c)
     for (int i = 0; i < rank; i++) dims[i] = i == axis ? -1 : 1;
     struct value *size = value_size(c, x, axis), *all = emit_op(c, "Range", emit_i64(c->b, 0), size, emit_i64(c->b, 1));
     struct value *hit = emit_op(c, "Equal", emit_unsqueeze(c, all, 1), emit_reshape(c, at, (int64_t[]){ 1, -1 }, 2));
-    hit = emit_cast(c->b, emit_reduce(c, "ReduceMax", emit_cast(c->b, hit, DT_I32), &(int64_t){ 1 }, 1, false), DT_BOOL);
+    hit = emit_cast(
+        c->b, emit_reduce(c, "ReduceMax", emit_cast(c->b, hit, DT_I32), &(int64_t){ 1 }, 1, false), DT_BOOL);
     return x ? emit_op(c, "Where", emit_reshape(c, hit, dims, (size_t)rank), arg_scalar(c, 3, x->dtype), x) : NULL;
 }
 
@@ -271,8 +271,7 @@ static struct node *top(struct aten_call *c, struct value *x, struct value *k, i
 static struct value *lower_topk(struct aten_call *c)
 {
     struct value *x = arg_tensor(c, 0);
-    struct node *n =
-        top(c, x, arg_int_value(c, 1), arg_axis(c, 2, value_rank(c, x)), arg_bool(c, 3), arg_bool(c, 4));
+    struct node *n = top(c, x, arg_int_value(c, 1), arg_axis(c, 2, value_rank(c, x)), arg_bool(c, 3), arg_bool(c, 4));
     if (n) give(c, n->out[0]);
     return n ? n->out[1] : NULL;
 }
@@ -351,8 +350,7 @@ const struct aten_row aten_index[] = {
     { "gather(Tensor self, int dim, Tensor index, *, bool sparse_grad=False) -> Tensor", lower_gather },
     { "scatter.src(Tensor self, int dim, Tensor index, Tensor src) -> Tensor", lower_scatter, "none" },
     { "scatter.value(Tensor self, int dim, Tensor index, Scalar value) -> Tensor", lower_scatter_value },
-    { "scatter.reduce(Tensor self, int dim, Tensor index, Tensor src, *, str reduce) -> Tensor",
-        lower_scatter_reduce },
+    { "scatter.reduce(Tensor self, int dim, Tensor index, Tensor src, *, str reduce) -> Tensor", lower_scatter_reduce },
     { "scatter_add(Tensor self, int dim, Tensor index, Tensor src) -> Tensor", lower_scatter, "add" },
     { "scatter_reduce.two(Tensor self, int dim, Tensor index, Tensor src, str reduce, *, bool include_self=True) "
       "-> Tensor",

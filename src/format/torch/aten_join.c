@@ -217,8 +217,8 @@ static struct value *lower_roll(struct aten_call *c)
     struct value *x = arg_tensor(c, 0), *y = x;
     size_t n, dims;
     const int64_t *by = arg_ints(c, 1, &n), *axes = arg_ints(c, 2, &dims);
-    if (!dims && n == 1) return emit_op(c, "Reshape", roll(c, emit_reshape(c, x, (int64_t[]){ -1 }, 1), 0, by[0]),
-        emit_shape_of(c, x));
+    if (!dims && n == 1)
+        return emit_op(c, "Reshape", roll(c, emit_reshape(c, x, (int64_t[]){ -1 }, 1), 0, by[0]), emit_shape_of(c, x));
     if (n != dims) return aten_fail(c, ERR_SHAPE, "%zu shifts of %zu dimensions", n, dims), NULL;
     for (size_t i = 0; i < n; i++) y = roll(c, y, axes[i], by[i]);
     return y;

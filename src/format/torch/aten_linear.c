@@ -55,7 +55,7 @@ static struct value *lower_bilinear(struct aten_call *c)
 {
     struct value *x1 = arg_tensor(c, 0), *x2 = arg_tensor(c, 1), *w = arg_tensor(c, 2), *bias = arg_tensor(c, 3);
     struct value *row = emit_op(c, "Unsqueeze", x1, emit_i64s(c->b, (int64_t[]){ -3, -2 }, 2)); /* (.., 1, 1, i) */
-    struct value *left = emit_squeeze(c, emit_op(c, "MatMul", row, w), -2);                      /* (.., o, j) */
+    struct value *left = emit_squeeze(c, emit_op(c, "MatMul", row, w), -2);                     /* (.., o, j) */
     struct value *y = emit_op(c, "Mul", left, emit_unsqueeze(c, x2, -2));
     y = emit_reduce(c, "ReduceSum", y, &(int64_t){ -1 }, 1, false);
     return bias ? emit_op(c, "Add", y, bias) : y;
@@ -137,8 +137,7 @@ const struct aten_row aten_linear[] = {
     { "dot(Tensor self, Tensor tensor) -> Tensor", lower_binary, "MatMul" },
     { "addmm(Tensor self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", lower_addmm },
     { "addmv(Tensor self, Tensor mat, Tensor vec, *, Scalar beta=1, Scalar alpha=1) -> Tensor", lower_baddbmm },
-    { "baddbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor",
-        lower_baddbmm },
+    { "baddbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", lower_baddbmm },
     { "addbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", lower_baddbmm,
         "ReduceSum" },
     { "outer(Tensor self, Tensor vec2) -> Tensor", lower_outer },

@@ -36,8 +36,9 @@ static struct value *lower_bitwise(struct aten_call *c)
     struct value *x, *y;
     arg_operands(c, 0, 1, &x, &y);
     if (!x || x->dtype == DT_BOOL) return emit_op(c, c->row->onnx, x, y);
-    const char *op = !strcmp(c->row->onnx, "And") ? "BitwiseAnd" : !strcmp(c->row->onnx, "Or") ? "BitwiseOr"
-                                                                                             : "BitwiseXor";
+    const char *op = !strcmp(c->row->onnx, "And") ? "BitwiseAnd"
+        : !strcmp(c->row->onnx, "Or")             ? "BitwiseOr"
+                                                  : "BitwiseXor";
     return emit_op(c, op, x, y);
 }
 

@@ -184,8 +184,8 @@ static struct value *adaptive_max_pool(struct aten_call *c, size_t n)
     struct value *x = arg_tensor(c, 0);
     bool batched = value_rank(c, x) != (int)n + 1;
     if (!batched) x = emit_unsqueeze(c, x, 0);
-    struct node *pool =
-        builder_node(c->b, "AdaptiveMaxPool", ATTRS(attr_ints("output_size", adaptive_sizes(c, n), n)), &x, 1, 2);
+    struct node *pool = builder_node(
+        c->b, "AdaptiveMaxPool", ATTRS(attr_ints("output_size", adaptive_sizes(c, n), n)), &x, 1, 2);
     if (!pool) return NULL;
     struct value *index = in_plane(c, pool->out[1], x, n);
     give(c, batched ? pool->out[0] : emit_squeeze(c, pool->out[0], 0));
@@ -210,7 +210,7 @@ static struct value *lower_adaptive_max_pool3d(struct aten_call *c)
     { "max_pool" n "d(Tensor self, " POOL_ARGS(n) "int[" n "] dilation=1, bool ceil_mode=False) -> Tensor", \
         function }, \
         { "max_pool" n "d_with_indices(Tensor self, " POOL_ARGS(n) "int[" n "] dilation=1, bool ceil_mode=False) " \
-          "-> (Tensor, Tensor)", \
+                                                                   "-> (Tensor, Tensor)", \
             function, "with indices" }, \
     { \
         "adaptive_max_pool" n "d(Tensor self, int[" n "] output_size) -> (Tensor, Tensor)", lower_adaptive_max_pool##d \

@@ -25,8 +25,8 @@ static struct sampling sampling_of(const struct aten_call *c, bool corners)
 }
 
 /* The last `n` dimensions to `sizes`, or by `scales` (1-d values; the other NULL). */
-static struct value *resize(struct aten_call *c, struct value *x, struct value *sizes, struct value *scales, size_t n,
-    const struct sampling *s)
+static struct value *resize(
+    struct aten_call *c, struct value *x, struct value *sizes, struct value *scales, size_t n, const struct sampling *s)
 {
     int64_t axes[3];
     int rank = value_rank(c, x);
@@ -49,8 +49,8 @@ static struct value *floats(struct aten_call *c, const double *v, size_t n)
 /* The scale decides where samples are taken, unless corners are aligned; PyTorch derives it from the sizes when it is
  * not given. The output's size is floor(size scale) in double; where float32 would say otherwise the sizes are
  * given. */
-static struct value *resize_by(struct aten_call *c, struct value *x, const double *scales, struct value *sizes,
-    size_t n, const struct sampling *s)
+static struct value *resize_by(
+    struct aten_call *c, struct value *x, const double *scales, struct value *sizes, size_t n, const struct sampling *s)
 {
     for (size_t i = 0; i < n; i++)
         if (!(scales[i] > 0)) return aten_fail(c, ERR_SHAPE, "a scale of %g", scales[i]), NULL;
@@ -192,9 +192,8 @@ static struct value *pad(struct aten_call *c, const char *mode, struct value *va
 
 static struct value *lower_pad(struct aten_call *c)
 {
-    static const char *const modes[][2] = {
-        { "constant", "constant" }, { "reflect", "reflect" }, { "replicate", "edge" }, { "circular", "wrap" }
-    };
+    static const char *const modes[][2] = { { "constant", "constant" }, { "reflect", "reflect" },
+        { "replicate", "edge" }, { "circular", "wrap" } };
     struct value *x = arg_tensor(c, 0);
     const char *mode = arg_str(c, 2);
     if (!x) return NULL;
