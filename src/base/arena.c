@@ -32,7 +32,7 @@ static void default_free(void *cookie, void *ptr, size_t size)
     free(ptr);
 }
 
-const struct mem mem_default = { default_alloc, default_free, NULL };
+const struct mem mem_default = { default_alloc, default_free, NULL, 0 };
 
 void arena_init(struct arena *a, const struct mem *mem)
 {
@@ -69,6 +69,7 @@ static struct arena_block *add_block(struct arena *a, size_t need)
 {
     size_t size = a->blocks ? a->blocks->size * 2 : 4096 - sizeof(struct arena_block);
     if (size > (1u << 20)) size = 1u << 20;
+    if (a->mem->block) size = a->mem->block;
     if (size < need) size = need;
     if (size > SIZE_MAX - sizeof(struct arena_block)) return NULL;
     struct arena_block *b = a->mem->alloc(a->mem->cookie, sizeof *b + size);
@@ -81,11 +82,11 @@ static struct arena_block *add_block(struct arena *a, size_t need)
 
 void *arena_alloc(struct arena *a, size_t size)
 {
-    if (size > SIZE_MAX - 15) return NULL;
+    if (size > SIZE_MAX - 15) return a->failed = true, NULL;
     size = size ? (size + 15) & ~(size_t)15 : 16;
-    if (a->limit && (size > a->limit || a->used > a->limit - size)) return NULL;
     struct arena_block *b = a->blocks;
-    if ((!b || b->size - b->at < size) && !(b = add_block(a, size))) return NULL;
+    bool over = a->limit && (size > a->limit || a->used > a->limit - size);
+    if (over || ((!b || b->size - b->at < size) && !(b = add_block(a, size)))) return a->failed = true, NULL;
     void *p = b->data + b->at;
     b->at += size;
     a->used += size;

@@ -16,6 +16,7 @@ struct mem {
     void *(*alloc)(void *cookie, size_t size);
     void (*free)(void *cookie, void *ptr, size_t size);
     void *cookie;
+    size_t block; /* bytes an arena takes at a time; 0: as it sees fit, 1: each allocation alone (to test failures) */
 };
 extern const struct mem mem_default;
 
@@ -27,6 +28,7 @@ struct arena {
     struct arena_closer *closers;
     size_t used;  /* bytes handed out */
     size_t limit; /* 0: none; past it allocation fails as if memory were out */
+    bool failed;  /* an allocation failed: sticky, so that callers of what drops things silently can ask afterwards */
 };
 
 void arena_init(struct arena *a, const struct mem *mem /* NULL: mem_default */);

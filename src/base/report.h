@@ -21,7 +21,7 @@ struct report {
 };
 
 struct report report_in(struct arena *a);
-/* Adds one occurrence; where = "" if unknown. Out of memory drops it silently. */
+/* Adds one occurrence; where = "" if unknown. Out of memory drops it; arena->failed tells. */
 void report_add(struct report *r, enum report_kind kind, const char *where, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 /* Turns the errors of a report into one error text: all of them, with counts and where. Returns e->code, 0 if none. */

@@ -51,7 +51,8 @@ static int infer_node(struct node *n, struct err *e)
     TRY(check_attrs(n, e));
     TRY(check_inputs(n, e));
     if (n->op->infer) TRY(n->op->infer(n, e));
-    return n->op->contents ? n->op->contents(n, e) : 0;
+    if (n->op->contents) TRY(n->op->contents(n, e));
+    return n->graph->arena->failed ? fail_nomem(e) : 0;
 }
 
 struct node *builder_node(

@@ -36,7 +36,8 @@ struct arena;
  * elements
  * and returns how many there are; -1 when nothing can be said. */
 int value_contents(const struct value *v, int64_t out[KNOWN_MAX]);
-/* Stores contents on a value (copied to its graph's arena through `a`); silently nothing when memory is out. */
+/* Stores contents on a value (copied to its graph's arena through `a`); nothing when memory is
+ * out, which a->failed tells. */
 void value_set_contents(struct value *v, struct arena *a, const int64_t *k, int n);
 
 #endif

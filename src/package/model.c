@@ -125,7 +125,7 @@ static int parse_steps(struct model *m, struct err *e)
 int model_open(struct model *m, const char *path, const struct model_options *o, struct err *e)
 {
     *m = (struct model){ 0 };
-    arena_init(&m->arena, NULL);
+    arena_init(&m->arena, o->mem);
     m->report = report_in(&m->arena);
     if (!(m->path = arena_strdup(&m->arena, path))) return fail_nomem(e);
     bool found = false;
@@ -133,7 +133,7 @@ int model_open(struct model *m, const char *path, const struct model_options *o,
     if (found) TRY(adjust_package(m, o, e));
     else TRY(import_model(m, o, e));
     TRY(parse_steps(m, e));
-    if (!(m->packs = packs_new(m->arena.mem))) return fail_nomem(e);
+    if (!(m->packs = packs_new(m->arena.mem)) || m->arena.failed) return fail_nomem(e);
     return 0;
 }
 

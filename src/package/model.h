@@ -17,6 +17,7 @@ struct model_options {
     struct import_options import;
     struct manifest_options manifest;
     const char *labels_path;     /* NULL: what the model or a file beside it says */
+    const struct mem *mem;       /* NULL: the default */
     const char *preprocess_path; /* YAML or JSON with steps, or a Hugging Face preprocessor_config.json */
 };
 

@@ -65,6 +65,7 @@ static int infer_again(struct node *n, struct err *e)
     for (int i = 0; i < n->n_out; i++) forget(n->out[i]);
     int code = n->op->infer(n, e);
     if (!code && n->op->contents) code = n->op->contents(n, e);
+    if (!code && n->graph->arena->failed) code = fail_nomem(e);
     return code ? node_err(n, e) : 0;
 }
 

@@ -41,7 +41,7 @@ static void oom_free(void *cookie, void *ptr, size_t size)
 
 static inline struct mem oom_mem(struct oom *o)
 {
-    return (struct mem){ oom_alloc, oom_free, o };
+    return (struct mem){ oom_alloc, oom_free, o, 1 };
 }
 
 /* Runs `job` (0, or a negative ERR_*) once per allocation that it makes; returns how many those are. Stops at the first
