@@ -17,7 +17,7 @@ static int old_coordinates(struct lift *l, struct value *scales, struct err *e)
     }
     bool linear = mode && mode->type == ATTR_STRING && strstr(mode->s, "linear");
     l->op = "Resize";
-    l->n_in = 1;
+    l->in[1] = NULL; /* roi */
     lift_input(l, 2, scales);
     TRY(lift_set(l, attr_string("mode", linear ? "linear" : "nearest"), e));
     TRY(lift_set(l, attr_string("coordinate_transformation_mode", "asymmetric"), e));

@@ -1,0 +1,194 @@
+/* onnx_lift.c - older spellings of operators, read as the graph they mean. */
+#include "onnx_build.h"
+#include "ops/registry.h"
+#include "tap.h"
+
+/* Reads one node on inputs x, w of given types; the text of the nodes alone, or the error. */
+static const char *lifted(struct onnx_build *b, struct proto_message *node)
+{
+    build_add(b, node);
+    struct graph *g = build_read(b);
+    if (!g) return b->err.text;
+    const char *text = graph_text(b, g), *at = strstr(text, "\n  y "), *first = strstr(text, " = ");
+    while (first && first > text && first[-1] != '\n') first--;
+    return at ? arena_strndup(&b->arena, first, strlen(first) - strlen("  output y\n")) : text;
+}
+
+/* Whether every operator of the list ("Resize Flatten") is there to be tested with. */
+static bool known(const char *ops)
+{
+    char word[64];
+    int n;
+    for (; sscanf(ops, " %63s%n", word, &n) == 1; ops += n)
+        if (!op_registry.find(word)) return false;
+    return true;
+}
+
+static struct proto_message begin(struct onnx_build *b, int64_t opset, const char *op, const char *in, const char *x)
+{
+    build_init(b, opset);
+    put_value(&b->graph, 11, "x", 1, x);
+    put_value(&b->graph, 12, "y", 1, "");
+    return build_node(b, op, in, "y");
+}
+
+TEST(legacy_broadcast_aligns_at_an_axis)
+{
+    struct onnx_build b;
+    if (!known("Add Unsqueeze")) SKIP("operators are missing");
+    struct proto_message n = begin(&b, 6, "Add", "x w", "2 3 4");
+    put_i(&n, "broadcast", 1);
+    put_i(&n, "axis", 1);
+    build_weights(&b, "w", "3", 3);
+    CHECK_STR(lifted(&b, &n),
+        "  Unsqueeze_0 float32[3,1] = Unsqueeze(w, y_axes)\n  y float32[2,3,4] = Add(x, Unsqueeze_0)\n");
+    build_release(&b);
+    n = begin(&b, 6, "Add", "x w", "2 3 4");
+    put_i(&n, "broadcast", 1);
+    put_i(&n, "axis", 3);
+    build_weights(&b, "w", "3", 3);
+    CHECK(strstr(lifted(&b, &n), "axis 3") != NULL);
+    build_release(&b);
+}
+
+TEST(softmax_over_all_that_follows)
+{
+    struct onnx_build b;
+    if (!known("Softmax Flatten Reshape Shape")) SKIP("operators are missing");
+    struct proto_message n = begin(&b, 12, "Softmax", "x", "2 3 4");
+    const char *text = lifted(&b, &n);
+    CHECK(strstr(text, "Flatten(x) axis=1") != NULL);
+    CHECK(strstr(text, "y float32[2,3,4] = Reshape(") != NULL);
+    build_release(&b);
+}
+
+TEST(softmax_over_the_last_axis_stays_one_node)
+{
+    struct onnx_build b;
+    struct proto_message n = begin(&b, 12, "Softmax", "x", "2 3 1 1");
+    CHECK_STR(lifted(&b, &n), "  y float32[2,3,1,1] = Softmax(x) axis=1\n");
+    build_release(&b);
+    n = begin(&b, 13, "Softmax", "x", "2 3 4");
+    CHECK_STR(lifted(&b, &n), "  y float32[2,3,4] = Softmax(x)\n");
+    build_release(&b);
+}
+
+TEST(attributes_become_inputs)
+{
+    static const struct {
+        const char *op, *attr;
+        int64_t opset, values[4];
+        size_t n;
+        const char *expected;
+    } cases[] = {
+        { "ReduceMean", "axes", 13, { 1 }, 1, "  y float32[2,1,4,4] = ReduceMean(x, y_axes)\n" },
+        { "ReduceSum", "axes", 11, { -1 }, 1, "  y float32[2,3,4,1] = ReduceSum(x, y_axes)\n" },
+        { "Unsqueeze", "axes", 11, { 0 }, 1, "  y float32[1,2,3,4,4] = Unsqueeze(x, y_axes)\n" },
+        { "Reshape", "shape", 1, { 6, 16 }, 2, "  y float32[6,16] = Reshape(x, y_shape)\n" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct onnx_build b;
+        if (!known(cases[i].op)) continue;
+        struct proto_message n = begin(&b, cases[i].opset, cases[i].op, "x", "2 3 4 4");
+        put_is(&n, cases[i].attr, cases[i].values, cases[i].n);
+        CHECK_STR(lifted(&b, &n), cases[i].expected);
+        build_release(&b);
+    }
+}
+
+TEST(clip_bounds_become_inputs)
+{
+    struct onnx_build b;
+    if (!known("Clip")) SKIP("no operator Clip");
+    struct proto_message n = begin(&b, 6, "Clip", "x", "2");
+    put_f(&n, "max", 6);
+    CHECK(strstr(lifted(&b, &n), "y float32[2] = Clip(x, -, ") != NULL);
+    build_release(&b);
+}
+
+TEST(cast_to_a_word)
+{
+    struct onnx_build b;
+    struct proto_message n = begin(&b, 1, "Cast", "x", "2");
+    put_s(&n, "to", "DOUBLE");
+    CHECK_STR(lifted(&b, &n), "  y float64[2] = Cast(x) to=11\n");
+    build_release(&b);
+    n = begin(&b, 1, "Cast", "x", "2");
+    put_s(&n, "to", "QUAD");
+    CHECK(strstr(lifted(&b, &n), "\"QUAD\" names no element type") != NULL);
+    build_release(&b);
+}
+
+TEST(upsample_is_an_asymmetric_resize)
+{
+    struct onnx_build b;
+    if (!known("Resize")) SKIP("no operator Resize");
+    struct proto_message n = begin(&b, 9, "Upsample", "x s", "1 2 3 3");
+    put_s(&n, "mode", "nearest");
+    struct proto_message t = build_tensor(&b, "s", 1, "4");
+    proto_put_bytes(&t, 9, (float[]){ 1, 1, 2, 2 }, 16);
+    proto_put_message(&b.graph, 5, &t);
+    const char *text = lifted(&b, &n);
+    CHECK(strstr(text, "y float32[1,2,6,6] = Resize(x, -, s)") != NULL);
+    CHECK(strstr(text, "coordinate_transformation_mode=\"asymmetric\"") != NULL);
+    CHECK(strstr(text, "nearest_mode=\"floor\"") != NULL);
+    build_release(&b);
+}
+
+TEST(statistics_of_batch_normalization_are_buffers)
+{
+    struct onnx_build b;
+    if (!known("BatchNormalization")) SKIP("no operator BatchNormalization");
+    struct proto_message n = begin(&b, 9, "BatchNormalization", "x s t m v", "2 3 4 4");
+    put_words(&n, 2, "a b c d"); /* five outputs that nobody reads: a model exported for training, run for scoring */
+    for (int i = 0; i < 4; i++) build_weights(&b, (const char *[]){ "s", "t", "m", "v" }[i], "3", 3);
+    build_add(&b, &n);
+    struct graph *g = build_read(&b);
+    CHECK_OK(b.err.code, &b.err);
+    if (g) {
+        CHECK_INT(g->nodes[0]->n_out, 1);
+        CHECK_INT(graph_find(g, "s")->flags, VALUE_TRAINABLE);
+        CHECK_INT(graph_find(g, "m")->flags, 0);
+        CHECK_INT(graph_find(g, "v")->flags, 0);
+    }
+    build_release(&b);
+}
+
+TEST(dropout_of_every_age)
+{
+    if (!known("Dropout")) SKIP("no operator Dropout");
+    for (int64_t opset = 1; opset < 12; opset++) {
+        struct onnx_build b;
+        struct proto_message n = begin(&b, opset, "Dropout", "x", "2");
+        put_f(&n, "ratio", 0.25f);
+        if (opset < 7) put_i(&n, "is_test", 1);
+        CHECK(strstr(lifted(&b, &n), "y float32[2] = Dropout(x, ") != NULL);
+        build_release(&b);
+    }
+}
+
+TEST(split_into_equal_parts)
+{
+    struct onnx_build b;
+    if (!known("Split")) SKIP("no operator Split");
+    struct proto_message n = begin(&b, 11, "Split", "x", "2 4");
+    put_words(&n, 2, "z");
+    put_i(&n, "axis", 1);
+    put_value(&b.graph, 12, "z", 1, "2 2");
+    build_add(&b, &n);
+    struct graph *g = build_read(&b);
+    CHECK_OK(b.err.code, &b.err);
+    if (g) CHECK_INT(node_int(g->nodes[0], "num_outputs"), 2);
+    build_release(&b);
+}
+
+TEST(operators_of_the_first_sets_are_written_in_others)
+{
+    struct onnx_build b;
+    struct proto_message n = begin(&b, 1, "ScaledTanh", "x", "2");
+    put_f(&n, "alpha", 2);
+    put_f(&n, "beta", 3);
+    const char *text = lifted(&b, &n);
+    if (known("Tanh")) CHECK(strstr(text, "Tanh(") && strstr(text, "y float32[2] = Mul("));
+    build_release(&b);
+}
