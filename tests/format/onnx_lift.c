@@ -106,6 +106,22 @@ TEST(clip_bounds_become_inputs)
     build_release(&b);
 }
 
+TEST(pad_keeps_its_value)
+{
+    struct onnx_build b;
+    if (!known("Pad")) SKIP("no operator Pad");
+    struct proto_message n = begin(&b, 6, "Pad", "x", "2");
+    put_s(&n, "mode", "constant");
+    put_is(&n, "pads", (int64_t[]){ 1, 1 }, 2);
+    put_f(&n, "value", 2.5f);
+    build_add(&b, &n);
+    struct graph *g = build_read(&b);
+    CHECK_OK(b.err.code, &b.err);
+    const struct tensor *value = g ? value_const(node_in(g->nodes[0], 2)) : NULL;
+    CHECK(value && tensor_get_f64(value, 0) == 2.5);
+    build_release(&b);
+}
+
 TEST(cast_to_a_word)
 {
     struct onnx_build b;

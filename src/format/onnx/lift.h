@@ -42,7 +42,7 @@ int lift_emit(struct lift *l, struct err *e);
 const char *lift_needs(const char *op, int64_t version);
 
 /* For rows. */
-const struct attr *lift_attr(const struct lift *l, const char *name); /* NULL when absent */
+const struct attr *lift_attr(const struct lift *l, const char *name); /* NULL when absent; valid until one is dropped */
 int64_t lift_int(const struct lift *l, const char *name, int64_t otherwise);
 double lift_float(const struct lift *l, const char *name, double otherwise);
 void lift_drop(struct lift *l, const char *name);

@@ -7,11 +7,11 @@
 
 static int pad(struct lift *l, const char *arg, struct err *e)
 {
-    const struct attr *value = lift_attr(l, "value");
+    double value = lift_float(l, "value", 0);
     enum dtype t = l->n_in && l->in[0] && l->in[0]->dtype ? l->in[0]->dtype : DT_F32;
     TRY(lift_attr_to_input(l, "paddings 1", e)); /* Pad-1 */
     TRY(lift_attr_to_input(l, "pads 1", e));
-    if (value && value->f != 0) lift_input(l, 2, emit_scalar(l->b, t, value->f));
+    if (value != 0) lift_input(l, 2, emit_scalar(l->b, t, value));
     lift_drop(l, "value");
     return 0;
 }
