@@ -157,6 +157,11 @@ static const struct {
     { "MaxPool", "f32~[2,16,9,9] | kernel_shape=3,3 strides=2,2 pads=1,1,1,1; f32~[1,8,8,8] | kernel_shape=2,2 "
                  "strides=2,2" },
     { "AveragePool", "f32[2,16,9,9] | kernel_shape=3,3 strides=2,2 pads=1,1,1,1 count_include_pad=1" },
+    { "Resize", "f32[1,3,4,5] - - i64{1,3,8,10} | mode=linear; f32[2,9,7,6] - - i64{2,9,11,4} | mode=linear "
+                "coordinate_transformation_mode=pytorch_half_pixel; f32[1,8,4,4] - f32{1,1,2,3} | mode=nearest "
+                "coordinate_transformation_mode=asymmetric nearest_mode=floor; f32[1,3,5] - - i64{1,3,15} | "
+                "mode=nearest; f32[1,2,3,4,5] - - i64{1,2,6,5,5} | mode=linear; f32[1,2,5,5] - f32{1,1,1.3,1.5} | "
+                "mode=linear" },
     { "MatMul", "f32[33,300] f32[300,45]; f32[2,4,16,32] f32[2,4,32,16]; f32[1,300] f32[300,700]" },
 };
 

@@ -58,6 +58,7 @@ static const struct kernel kernels[] = {
     INPLACE("LogSoftmaxGrad", softmax_grad_prepare),
     KERNEL("LRN", lrn_prepare),
     INPLACE("PRelu", prelu_prepare),
+    { "Resize", "dnnl", false, job_accepts_first, resize_prepare, job_run },
     { "ReduceSum", "dnnl", false, job_accepts_first, reduce_prepare, job_run },
     { "ReduceMean", "dnnl", false, job_accepts_first, reduce_prepare, job_run },
     { "ReduceMax", "dnnl", false, job_accepts_first, reduce_prepare, job_run },

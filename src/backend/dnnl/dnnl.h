@@ -25,5 +25,6 @@ int softmax_grad_prepare(struct step *s, struct err *e);
 int lrn_prepare(struct step *s, struct err *e);
 int prelu_prepare(struct step *s, struct err *e);
 int reduce_prepare(struct step *s, struct err *e);
+int resize_prepare(struct step *s, struct err *e);
 
 #endif
