@@ -15,6 +15,8 @@ int value_contents(const struct value *v, int64_t out[KNOWN_MAX])
     if (t && (dtype_is_integer(t->dtype) || t->dtype == DT_BOOL)) load_i64(t->dtype, t->data, n, out);
     else if (!t && v->known) memcpy(out, v->known, (size_t)n * sizeof *out);
     else return -1;
+    for (int64_t i = 0; t && i < n; i++)
+        if (!known_is_number(out[i])) out[i] = KNOWN_UNKNOWN; /* the code has no word for it */
     return (int)n;
 }
 
