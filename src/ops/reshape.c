@@ -42,7 +42,7 @@ static int bad_count(int64_t have, int64_t want, struct err *e)
 }
 
 /* The one dimension `free` of `out` that is left open (-1: none is), from the number of elements; `in` and `rest`
- * are what is known of the input and of the other dimensions. `certain`: the dimension is -1 in the model, and must come out. */
+ * are what is known of the input and of the other dimensions. `certain`: it is -1 in the model, and must come out. */
 static int solve(struct product *in, struct product *rest, struct shape *out, int free, bool certain, struct err *e)
 {
     cancel(in, rest);
