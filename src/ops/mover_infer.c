@@ -153,13 +153,19 @@ int contents_moved_all(struct node *n, struct err *e)
     return contents_moved(n, ~0u);
 }
 
-struct value *emit_zeros(struct builder *b, struct value *like)
+struct value *emit_filled(struct builder *b, enum dtype t, double v, struct value *like)
 {
     if (b->err->code || !like) return NULL;
     struct shape one = shape_of(1, (int64_t[]){ 1 });
-    const struct tensor *zero = tensor_new(b->g->arena, like->dtype, &one, b->err);
-    return zero ? emit(b, "ConstantOfShape", ATTRS(attr_tensor("value", zero)), emit(b, "Shape", NO_ATTRS, like))
-                : NULL;
+    struct tensor *value = tensor_new(b->g->arena, t, &one, b->err);
+    if (!value) return NULL;
+    tensor_set_f64(value, 0, v);
+    return emit(b, "ConstantOfShape", ATTRS(attr_tensor("value", value)), emit(b, "Shape", NO_ATTRS, like));
+}
+
+struct value *emit_zeros(struct builder *b, struct value *like)
+{
+    return like ? emit_filled(b, like->dtype, 0, like) : NULL;
 }
 
 struct value *emit_with_parameters(
