@@ -71,7 +71,7 @@ int contents_moved0(struct node *n, struct err *e); /* as op->contents, moving i
 int contents_moved_all(struct node *n, struct err *e);
 
 /* A tensor of the shape of `like` full of v; and of its type, of zeros. */
-struct value *emit_filled(struct builder *b, enum dtype t, double v, struct value *like);
+struct value *emit_filled_like(struct builder *b, enum dtype t, double v, struct value *like);
 struct value *emit_zeros(struct builder *b, struct value *like);
 /* Everything after the first two inputs as further inputs: the shape of a gradient of (x, parameters...). */
 struct value *emit_with_parameters(

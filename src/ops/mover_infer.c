@@ -153,7 +153,7 @@ int contents_moved_all(struct node *n, struct err *e)
     return contents_moved(n, ~0u);
 }
 
-struct value *emit_filled(struct builder *b, enum dtype t, double v, struct value *like)
+struct value *emit_filled_like(struct builder *b, enum dtype t, double v, struct value *like)
 {
     if (b->err->code || !like) return NULL;
     struct shape one = shape_of(1, (int64_t[]){ 1 });
@@ -165,7 +165,7 @@ struct value *emit_filled(struct builder *b, enum dtype t, double v, struct valu
 
 struct value *emit_zeros(struct builder *b, struct value *like)
 {
-    return like ? emit_filled(b, like->dtype, 0, like) : NULL;
+    return like ? emit_filled_like(b, like->dtype, 0, like) : NULL;
 }
 
 struct value *emit_with_parameters(

@@ -114,7 +114,7 @@ static void plain_grad(struct grad *g, const struct form *f)
                  *flat = emit(b, "Reshape", NO_ATTRS, updates, emit_i64s(b, (int64_t[]){ -1 }, 1));
     struct value *count = emit1(b, "Size", flat), *zero = emit_i64(b, 0), *one = emit_i64(b, 1);
     struct value *number = emit2(b, "ReshapeLike", emit(b, "Range", NO_ATTRS, zero, count, one), updates);
-    struct value *none = emit_filled(b, DT_I64, 0, g->node->in[0]);
+    struct value *none = emit_filled_like(b, DT_I64, 0, g->node->in[0]);
     struct value *last = gathered(g, f, scattered(g, f, "none", none, number));
     g->dx[0] = scattered(g, f, "none", g->dy[0], emit_zeros(b, updates));
     g->dx[2] = emit2(b, "Mul", gathered(g, f, g->dy[0]), equal_mask(b, updates->dtype, number, last));
