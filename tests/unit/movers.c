@@ -1,4 +1,4 @@
-/* movers.c - tests of the operators that move elements: shapes, slices, joins, pads, gathers; what must fail comes first. */
+/* movers.c - tests of the operators that move elements; what must fail comes first. */
 #include "movers.h"
 
 TEST(reshape_refuses)
