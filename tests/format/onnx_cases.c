@@ -127,20 +127,20 @@ static void run_group(const char *group, int at_least)
 
 TEST(node)
 {
-    run_group("node", 573);
+    run_group("node", 774);
 }
 
 TEST(simple)
 {
-    run_group("simple", 3);
+    run_group("simple", 7);
 }
 
 TEST(pytorch_operator)
 {
-    run_group("pytorch-operator", 26);
+    run_group("pytorch-operator", 35);
 }
 
 TEST(pytorch_converted)
 {
-    run_group("pytorch-converted", 67);
+    run_group("pytorch-converted", 82);
 }
