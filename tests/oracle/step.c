@@ -25,7 +25,7 @@ struct work {
     struct tensor **in, *out;
 };
 
-static int read_batch(struct work *w, const char *path, enum dtype precision, struct err *e)
+static int read_batch(struct work *w, const char *path, struct err *e)
 {
     struct bytes file;
     struct zip z;
@@ -42,7 +42,6 @@ static int read_batch(struct work *w, const char *path, enum dtype precision, st
         for (int64_t k = 0; k < tensor_count(t); k++) tensor_set_f64(t, k, tensor_get_f64(w->in[i], k));
         w->in[i] = t;
     }
-    (void)precision;
     return 0;
 }
 
@@ -92,15 +91,19 @@ static int run(struct work *w, char **v, int n, struct err *e)
 {
     struct report r = report_in(&w->a);
     struct graph *model;
-    enum import_mode mode = !strcmp(v[4], "train") ? IMPORT_TRAIN : !strcmp(v[4], "saved") ? IMPORT_AS_SAVED : IMPORT_SCORE;
-    TRY(format_read(&w->a, v[1], &(struct import_options){ .mode = mode }, &model, &r, e));
+    struct import_options in = { .n_inputs = 1, .mode = IMPORT_SCORE };
+    struct import_hint hint;
+    if (strcmp(v[4], "score")) in.mode = !strcmp(v[4], "train") ? IMPORT_TRAIN : IMPORT_AS_SAVED;
+    TRY(import_hint_parse(&w->a, "Nx3xHxW", &hint, e));
+    in.inputs = &hint;
+    TRY(format_read(&w->a, v[1], &in, &model, &r, e));
     TRY(pass_run(model, PASS_IMPORT, NULL, e));
     enum dtype precision = !strcmp(v[5], "f64") ? DT_F64 : DT_F32;
     if (precision == DT_F64) TRY(graph_precision(model, DT_F32, DT_F64, e));
     struct train_step_options o = { .loss = LOSS_CROSS_ENTROPY, .show_gradients = true };
     if (n > 7) o.momentum = atof(v[7]), o.nesterov = atoi(v[8]), o.weight_decay = atof(v[9]);
     if (!(w->g = train_step_new(model, &o, &w->a, e))) return e->code;
-    TRY(read_batch(w, v[2], precision, e));
+    TRY(read_batch(w, v[2], e));
     w->out = ARENA_ARRAY(&w->a, w->g->n_outputs, struct tensor);
     const struct tensor **states = ARENA_ARRAY(&w->a, w->g->n_states, const struct tensor *);
     return !strcmp(v[6], "session") ? run_session(w, states, v[3], e) : run_interpreter(w, states, v[3], e);
