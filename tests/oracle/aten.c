@@ -76,7 +76,7 @@ static void output(struct call *c, struct object *o)
         if (v) graph_output(c->g, emit(&c->t.b, "Identity", NO_ATTRS, v), &c->e);
     } else if (o->kind == OBJECT_LIST || o->kind == OBJECT_TUPLE)
         for (size_t i = 0; i < o->list->n; i++) output(c, o->list->items[i]);
-    else if (c->report.n) fail(&c->e, ERR_FAILED, "%s", c->report.items[0].text);
+    else if (c->report.n) fail(&c->e, ERR_FAILED, "%s", c->report.items[0].what);
     else fail(&c->e, ERR_FAILED, "the result is %s", object_kind_name(o->kind));
 }
 
