@@ -53,6 +53,7 @@ static int read_once(struct reading *r, struct err *e)
     if (!(r->graph = graph_new(r->keep, &op_registry, file_base(r->file->path), e))) return e->code;
     TRY(archive_open(&r->archive, &r->scratch, r->keep, r->file, e));
     TRY(torch_init(&v->t, &r->scratch, r->graph, r->report, e));
+    v->t.version = r->archive.version;
     TRY(eval_load(v, r->report));
     if (run(r)) return explain(v);
     return r->report->n_errors ? report_fail(r->report, ERR_UNSUPPORTED, "TorchScript that cannot be imported", e) : 0;
