@@ -28,6 +28,7 @@ static int differentiate(struct graph *g, struct node *n, struct err *e)
     if (!(n->op->grad || n->op->expand) || !g->n_inputs || none(n->out[0]) || none(g->inputs[0])) return 0;
     struct value *loss = emit(&b, "ReduceSum", ATTRS(attr_int("keepdims", 0)), n->out[0]);
     if (!loss) return e->code;
+    TRY(graph_output(g, loss, e)); /* what nothing needs is dropped */
     TRY(graph_tidy(g, e));
     return graph_gradient(g, loss, g->inputs, 1, &dx, e);
 }
