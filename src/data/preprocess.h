@@ -42,10 +42,11 @@ int preprocess_bytes(const struct preprocess *p, struct arena *a, struct bytes f
 int preprocess_image(const struct preprocess *p, struct arena *a, const struct image *img, struct tensor *out,
     struct provenance *from, struct err *e);
 
-/* What a framework's users usually mean: "torchvision", "timm", "keras", "caffe". `height`, `width`: the model's
- * input
- * size, `channels` 1 or 3 (others: ERR_USAGE), `nhwc` its layout. A new reference; NULL with the error. */
-json_t *preprocess_preset(const char *like, int64_t channels, int64_t height, int64_t width, bool nhwc, struct err *e);
+/* What a framework's users usually mean: "torchvision", "timm", "keras", "caffe". `height`, `width`: the model's input
+ * size, or -1 where any will do (nothing is resized then); `channels` 1 or 3 (others: ERR_USAGE), `nhwc` its layout;
+ * `whole`: the answer is a map of the image, so nothing is cropped. A new reference; NULL with the error. */
+json_t *preprocess_preset(
+    const char *like, int64_t channels, int64_t height, int64_t width, bool nhwc, bool whole, struct err *e);
 /* From a Hugging Face preprocessor_config.json. */
 json_t *preprocess_from_huggingface(const json_t *config, bool nhwc, struct err *e);
 /* Changes one parameter in a list of steps: "resize.size" = 320 (the first step of that op; value: JSON or plain

@@ -50,18 +50,23 @@ static void add_tail(
     add(list, json_pack("{s:s,s:s}", "op", "layout", "layout", nhwc ? "NHWC" : "NCHW"));
 }
 
-static json_t *build(const struct preset *p, int64_t channels, int64_t height, int64_t width, bool nhwc)
+/* A map of labels needs all of the image, so nothing is cropped for it; where the model takes any size, nothing is resized
+ * either. */
+static json_t *build(const struct preset *p, int64_t channels, int64_t height, int64_t width, bool nhwc, bool whole)
 {
     json_t *list = json_array();
     add(list,
         json_pack("{s:s,s:s,s:s}", "op", "decode", "color_space", channels == 1 ? "GRAY" : p->color, "exif_orientation",
             "ignore"));
-    bool crop = p->crop_pct < 1 && height == width;
-    json_t *resize = json_pack("{s:s,s:s,s:s,s:s}", "op", "resize", "mode", crop ? p->mode : "exact", "interpolation",
-        p->interpolation, "reference", "pillow-9.4");
-    if (crop) json_object_set_new(resize, "size", json_integer((json_int_t)floor((double)height / p->crop_pct)));
-    else json_object_set_new(resize, "size", json_pack("[I,I]", (json_int_t)height, (json_int_t)width));
-    add(list, resize);
+    bool crop = p->crop_pct < 1 && height == width && !whole;
+    if (height > 0 && width > 0) {
+        json_t *resize = json_pack("{s:s,s:s,s:s,s:s}", "op", "resize", "mode", crop ? p->mode : "exact", "interpolation",
+            p->interpolation, "reference", "pillow-9.4");
+        json_t *size = crop ? json_integer((json_int_t)floor((double)height / p->crop_pct))
+                            : json_pack("[I,I]", (json_int_t)height, (json_int_t)width);
+        json_object_set_new(resize, "size", size);
+        add(list, resize);
+    }
     if (crop) add(list, json_pack("{s:s,s:[I,I]}", "op", "center_crop", "size", (json_int_t)height, (json_int_t)width));
     bool keras = !strcmp(p->like, "keras");
     const double one[] = { 1, 1, 1 };
@@ -73,12 +78,13 @@ static json_t *build(const struct preset *p, int64_t channels, int64_t height, i
     return list;
 }
 
-json_t *preprocess_preset(const char *like, int64_t channels, int64_t height, int64_t width, bool nhwc, struct err *e)
+json_t *preprocess_preset(
+    const char *like, int64_t channels, int64_t height, int64_t width, bool nhwc, bool whole, struct err *e)
 {
     if (channels != 1 && channels != 3)
         return fail(e, ERR_USAGE, "the input has %lld channels, an image has 1 or 3", (long long)channels), NULL;
     for (size_t i = 0; i < sizeof presets / sizeof presets[0]; i++)
-        if (!strcmp(presets[i].like, like)) return build(&presets[i], channels, height, width, nhwc);
+        if (!strcmp(presets[i].like, like)) return build(&presets[i], channels, height, width, nhwc, whole);
     return fail(e, ERR_USAGE, "--like: \"%s\" is not one of torchvision, timm, keras, caffe", like), NULL;
 }
 

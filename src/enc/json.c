@@ -2,6 +2,7 @@
 #include "enc/json.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -34,10 +35,24 @@ static int add(const char *text, size_t len, void *s)
     return ((struct str *)s)->oom ? -1 : 0;
 }
 
+/* The fewest digits (of 15, 16, 17) from which every number of the tree reads back to the same bits. */
+static size_t digits_needed(const json_t *tree)
+{
+    for (size_t digits = 15; digits < 17; digits++) {
+        char *text = json_dumps(tree, JSON_ENCODE_ANY | JSON_REAL_PRECISION(digits));
+        json_t *back = text ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
+        bool same = back && json_equal(back, tree);
+        json_decref(back);
+        free(text);
+        if (same) return digits;
+    }
+    return 17;
+}
+
 int json_print(const json_t *tree, unsigned flags, struct arena *a, struct bytes *out, struct err *e)
 {
     struct str s = str_in(a);
-    size_t how = JSON_ENCODE_ANY | JSON_REAL_PRECISION(17);
+    size_t how = JSON_ENCODE_ANY | JSON_REAL_PRECISION(digits_needed(tree));
     how |= flags & JSON_IN_ORDER ? 0 : JSON_SORT_KEYS;
     how |= flags & JSON_ONE_LINE ? JSON_COMPACT : JSON_INDENT(2);
     if (json_dump_callback(tree, add, &s, how))

@@ -103,7 +103,8 @@ static int add_preprocess(struct making *w, const struct value *v, json_t *port,
     json_object_set_new(port, "layout", json_string(nhwc ? "NHWC" : "NCHW"));
     if (w->o->preprocess) return json_object_set_new(port, "preprocess", json_deep_copy(w->o->preprocess)), 0;
     const char *like = w->o->like;
-    if (height < 0 || width < 0) {
+    bool whole = !strcmp(json_string_value(json_object_get(w->m, "task")), "image-segmentation");
+    if ((height < 0 || width < 0) && !whole) {
         if (height < 0) height = 224;
         if (width < 0) width = 224;
         guessed(w, "preprocess resize.size", "the model takes any size; 224 is used (--set resize.size=N changes it)");
@@ -113,7 +114,7 @@ static int add_preprocess(struct making *w, const struct value *v, json_t *port,
         guessed(w, "preprocess",
             "as torchvision's classifiers have it (--like, --preprocess or a file beside the model say better)");
     }
-    json_t *steps = preprocess_preset(like, channels, height, width, nhwc, e);
+    json_t *steps = preprocess_preset(like, channels, height, width, nhwc, whole, e);
     if (!steps) return e->code;
     json_object_set_new(port, "preprocess", steps);
     return 0;
