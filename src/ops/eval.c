@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "graph/op.h"
+#include "ops/eval.h"
 #include "ops/kernel.h"
 
 /* A copy of the node whose inputs are constants, so that infer() can see shapes and data. */
@@ -47,8 +48,9 @@ static int evaluate(struct node *m, struct tensor *const *in, struct tensor **ou
     struct step s = {
         .node = m, .in = (struct tensor **)(uintptr_t)in, .out = out, .threads = threads, .arena = a, .scratch = scratch
     };
-    if (!m->op->run) return fail(e, ERR_UNSUPPORTED, "has no reference kernel");
-    TRY(m->op->run(&s, e));
+    if (m->op->run) TRY(m->op->run(&s, e));
+    else if (m->op->expand) TRY(step_run_expanded(&s, e));
+    else return fail(e, ERR_UNSUPPORTED, "has no reference kernel");
     for (int i = 0; i < m->n_out; i++)
         if (!out[i]) return fail(e, ERR_SHAPE, "the shape of output %d stayed unknown", i);
     return 0;
