@@ -60,8 +60,8 @@ static json_t *build(const struct preset *p, int64_t channels, int64_t height, i
             "ignore"));
     bool crop = p->crop_pct < 1 && height == width && !whole;
     if (height > 0 && width > 0) {
-        json_t *resize = json_pack("{s:s,s:s,s:s,s:s}", "op", "resize", "mode", crop ? p->mode : "exact", "interpolation",
-            p->interpolation, "reference", "pillow-9.4");
+        json_t *resize = json_pack("{s:s,s:s,s:s,s:s}", "op", "resize", "mode", crop ? p->mode : "exact",
+            "interpolation", p->interpolation, "reference", "pillow-9.4");
         json_t *size = crop ? json_integer((json_int_t)floor((double)height / p->crop_pct))
                             : json_pack("[I,I]", (json_int_t)height, (json_int_t)width);
         json_object_set_new(resize, "size", size);

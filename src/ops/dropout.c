@@ -1,4 +1,5 @@
-/* dropout.c - Dropout: the identity when scoring; when training, a mask that is a pure function of (seed, step, element). */
+/* dropout.c - Dropout: the identity when scoring; when training, a mask that is a pure function of (seed,
+ * step, element). */
 #include "base/err.h"
 #include "base/rng.h"
 #include "base/team.h"
@@ -7,7 +8,8 @@
 #include "ops/infer.h"
 #include "ops/kernel.h"
 
-/* Inputs: x (or dy), ratio, training_mode, step (our own: updates done so far, so that every step draws anew). */
+/* Inputs: x (or dy), ratio, training_mode, step (our own: updates done so far, so that every step draws
+ * anew). */
 struct dropout {
     const struct step *s;
     double ratio;
@@ -18,7 +20,8 @@ struct dropout {
 static struct dropout read_inputs(const struct step *s)
 {
     int n = s->node->n_in;
-    const struct tensor *ratio = n > 1 ? s->in[1] : NULL, *mode = n > 2 ? s->in[2] : NULL, *step = n > 3 ? s->in[3] : NULL;
+    const struct tensor *ratio = n > 1 ? s->in[1] : NULL, *mode = n > 2 ? s->in[2] : NULL,
+                        *step = n > 3 ? s->in[3] : NULL;
     struct dropout d = { .s = s, .ratio = ratio ? tensor_get_f64(ratio, 0) : 0.5 };
     d.drops = mode && tensor_get_i64(mode, 0) && d.ratio > 0;
     d.seed = (uint64_t)node_int(s->node, "seed");
@@ -70,12 +73,28 @@ static const struct attr_spec attrs[] = {
 };
 
 const struct op ops_dropout[] = {
-    { .name = "Dropout", .doc = "y = x, or in training x / (1 - ratio) where it is kept and 0 elsewhere", .min_in = 1,
-        .max_in = 4, .min_out = 1, .max_out = 2, .flags = OP_RANDOM | OP_INPLACE, .attrs = attrs, .infer = dropout_infer,
-        .run = dropout_run, .grad = dropout_grad,
+    { .name = "Dropout",
+        .doc = "y = x, or in training x / (1 - ratio) where it is kept and 0 elsewhere",
+        .min_in = 1,
+        .max_in = 4,
+        .min_out = 1,
+        .max_out = 2,
+        .flags = OP_RANDOM | OP_INPLACE,
+        .attrs = attrs,
+        .infer = dropout_infer,
+        .run = dropout_run,
+        .grad = dropout_grad,
         .samples = "f32[2,3,5] f32{0.5} bool{0}; f32[4,9] f32{0.3} bool{1} i64{7} | seed=5; f32[3]" },
-    { .name = "DropoutGrad", .doc = "dx of Dropout, of (dy, ratio, training_mode, step)", .min_in = 1, .max_in = 4,
-        .min_out = 1, .max_out = 1, .flags = OP_RANDOM | OP_INPLACE | OP_OWN | OP_TRAINING_ONLY, .attrs = attrs,
-        .infer = dropout_infer, .run = dropout_run, .samples = "f32[4,9] f32{0.3} bool{1} i64{7} | seed=5" },
+    { .name = "DropoutGrad",
+        .doc = "dx of Dropout, of (dy, ratio, training_mode, step)",
+        .min_in = 1,
+        .max_in = 4,
+        .min_out = 1,
+        .max_out = 1,
+        .flags = OP_RANDOM | OP_INPLACE | OP_OWN | OP_TRAINING_ONLY,
+        .attrs = attrs,
+        .infer = dropout_infer,
+        .run = dropout_run,
+        .samples = "f32[4,9] f32{0.3} bool{1} i64{7} | seed=5" },
     { 0 },
 };

@@ -42,7 +42,8 @@ static int write_one(struct err *e)
     arena_init(&m.arena, NULL);
     m.report = report_in(&m.arena);
     m.graph = network(&m.arena, e);
-    int code = manifest_make(&m.manifest, &m.arena, m.graph, "small", "made", &(struct manifest_options){ 0 }, &m.report, e);
+    int code = manifest_make(
+        &m.manifest, &m.arena, m.graph, "small", "made", &(struct manifest_options){ 0 }, &m.report, e);
     if (!code) code = package_write(&m, package, NULL, e);
     model_close(&m);
     return code;

@@ -19,9 +19,9 @@ import torchvision
 warnings.filterwarnings("ignore")
 PROGRAM, ONLY = sys.argv[1], sys.argv[2:]
 LIMIT = 1e-4
-CLASSIFIERS = ["resnet18", "resnet50", "vgg11_bn", "mobilenet_v2", "mobilenet_v3_small", "shufflenet_v2_x1_0", "densenet121",
-               "squeezenet1_1", "googlenet", "inception_v3", "efficientnet_b0", "regnet_y_400mf", "convnext_tiny",
-               "vit_b_16", "swin_t"]
+CLASSIFIERS = ["resnet18", "resnet50", "vgg11_bn", "mobilenet_v2", "mobilenet_v3_small", "shufflenet_v2_x1_0",
+               "densenet121", "squeezenet1_1", "googlenet", "inception_v3", "efficientnet_b0", "regnet_y_400mf",
+               "convnext_tiny", "vit_b_16", "swin_t"]
 SEGMENTERS = ["deeplabv3_resnet50", "fcn_resnet50", "lraspp_mobilenet_v3_large"]
 FIXED = {"vit_b_16": 224}
 number = failed = 0
@@ -42,10 +42,10 @@ def make(name):
         if isinstance(m, torch.nn.modules.batchnorm._BatchNorm):
             m.momentum = None
     model.train()
+    size = FIXED.get(name, 128 if name in SEGMENTERS or name == "inception_v3" else 96)
     with torch.no_grad():
         for _ in range(2):
-            model(torch.randn(4, 3, 128 if name in SEGMENTERS else FIXED.get(name, 96 if name != "inception_v3" else 128),
-                              128 if name in SEGMENTERS else FIXED.get(name, 96 if name != "inception_v3" else 128)))
+            model(torch.randn(4, 3, size, size))
     return model.eval()
 
 

@@ -1,4 +1,4 @@
-"""step.py - the first training step of imported networks against PyTorch in float64: loss, gradients, statistics, SGD."""
+"""step.py - the first training step of imported networks against PyTorch in float64: loss, gradients, states."""
 import os
 import subprocess
 import sys
