@@ -85,6 +85,7 @@ struct host_call {
 /* A builtin by its written name: "torch.add", "ops.prim.dtype", "int". */
 struct object *eval_builtin(struct eval *v, const char *name, struct object *const *args, size_t n,
     const struct keyword *keywords, size_t n_keywords);
+bool eval_is_builtin(const char *name); /* "add" */
 struct host_row {
     const char *name;
     struct object *(*run)(struct host_call *c);

@@ -13,7 +13,8 @@
 
 enum {
     CONTENT_MAX = 1 << 20, /* elements of content that is kept as a hint */
-    FOLD_MAX = 1 << 26     /* elements of a folded constant; larger ones stay nodes */
+    FOLD_MAX = 1 << 24,    /* elements of a folded constant; larger ones stay nodes */
+    SPEND_MAX = 512 << 20  /* bytes of both in one import; past it nodes stay nodes */
 };
 
 static struct hint *slot(struct torch *t, const struct value *v)
@@ -82,12 +83,17 @@ static bool scratch_init(struct torch *t, struct scratch_node *s, const struct n
     return true;
 }
 
-static bool is_small(const struct scratch_node *s, int64_t limit)
+/* May the outputs be computed? Counts their bytes. */
+static bool spend(struct torch *t, const struct scratch_node *s)
 {
+    uint64_t bytes = 0;
     for (int i = 0; i < s->node.n_out; i++) {
         int64_t n = shape_count(&s->node.out[i]->shape);
-        if (n < 0 || n > limit) return false;
+        if (n < 0 || n > (s->all_const ? FOLD_MAX : CONTENT_MAX)) return false;
+        bytes += (uint64_t)n * dtype_size(s->node.out[i]->dtype);
     }
+    if (t->spent + bytes > SPEND_MAX) return false;
+    t->spent += bytes;
     return true;
 }
 
@@ -121,7 +127,7 @@ static int settle_node(struct torch *t, struct node *n)
     if (!scratch_init(t, &s, n)) return 0;
     bool runs = n->op->run && !(n->op->flags & (OP_RANDOM | OP_EFFECT)) && n->n_in > 0 && s.all_content;
     if (s.all_shapes && n->op->infer && n->op->infer(&s.node, t->err)) return node_err(n, t->err);
-    if (runs && is_small(&s, s.all_const ? FOLD_MAX : CONTENT_MAX))
+    if (runs && spend(t, &s))
         TRY(op_eval(&s.node, s.content, out, s.all_const ? t->g->arena : t->arena, 1, t->err));
     for (int i = 0; i < n->n_out; i++) {
         if (out[i] && s.all_const) {

@@ -88,6 +88,11 @@ static const struct host_row *find_row(const char *name)
     return NULL;
 }
 
+bool eval_is_builtin(const char *name)
+{
+    return find_row(name) || aten_is_known(name);
+}
+
 /* "torch.add" is aten's "add", "ops.torchvision.nms" is "torchvision::nms". */
 static struct object *call_operator(struct eval *v, const char *name, struct object *const *args, size_t n,
     const struct keyword *keywords, size_t n_keywords)

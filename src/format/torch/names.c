@@ -177,6 +177,8 @@ struct object *eval_attribute(struct eval *v, struct object *o, const char *name
     case OBJECT_LIST:
     case OBJECT_DICT:
     case OBJECT_STR: { /* a method of a built-in type: x.tolist() */
+        if (!eval_is_builtin(name))
+            return eval_fault(v, ERR_MODEL, "a %s has no attribute %s", object_kind_name(o->kind), name), NULL;
         struct object *bound = method(v, o, NULL);
         struct object *space = name_space(v, arena_printf(v->arena, "torch.%s", name));
         if (bound && space) bound->method.builtin = space->text;

@@ -6,7 +6,7 @@
 #include "base/report.h"
 #include "format/torch/run.h"
 
-enum { STEPS_MAX = 1000000, STOPPED = -1000 };
+enum { STEPS_MAX = 300000, STOPPED = -1000 };
 
 static int code_of(const struct eval *v)
 {

@@ -43,6 +43,7 @@ struct torch {
     struct hint *hints; /* by value id */
     size_t n_hints, cap_hints;
     size_t settled;       /* nodes of the graph whose hints are derived and constants folded */
+    uint64_t spent;       /* bytes of constants and contents computed */
     struct map overloads; /* "conv2d" -> struct aten_overloads */
     struct map sizes;     /* memo of torch_size() */
     struct map names;     /* names of nodes given out -> how often */
