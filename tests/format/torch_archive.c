@@ -142,9 +142,16 @@ TEST(tensors_past_their_storage_are_refused)
     static const struct {
         int64_t dims[2], strides[2], offset;
     } bad[] = {
-        { { 2, 2 }, { 2, 1 }, 1 }, { { 5, 1 }, { 1, 1 }, 0 }, { { 2, 2 }, { 1000000, 1 }, 0 }, { { 1, 1 }, { 1, 1 }, 4 },
-        { { 2147483647, 2147483647 }, { 2147483647, 1 }, 0 }, { { 2147483647, 2147483647 }, { 0, 0 }, 0 },
-        { { -1, 2 }, { 1, 1 }, 0 }, { { 2, 2 }, { -1, 1 }, 3 }, { { 2147483647, 1 }, { 0, 0 }, 0 }, { { 1, 1 }, { 1, 1 }, -1 },
+        { { 2, 2 }, { 2, 1 }, 1 },
+        { { 5, 1 }, { 1, 1 }, 0 },
+        { { 2, 2 }, { 1000000, 1 }, 0 },
+        { { 1, 1 }, { 1, 1 }, 4 },
+        { { 2147483647, 2147483647 }, { 2147483647, 1 }, 0 },
+        { { 2147483647, 2147483647 }, { 0, 0 }, 0 },
+        { { -1, 2 }, { 1, 1 }, 0 },
+        { { 2, 2 }, { -1, 1 }, 3 },
+        { { 2147483647, 1 }, { 0, 0 }, 0 },
+        { { 1, 1 }, { 1, 1 }, -1 },
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct case_ c = { 0 };
@@ -208,7 +215,8 @@ TEST(other_files_of_pytorch_are_told_apart)
 
 TEST(dangerous_pickles_are_refused)
 {
-    static const char evil[] = "\x80\x02" "cos\nsystem\nX\x04\0\0\0true\x85R.";
+    static const char evil[] = "\x80\x02"
+                               "cos\nsystem\nX\x04\0\0\0true\x85R.";
     struct case_ c = { 0 };
     begin(&c);
     build_record(&c.b, "data.pkl", evil, sizeof evil - 1, &c.e);
@@ -221,8 +229,11 @@ TEST(dangerous_pickles_are_refused)
 
 TEST(pickles_of_other_things_are_refused)
 {
-    static const char *const pickles[] = { "\x80\x02N.", "\x80\x02]q\0h\0a.", "\x80\x02" "c__torch__\nNo\n)\x81}b.",
-        "\x80\x02" "cmy.module\nThing\n)R." };
+    static const char *const pickles[] = { "\x80\x02N.", "\x80\x02]q\0h\0a.",
+        "\x80\x02"
+        "c__torch__\nNo\n)\x81}b.",
+        "\x80\x02"
+        "cmy.module\nThing\n)R." };
     static const size_t sizes[] = { 4, 9, 21, 24 };
     for (int i = 0; i < 4; i++) {
         struct case_ c = { 0 };

@@ -94,10 +94,12 @@ static inline void build_strided(struct torch_build *b, const char *name, int ra
     pickle_int(&b->pickle, offset);
     pickle_ints(&b->pickle, dims, rank);
     pickle_ints(&b->pickle, strides, rank);
-    str_add(&b->pickle, "\x89" "ccollections\nOrderedDict\n)RtR");
+    str_add(&b->pickle,
+        "\x89"
+        "ccollections\nOrderedDict\n)RtR");
 }
-static inline void build_tensor(struct torch_build *b, const char *name, int rank, const int64_t *dims, const float *data,
-    struct err *e)
+static inline void build_tensor(
+    struct torch_build *b, const char *name, int rank, const int64_t *dims, const float *data, struct err *e)
 {
     struct shape s = shape_of(rank, dims);
     int64_t strides[SHAPE_MAX];
@@ -109,7 +111,10 @@ static inline void build_tensor(struct torch_build *b, const char *name, int ran
 static inline void build_module(struct torch_build *b, struct err *e)
 {
     struct str s = str_in(b->arena);
-    str_addn(&s, "\x80\x02" "c__torch__\nM\n)\x81}(", 19);
+    str_addn(&s,
+        "\x80\x02"
+        "c__torch__\nM\n)\x81}(",
+        19);
     str_addn(&s, b->pickle.s ? b->pickle.s : "", b->pickle.len);
     str_add(&s, "ub.");
     build_record(b, "data.pkl", str_done(&s), s.len, e);
@@ -132,7 +137,8 @@ static inline void build_program(struct torch_build *b, const char *code, struct
 }
 
 /* Reads it with hints written as on the command line, separated by blanks. */
-static inline int build_read(struct torch_build *b, const char *hints, struct graph **g, struct report *r, struct err *e)
+static inline int build_read(
+    struct torch_build *b, const char *hints, struct graph **g, struct report *r, struct err *e)
 {
     struct import_hint h[8];
     struct import_options o = { .inputs = h };

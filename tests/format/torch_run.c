@@ -8,7 +8,8 @@
 #define FORWARD HEAD "  def forward(self: __torch__.M, x: Tensor) -> Tensor:\n"
 
 /* The program's answer for x = 0, 1, 2 .. at `dims`, as text: "[2] 3 4". */
-static const char *run_graph(struct arena *a, struct graph *g, const struct shape *s, struct tensor **states, struct err *e)
+static const char *run_graph(
+    struct arena *a, struct graph *g, const struct shape *s, struct tensor **states, struct err *e)
 {
     struct tensor *out[4] = { NULL }, *x = tensor_new(a, DT_F32, s, e);
     struct interpret o = { .states = states };
@@ -280,7 +281,8 @@ TEST(inputs_of_unknown_shape_are_asked_for)
 TEST(programs_that_do_not_end_are_stopped)
 {
     refused(FORWARD "    c = True\n    while c:\n      pass\n    return x\n", "2", ERR_UNSUPPORTED, "too long");
-    refused(FORWARD "    for i in range(9223372036854775807):\n      pass\n    return x\n", "2", ERR_UNSUPPORTED, "too long");
+    refused(FORWARD "    for i in range(9223372036854775807):\n      pass\n    return x\n", "2", ERR_UNSUPPORTED,
+        "too long");
     refused(HEAD "  def forward(self: __torch__.M, x: Tensor) -> Tensor:\n    return (self).forward(x, )\n", "2",
         ERR_UNSUPPORTED, "too deep");
     refused(HEAD "  def forward(self: __torch__.M, x: Tensor) -> Tensor:\n"
@@ -296,13 +298,21 @@ TEST(nonsense_is_refused_with_its_line)
     static const struct {
         const char *body, *says;
     } cases[] = {
-        { "    return y\n", "py:5" }, { "    return x.y\n", "py:5" }, { "    return [1, 2][7]\n", "item 7" },
-        { "    a, b, = [1]\n    return x\n", "2 values" }, { "    self.x.y = 3\n    return x\n", "no attribute" },
-        { "    return torch.add([1], 2)\n", "list, int" }, { "    return {1: x}[2]\n", "key" },
-        { "    return torch.floordiv(1, 0)\n", "zero" }, { "    return CONSTANTS.c3\n", "c3" },
-        { "    return torch.view(x, [5, 5])\n", "view" }, { "    return int(1e300)\n", "int()" },
-        { "    return ()[0:1][0]\n", "item 0" }, { "    return __torch__.M.forward.x\n", "no attribute" },
-        { "    return (1)()\n", "called" }, { "    return torch.select(x, 9, 0)\n", "dimension 9" },
+        { "    return y\n", "py:5" },
+        { "    return x.y\n", "py:5" },
+        { "    return [1, 2][7]\n", "item 7" },
+        { "    a, b, = [1]\n    return x\n", "2 values" },
+        { "    self.x.y = 3\n    return x\n", "no attribute" },
+        { "    return torch.add([1], 2)\n", "list, int" },
+        { "    return {1: x}[2]\n", "key" },
+        { "    return torch.floordiv(1, 0)\n", "zero" },
+        { "    return CONSTANTS.c3\n", "c3" },
+        { "    return torch.view(x, [5, 5])\n", "view" },
+        { "    return int(1e300)\n", "int()" },
+        { "    return ()[0:1][0]\n", "item 0" },
+        { "    return __torch__.M.forward.x\n", "no attribute" },
+        { "    return (1)()\n", "called" },
+        { "    return torch.select(x, 9, 0)\n", "dimension 9" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct arena a;
@@ -350,8 +360,10 @@ TEST(results_are_named)
     arena_init(&a, NULL);
     struct report r = report_in(&a);
     build_begin(&b, &a, &e);
-    build_program(&b, HEAD "  def forward(self: __torch__.M, x: Tensor) -> Dict[str, List[Tensor]]:\n"
-                           "    return {\"out\": [x, torch.neg(x)], \"aux\": [x]}\n", &e);
+    build_program(&b,
+        HEAD "  def forward(self: __torch__.M, x: Tensor) -> Dict[str, List[Tensor]]:\n"
+             "    return {\"out\": [x, torch.neg(x)], \"aux\": [x]}\n",
+        &e);
     CHECK_OK(build_read(&b, "Nx2", &g, &r, &e), &e);
     CHECK_INT(g->n_outputs, 3);
     CHECK_STR(g->outputs[0]->name, "out.0");

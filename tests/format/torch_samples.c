@@ -7,7 +7,7 @@
 #include "shared.h"
 #include "tensors.h"
 
-enum { IO_MAX = 64, AT_LEAST = 0, AT_LEAST_BATCHES = 0 };
+enum { IO_MAX = 64, AT_LEAST = 67, AT_LEAST_BATCHES = 40, AT_LEAST_SIZES = 34 };
 
 struct sample {
     struct arena *arena;
@@ -59,8 +59,8 @@ static void see(void *cookie, const struct node *n, struct tensor *const *out)
             if (g->g->guards[i].value == n->out[k]) g->broken += tensor_get_i64(out[k], 0) != g->g->guards[i].expected;
 }
 
-/* `symbol`: the name of the first dimension of every input, or NULL. */
-static int run(struct sample *s, const char *symbol, double *most, struct err *e)
+/* `symbols`: one letter per dimension of the inputs, for example "N HW"; a blank keeps the number. NULL: numbers. */
+static int run(struct sample *s, const char *symbols, double *most, struct err *e)
 {
     struct import_hint hints[IO_MAX] = { 0 };
     struct tensor *out[IO_MAX] = { 0 };
@@ -68,7 +68,8 @@ static int run(struct sample *s, const char *symbol, double *most, struct err *e
         hints[i].dtype = s->in[i]->dtype;
         hints[i].rank = s->in[i]->shape.rank;
         for (int k = 0; k < hints[i].rank; k++) hints[i].dim[k].size = s->in[i]->shape.dim[k];
-        hints[i].dim[0].symbol = symbol;
+        for (int k = 0; symbols && symbols[k] && k < hints[i].rank; k++)
+            if (symbols[k] != ' ') hints[i].dim[k].symbol = arena_strndup(s->arena, symbols + k, 1);
     }
     struct import_options o = { .inputs = hints, .n_inputs = (size_t)s->n_in };
     struct report r = report_in(s->arena);
@@ -76,7 +77,7 @@ static int run(struct sample *s, const char *symbol, double *most, struct err *e
     TRY(format_read(s->arena, s->model, &o, &g, &r, e));
     if ((int)g->n_outputs != s->n_want) return fail(e, ERR_FAILED, "%zu outputs, expected %d", g->n_outputs, s->n_want);
     struct guards guards = { g, 0 };
-    if (symbol && (g->inputs[0]->shape.dim[0] >= 0 || g->outputs[0]->shape.dim[0] >= 0))
+    if (symbols && (g->inputs[0]->shape.dim[0] >= 0 || g->outputs[0]->shape.dim[0] >= 0))
         return fail(e, ERR_FAILED, "the first dimension is no symbol any more");
     TRY(graph_interpret(g, s->in, out, s->arena, &(struct interpret){ .seen = see, .cookie = &guards }, e));
     if (guards.broken) return fail(e, ERR_FAILED, "%d guards do not hold", guards.broken);
@@ -91,7 +92,7 @@ static bool is_asked(const char *name)
 }
 
 /* One sample in a process-wide table: 1 when it is right. */
-static int one(const char *folder, const char *name, const char *symbol)
+static int one(const char *folder, const char *name, const char *symbols)
 {
     struct arena a;
     struct err e = { 0 };
@@ -105,7 +106,7 @@ static int one(const char *folder, const char *name, const char *symbol)
         const char *path = arena_printf(&a, "%s.io.npz", io);
         if (!file_exists(path)) continue;
         io = NULL;
-        if (!load(&s, path, &e)) run(&s, symbol, &most, &e);
+        if (!load(&s, path, &e)) run(&s, symbols, &most, &e);
     }
     bool right = !e.code && s.n_want && most <= 1e-4;
     const char *line = strchr(e.text, '\n');
@@ -120,7 +121,7 @@ static bool is_image(const char *name)
     return !strncmp(name, "tv_", 3) || !strncmp(name, "seed3_cnn.", 10);
 }
 
-static void all(bool (*wanted)(const char *name), const char *symbol, int at_least)
+static void all(bool (*wanted)(const char *name), const char *symbols, int at_least)
 {
     struct arena a;
     struct err e = { 0 };
@@ -136,7 +137,7 @@ static void all(bool (*wanted)(const char *name), const char *symbol, int at_lea
         size_t len = strlen(names[i]);
         if (len > 4 && !strcmp(names[i] + len - 4, ".npz")) continue;
         if (only ? !strstr(names[i], only) : !wanted(names[i])) continue;
-        right += one(folder, names[i], symbol);
+        right += one(folder, names[i], symbols);
         total++;
     }
     printf("# %d of %d\n", right, total);
@@ -153,4 +154,10 @@ TEST(samples)
 TEST(batches_of_any_size)
 {
     all(is_image, "N", AT_LEAST_BATCHES);
+}
+
+/* The same for height and width: what pins them leaves guards, which then do not hold. */
+TEST(images_of_any_size)
+{
+    all(is_image, "N HW", AT_LEAST_SIZES);
 }

@@ -127,8 +127,7 @@ static int settle_node(struct torch *t, struct node *n)
     if (!scratch_init(t, &s, n)) return 0;
     bool runs = n->op->run && !(n->op->flags & (OP_RANDOM | OP_EFFECT)) && n->n_in > 0 && s.all_content;
     if (s.all_shapes && n->op->infer && n->op->infer(&s.node, t->err)) return node_err(n, t->err);
-    if (runs && spend(t, &s))
-        TRY(op_eval(&s.node, s.content, out, s.all_const ? t->g->arena : t->arena, 1, t->err));
+    if (runs && spend(t, &s)) TRY(op_eval(&s.node, s.content, out, s.all_const ? t->g->arena : t->arena, 1, t->err));
     for (int i = 0; i < n->n_out; i++) {
         if (out[i] && s.all_const) {
             TRY(fold(t, n, i, out[i]));

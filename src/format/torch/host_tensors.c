@@ -17,7 +17,8 @@ static int rank_of(struct host_call *c, struct value *x)
 {
     int rank = x->shape.rank >= 0 ? x->shape.rank : torch_hint(&c->v->t, x)->shape.rank;
     if (rank < 0 && x->kind == VALUE_INPUT)
-        return eval_fault(c->v, ERR_USAGE, "the shape of the input %s is not known; say --input %s=SHAPE", x->name, x->name);
+        return eval_fault(
+            c->v, ERR_USAGE, "the shape of the input %s is not known; say --input %s=SHAPE", x->name, x->name);
     if (rank < 0) host_fail(c, "the rank of the tensor is not known");
     return rank;
 }

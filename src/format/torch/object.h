@@ -27,8 +27,9 @@ struct object;
     X(FLOAT, "float") \
     X(COMPLEX, "complex") \
     X(STR, "str") \
-    X(DEVICE, "Device") X(LIST, "list") X(TUPLE, "tuple") X(DICT, "dict") X(TENSOR, "Tensor") X(INSTANCE, "object") \
-        X(ENUM, "enum") X(FUNCTION, "function") X(METHOD, "method") X(CLASS, "class") X(NAMESPACE, "namespace") \
+    X(DEVICE, "Device") \
+    X(LIST, "list") X(TUPLE, "tuple") X(DICT, "dict") X(TENSOR, "Tensor") X(INSTANCE, "object") X(ENUM, "enum") \
+        X(FUNCTION, "function") X(METHOD, "method") X(CLASS, "class") X(NAMESPACE, "namespace") \
             X(UNKNOWN, "unknown (result of an unsupported operator)")
 enum object_kind {
 #define X(name, text) OBJECT_##name,
