@@ -1,0 +1,339 @@
+/* order.c - operators that sort: TopK and Unique. */
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "graph/known.h"
+#include "ops/gradient.h"
+#include "ops/infer.h"
+#include "ops/mover.h"
+
+/* Elements as unsigned numbers in the same order: one mechanism for every numeric type. NaN is the largest, and equal to
+ * itself; -0 is 0. */
+static void load_keys(enum dtype t, const void *from, int64_t n, uint64_t *key)
+{
+    const uint64_t top = (uint64_t)1 << 63;
+    if (dtype_is_float(t)) {
+        double v[64];
+        for (int64_t i = 0; i < n; i++) {
+            if (i % 64 == 0)
+                load_f64(t, (const unsigned char *)from + i * (int64_t)dtype_size(t), n - i < 64 ? n - i : 64, v);
+            double x = v[i % 64] == 0 ? 0 : v[i % 64];
+            memcpy(&key[i], &x, sizeof x);
+            key[i] = x != x ? UINT64_MAX : key[i] & top ? ~key[i] : key[i] | top;
+        }
+        return;
+    }
+    int64_t *number = (int64_t *)key;
+    load_i64(t, from, n, number);
+    for (int64_t i = 0; i < n && dtype_kind(t) == KIND_INT; i++) key[i] ^= top;
+}
+
+/* A stable merge sort of indices; `before` must be a strict order. */
+struct order {
+    bool (*before)(const void *of, int64_t a, int64_t b);
+    const void *of;
+    int64_t *spare; /* as long as the list */
+};
+
+static void merge_sort(const struct order *o, int64_t *list, int64_t n)
+{
+    for (int64_t width = 1; width < n; width *= 2) {
+        for (int64_t at = 0; at + width < n; at += 2 * width) {
+            int64_t middle = at + width, end = n - middle < width ? n : middle + width, i = 0, k = middle, to = at;
+            memcpy(o->spare, list + at, (size_t)width * sizeof *list);
+            while (i < width && k < end)
+                list[to++] = o->before(o->of, list[k], o->spare[i]) ? list[k++] : o->spare[i++];
+            memcpy(list + to, o->spare + i, (size_t)(width - i) * sizeof *list);
+        }
+    }
+}
+
+static bool key_less(const void *of, int64_t a, int64_t b)
+{
+    const uint64_t *key = of;
+    return key[a] < key[b];
+}
+
+/* ---- TopK: in x, k (one number); out: values, indices along an axis. Equal elements keep their order. ---- */
+
+static int top_infer(struct node *n, struct err *e)
+{
+    struct shape s = n->in[0]->shape;
+    struct ints k;
+    TRY(infer_type(n, 0, TYPES_NUMBER, e));
+    TRY(infer_list(n, 1, "K", &k, e));
+    if (k.n >= 0 && k.n != 1) return fail(e, ERR_SHAPE, "K has %d elements, expected 1", k.n);
+    int axis = infer_axis(n, "axis", s.rank, e);
+    if (e->code) return e->code;
+    if (k.n == 1 && k.all && (k.at[0] < 0 || (axis >= 0 && s.dim[axis] >= 0 && k.at[0] > s.dim[axis])))
+        return fail(e, ERR_SHAPE, "K is %lld, the axis has size %lld", (long long)k.at[0],
+            axis < 0 ? -1ll : (long long)s.dim[axis]);
+    if (axis >= 0) s.dim[axis] = k.n == 1 ? dim_from_known(k.at[0]) : DIM_UNKNOWN;
+    infer_out(n, 0, n->in[0]->dtype, &s);
+    infer_out(n, 1, DT_I64, &s);
+    return 0;
+}
+
+struct top {
+    const struct tensor *x, *values, *indices; /* indices NULL: not asked for */
+    int64_t size, inner, k;
+    bool largest;
+    uint64_t *key;
+    int64_t *list;
+    unsigned char *row; /* one row, gathered */
+};
+
+/* The row of `size` elements, `inner` apart, that is number i. */
+static void top_row(const struct top *t, int64_t i, const struct order *o)
+{
+    size_t bytes = dtype_size(t->x->dtype);
+    int64_t from = i / t->inner * t->size * t->inner + i % t->inner, to = i / t->inner * t->k * t->inner + i % t->inner;
+    struct move m = { 0 };
+    move_add(&m, t->size, 1, t->inner);
+    move_run(&m, 1, bytes, t->row, element(t->x, from));
+    load_keys(t->x->dtype, t->row, t->size, t->key);
+    for (int64_t c = 0; c < t->size; c++) {
+        t->list[c] = c;
+        if (t->largest) t->key[c] = ~t->key[c];
+    }
+    merge_sort(o, t->list, t->size);
+    for (int64_t c = 0; c < t->k; c++) {
+        memcpy(element(t->values, to + c * t->inner), t->row + t->list[c] * (int64_t)bytes, bytes);
+        if (t->indices) *(int64_t *)element(t->indices, to + c * t->inner) = t->list[c];
+    }
+}
+
+static int top_run(const struct step *s, struct err *e)
+{
+    const struct shape *x = &s->in[0]->shape;
+    int axis = infer_axis(s->node, "axis", x->rank, e);
+    if (e->code) return e->code;
+    struct top t = { s->in[0], s->out[0], s->node->n_out > 1 ? s->out[1] : NULL, x->dim[axis],
+        shape_span(x, axis + 1, x->rank), s->out[0]->shape.dim[axis], node_int(s->node, "largest") != 0, NULL, NULL,
+        NULL };
+    int64_t k = t.k, rows = shape_span(x, 0, axis) * t.inner;
+    TRY(step_scalar(s, 1, "K", &k, e));
+    if (k != t.k || k > t.size)
+        return fail(e, ERR_DATA, "K is %lld, the axis has size %lld", (long long)k, (long long)t.size);
+    t.key = ARENA_ARRAY(s->scratch, t.size, uint64_t);
+    t.list = ARENA_ARRAY(s->scratch, t.size, int64_t);
+    t.row = arena_array(s->scratch, (size_t)t.size, dtype_size(t.x->dtype));
+    struct order o = { key_less, t.key, ARENA_ARRAY(s->scratch, t.size, int64_t) };
+    if (!t.key || !t.list || !t.row || !o.spare) return fail_nomem(e);
+    for (int64_t i = 0; i < rows && k; i++) top_row(&t, i, &o);
+    return 0;
+}
+
+static int top_grad(struct grad *g)
+{
+    struct attr axis = attr_int("axis", node_int(g->node, "axis")), add = attr_string("reduction", "add");
+    if (!g->dy[0] || g->node->n_out < 2) return 0;
+    g->dx[0] = emit(
+        g->b, "ScatterElements", ATTRS(axis, add), emit_zeros(g->b, g->node->in[0]), g->node->out[1], g->dy[0]);
+    return 0;
+}
+
+/* ---- Unique: the distinct elements, or slices along an axis; out: them, where each comes first, which one each element
+ * is, how often each comes ---- */
+
+static int unique_infer(struct node *n, struct err *e)
+{
+    struct shape open = shape_of(1, (int64_t[]){ DIM_UNKNOWN }), s = open, inverse = open;
+    const struct shape *x = &n->in[0]->shape;
+    if (node_has(n, "axis")) {
+        int axis = infer_axis(n, "axis", x->rank, e);
+        if (e->code) return e->code;
+        s = *x;
+        if (axis >= 0) {
+            inverse.dim[0] = x->dim[axis];
+            s.dim[axis] = DIM_UNKNOWN;
+        }
+    } else if (shape_is_known(x)) {
+        inverse.dim[0] = shape_count(x);
+    }
+    infer_out(n, 0, n->in[0]->dtype, &s);
+    infer_out(n, 1, DT_I64, &open);
+    infer_out(n, 2, DT_I64, &inverse);
+    infer_out(n, 3, DT_I64, &open);
+    return 0;
+}
+
+/* n items of `width` elements, each after the other. */
+struct items {
+    int64_t n, width;
+    const struct string_element *strings; /* or */
+    const uint64_t *key;                  /* `width` of them per item */
+};
+
+static int compare_strings(const struct string_element *a, const struct string_element *b)
+{
+    size_t shared = a->len < b->len ? a->len : b->len;
+    int order = shared ? memcmp(a->text, b->text, shared) : 0;
+    return order ? order : (a->len > b->len) - (a->len < b->len);
+}
+
+static int compare_items(const struct items *u, int64_t a, int64_t b)
+{
+    for (int64_t i = 0; i < u->width; i++) {
+        int64_t x = a * u->width + i, y = b * u->width + i;
+        int order = u->strings ? compare_strings(&u->strings[x], &u->strings[y])
+                               : (u->key[x] > u->key[y]) - (u->key[x] < u->key[y]);
+        if (order) return order;
+    }
+    return 0;
+}
+
+static bool item_less(const void *of, int64_t a, int64_t b)
+{
+    return compare_items(of, a, b) < 0;
+}
+
+/* `data` holds the items in a row; complex numbers are two numbers each. */
+static int items_load(struct items *u, const struct step *s, enum dtype t, const void *data, struct err *e)
+{
+    if (t == DT_STRING) return u->strings = data, 0;
+    int parts = t == DT_C64 || t == DT_C128 ? 2 : 1;
+    if (parts == 2) t = t == DT_C64 ? DT_F32 : DT_F64;
+    u->width *= parts;
+    uint64_t *key = arena_array(s->scratch, (size_t)(u->n * u->width), sizeof *key);
+    TRY_MEM(key, e);
+    load_keys(t, data, u->n * u->width, key);
+    u->key = key;
+    return 0;
+}
+
+/* Items found to be distinct. */
+struct groups {
+    int64_t n;
+    int64_t *first, *count; /* per group */
+    int64_t *of;            /* per item: its group */
+};
+
+/* Groups in sorted order, or in the order in which they come first. */
+static int group(const struct step *s, const struct items *u, bool sorted, struct groups *g, struct err *e)
+{
+    int64_t *list[6], *order;
+    for (int i = 0; i < 6; i++) TRY_MEM(list[i] = ARENA_ARRAY(s->scratch, u->n, int64_t), e);
+    struct order by_item = { item_less, u, list[1] };
+    *g = (struct groups){ 0, list[2], list[3], list[4] };
+    order = list[0];
+    for (int64_t i = 0; i < u->n; i++) order[i] = i;
+    merge_sort(&by_item, order, u->n);
+    int64_t *leader = list[5]; /* per item: the first that equals it */
+    for (int64_t i = 0; i < u->n; i++) {
+        bool fresh = !i || compare_items(u, order[i - 1], order[i]);
+        leader[order[i]] = fresh ? order[i] : leader[order[i - 1]];
+        if (fresh && sorted) g->first[g->n++] = order[i];
+    }
+    for (int64_t i = 0; i < u->n && !sorted; i++)
+        if (leader[i] == i) g->first[g->n++] = i;
+    for (int64_t k = 0; k < g->n; k++) g->of[g->first[k]] = k;
+    for (int64_t i = 0; i < u->n; i++) g->count[g->of[i] = g->of[leader[i]]]++;
+    return 0;
+}
+
+/* Output i as a list of n numbers, unless it is not asked for. */
+static int put_list(const struct step *s, int i, const int64_t *list, int64_t n, struct err *e)
+{
+    struct shape shape = shape_of(1, &n);
+    if (i >= s->node->n_out) return 0;
+    struct tensor *t = step_resize(s, i, DT_I64, &shape, e);
+    if (!t) return e->code;
+    if (n) memcpy(t->data, list, (size_t)n * sizeof *list);
+    return 0;
+}
+
+/* x as (size, outer, inner) in scratch, for slices along an axis; or from there back into place. */
+static void turn(
+    const struct step *s, const struct shape *x, int axis, void *items, void *x_data, enum dtype t, bool back)
+{
+    int64_t outer = shape_span(x, 0, axis), size = x->dim[axis], inner = shape_span(x, axis + 1, x->rank);
+    int64_t in_x[3] = { inner, size * inner, 1 }, in_items[3] = { outer * inner, inner, 1 },
+            dim[3] = { size, outer, inner };
+    struct move m = { 0 };
+    for (int d = 0; d < 3; d++) move_add(&m, dim[d], back ? in_x[d] : in_items[d], back ? in_items[d] : in_x[d]);
+    move_run(&m, s->threads, dtype_size(t), back ? x_data : items, back ? items : x_data);
+}
+
+/* The groups' items as output 0; `items` are in a row. */
+static int put_items(
+    const struct step *s, const unsigned char *items, int64_t width, const struct groups *g, int axis, struct err *e)
+{
+    enum dtype t = s->in[0]->dtype;
+    struct shape to = s->in[0]->shape;
+    size_t bytes = (size_t)width * dtype_size(t);
+    if (axis < 0) to = shape_of(1, &g->n);
+    else to.dim[axis] = g->n;
+    struct tensor *y = step_resize(s, 0, t, &to, e);
+    unsigned char *row = y ? arena_array(s->scratch, (size_t)g->n, bytes) : NULL;
+    if (!row) return y ? fail_nomem(e) : e->code;
+    for (int64_t k = 0; k < g->n && bytes; k++)
+        memcpy(row + k * (int64_t)bytes, items + g->first[k] * (int64_t)bytes, bytes);
+    if (axis >= 0) turn(s, &to, axis, row, y->data, t, true);
+    else if (g->n) memcpy(y->data, row, (size_t)g->n * bytes);
+    return 0;
+}
+
+static int unique_run(const struct step *s, struct err *e)
+{
+    const struct tensor *x = s->in[0];
+    int axis = node_has(s->node, "axis") ? infer_axis(s->node, "axis", x->shape.rank, e) : -1;
+    if (e->code) return e->code;
+    struct items u = { .n = tensor_count(x), .width = 1 };
+    unsigned char *items = x->data;
+    if (axis >= 0) {
+        u.n = x->shape.dim[axis];
+        u.width = shape_span(&x->shape, 0, axis) * shape_span(&x->shape, axis + 1, x->shape.rank);
+        if (!(items = arena_alloc(s->scratch, (size_t)tensor_bytes(x)))) return fail_nomem(e);
+        turn(s, &x->shape, axis, items, x->data, x->dtype, false);
+    }
+    int64_t width = u.width;
+    struct groups g;
+    TRY(items_load(&u, s, x->dtype, items, e));
+    TRY(group(s, &u, node_int(s->node, "sorted") != 0, &g, e));
+    TRY(put_items(s, items, width, &g, axis, e));
+    TRY(put_list(s, 1, g.first, g.n, e));
+    TRY(put_list(s, 2, g.of, u.n, e));
+    return put_list(s, 3, g.count, g.n, e);
+}
+
+static const struct attr_spec top_attrs[] = {
+    { "axis", ATTR_INT, ATTR_DEFAULT, .i = -1, .doc = "the axis along which elements are compared" },
+    { "largest", ATTR_INT, ATTR_DEFAULT, .i = 1, .doc = "1: the largest; 0: the smallest" },
+    { "sorted", ATTR_INT, ATTR_DEFAULT, .i = 1, .doc = "results come sorted in either case" },
+    { 0 },
+};
+static const struct attr_spec unique_attrs[] = {
+    { "axis", ATTR_INT, ATTR_OPTIONAL, .doc = "compare slices along this axis; absent: single elements" },
+    { "sorted", ATTR_INT, ATTR_DEFAULT, .i = 1, .doc = "1: ascending; 0: in the order of their first places" },
+    { 0 },
+};
+
+const struct op ops_order[] = {
+    { .name = "TopK",
+        .doc = "the k largest or smallest along an axis, and where they are",
+        .min_in = 2,
+        .max_in = 2,
+        .min_out = 1,
+        .max_out = 2,
+        .attrs = top_attrs,
+        .infer = top_infer,
+        .run = top_run,
+        .grad = top_grad,
+        .samples =
+            "f32~[3,7] i64{3} | outputs=2; f32~[2,5,3] i64{2} | axis=1 largest=0 outputs=2; u64[9] i64{9} | outputs=2;"
+            " i8[4,4] i64{0} | axis=0 outputs=2" },
+    { .name = "Unique",
+        .doc = "distinct elements or slices, with places and counts",
+        .min_in = 1,
+        .max_in = 1,
+        .min_out = 1,
+        .max_out = 4,
+        .attrs = unique_attrs,
+        .infer = unique_infer,
+        .run = unique_run,
+        .samples = "i64<4>[9] | outputs=4; f32{2,1,1,3,2} | sorted=0 outputs=4; i32<2>[4,2] | axis=0 outputs=3;"
+                   " string{b,a,b} | outputs=2; u8<2>[2,5,2] | axis=1; bool[2,0] | axis=0 outputs=4" },
+    { 0 },
+};

@@ -1,0 +1,253 @@
+/* selecting.c - tests of the operators that scatter, choose, sort, draw and unfold; what must fail comes first. */
+#include "movers.h"
+
+TEST(scatters_refuse)
+{
+    struct bench t;
+    bench_init(&t);
+    struct value *x = COUNTING(&t, DT_F32, 2, 3), *one = MATRIX(&t, DT_F32, 1, 1, 9),
+                 *zero = MATRIX(&t, DT_I64, 1, 1, 0);
+    CHECK_FAILS(&t, "index 2", "ScatterElements", NO_ATTRS, x, MATRIX(&t, DT_I64, 1, 1, 2), one);
+    CHECK_FAILS(&t, "index -3", "ScatterElements", NO_ATTRS, x, MATRIX(&t, DT_I64, 1, 1, -3), one);
+    CHECK_FAILS(&t, "differ in shape", "ScatterElements", NO_ATTRS, x, zero, COUNTING(&t, DT_F32, 1, 2));
+    CHECK_FAILS(&t, "updates are int8", "ScatterElements", NO_ATTRS, x, zero, MATRIX(&t, DT_I8, 1, 1, 0));
+    CHECK_FAILS(&t, "reduction is \"avg\"", "ScatterND", ATTRS(attr_string("reduction", "avg")), x, zero, one);
+    CHECK_FAILS(&t, "index 2", "ScatterND", NO_ATTRS, x, MATRIX(&t, DT_I64, 1, 2, 2, 0), VECTOR(&t, DT_F32, 1));
+    CHECK_FAILS(
+        &t, "not of the shape", "ScatterND", NO_ATTRS, x, MATRIX(&t, DT_I64, 1, 2, 1, 0), COUNTING(&t, DT_F32, 2));
+    arena_release(&t.a);
+}
+
+TEST(choices_refuse)
+{
+    struct bench t;
+    bench_init(&t);
+    struct value *x = COUNTING(&t, DT_F32, 2, 3), *three = emit_i64(&t.b, 3), *pair = VECTOR(&t, DT_F32, 0, 1);
+    CHECK_FAILS(&t, "depth is -1", "OneHot", NO_ATTRS, LIST(&t, 0), emit_i64(&t.b, -1), pair);
+    CHECK_FAILS(&t, "values (input 2) has 3", "OneHot", NO_ATTRS, LIST(&t, 0), three, VECTOR(&t, DT_F32, 0, 1, 2));
+    CHECK_FAILS(&t, "axis is 2", "OneHot", ATTRS(attr_int("axis", 2)), LIST(&t, 0), three, pair);
+    CHECK_FAILS(&t, "rank 9", "OneHot", NO_ATTRS, COUNTING(&t, DT_I64, 1, 1, 1, 1, 1, 1, 1, 1), three, pair);
+    CHECK_FAILS(&t, "more elements", "OneHot", NO_ATTRS, LIST(&t, 0, 1, 2), emit_i64(&t.b, INT64_MAX / 16), pair);
+    CHECK_FAILS(&t, "axis has size 2", "Compress", ATTRS(attr_int("axis", 0)), x, VECTOR(&t, DT_BOOL, 0, 0, 1));
+    CHECK_FAILS(&t, "rank 0", "Compress", NO_ATTRS, x, emit_scalar(&t.b, DT_BOOL, 1));
+    CHECK_FAILS(&t, "has rank 1", "Trilu", NO_ATTRS, pair);
+    CHECK_FAILS(&t, "k (input 1) has 2", "Trilu", NO_ATTRS, x, LIST(&t, 0, 1));
+    CHECK_FAILS(&t, "sequence length 1 is 3, of 2", "ReverseSequence", NO_ATTRS, x, LIST(&t, 1, 3, 2));
+    CHECK_FAILS(&t, "2 sequence lengths for a batch of 3", "ReverseSequence", NO_ATTRS, x, LIST(&t, 1, 1));
+    CHECK_FAILS(&t, "time_axis is 1", "ReverseSequence", ATTRS(attr_int("time_axis", 1)), x, LIST(&t, 1, 1));
+    CHECK_FAILS(&t, "K is 4, the axis has size 3", "TopK", NO_ATTRS, x, LIST(&t, 4));
+    CHECK_FAILS(&t, "K is -1", "TopK", NO_ATTRS, x, LIST(&t, -1));
+    CHECK_FAILS(&t, "K has 2", "TopK", NO_ATTRS, x, LIST(&t, 1, 1));
+    CHECK_FAILS(&t, "axis is 2", "Unique", ATTRS(attr_int("axis", 2)), x);
+    arena_release(&t.a);
+}
+
+TEST(windows_refuse)
+{
+    struct bench t;
+    bench_init(&t);
+    struct value *columns = COUNTING(&t, DT_F32, 1, 4, 4), *two = LIST(&t, 2, 2), *x = COUNTING(&t, DT_F32, 1, 1, 3, 3);
+    CHECK_FAILS(&t, "4 columns, but the image has 9", "Col2Im", NO_ATTRS, columns, LIST(&t, 4, 4), two);
+    CHECK_FAILS(&t, "no multiple of the block's 6", "Col2Im", NO_ATTRS, columns, LIST(&t, 3, 4), LIST(&t, 2, 3));
+    CHECK_FAILS(&t, "larger than the padded image", "Col2Im", NO_ATTRS, columns, LIST(&t, 1, 5), two);
+    CHECK_FAILS(&t, "too small along dimension 1", "Col2Im", NO_ATTRS, columns, LIST(&t, 3, 3), LIST(&t, 2, 0));
+    CHECK_FAILS(&t, "3 entries, block_shape 2", "Col2Im", NO_ATTRS, columns, LIST(&t, 3, 3, 3), two);
+    CHECK_FAILS(&t, "too large", "Col2Im", NO_ATTRS, columns, LIST(&t, INT64_MAX, 2), two);
+    int64_t zero[] = { 1, 0 }, kernel[] = { 2, 2 };
+    struct attr size = attr_ints("kernel_shape", kernel, 2);
+    CHECK_FAILS(&t, "strides[1] is 0", "Im2Col", ATTRS(size, attr_ints("strides", zero, 2)), x);
+    CHECK_FAILS(&t, "pads has 2 entries", "Im2Col", ATTRS(size, attr_ints("pads", kernel, 2)), x);
+    CHECK_FAILS(&t, "has rank 3", "Im2Col", ATTRS(size), columns);
+    CHECK_FAILS(&t, "kernel_shape[1] is 0", "Im2Col", ATTRS(attr_ints("kernel_shape", zero, 2)), x);
+    arena_release(&t.a);
+}
+
+TEST(draws_refuse)
+{
+    struct bench t;
+    bench_init(&t);
+    int64_t bad[] = { 2, -1 };
+    struct node *n = builder_node(&t.b, "RandomNormal", ATTRS(attr_ints("shape", bad, 2)), NULL, 0, 1);
+    check_fails(&t, n ? 0 : t.e.code, "dimension 1 is -1");
+    CHECK_FAILS(&t, "of type string", "RandomNormalLike", ATTRS(attr_int("dtype", DT_STRING)), LIST(&t, 1));
+    CHECK_FAILS(&t, "dtype is 77", "RandomUniformLike", ATTRS(attr_int("dtype", 77)), LIST(&t, 1));
+    CHECK_FAILS(&t, "holds no weights", "Multinomial", NO_ATTRS, MATRIX(&t, DT_F32, 1, 2, NAN, NAN));
+    CHECK_FAILS(&t, "sample_size is -1", "Multinomial", ATTRS(attr_int("sample_size", -1)), COUNTING(&t, DT_F32, 1, 2));
+    arena_release(&t.a);
+}
+
+TEST(scatters)
+{
+    struct bench t;
+    bench_init(&t);
+    struct value *x = VECTOR(&t, DT_F32, 1, 2, 3), *index = LIST(&t, 1, -2, 0),
+                 *updates = VECTOR(&t, DT_F32, 5, 4, 0.5);
+    CHECK_RUN(&t, "ScatterElements", NO_ATTRS, x, index, updates);
+    CHECK_VALUES(t.out[0], DIMS(3), 0.5, 4, 3);
+    static const struct {
+        const char *how;
+        double want[3];
+    } rows[] = { { "add", { 1.5, 11, 3 } }, { "mul", { 0.5, 40, 3 } }, { "max", { 1, 5, 3 } },
+        { "min", { 0.5, 2, 3 } } };
+    for (int i = 0; i < 4; i++) {
+        CHECK_RUN(&t, "ScatterElements", ATTRS(attr_string("reduction", rows[i].how)), x, index, updates);
+        check_values(t.out[0], (int64_t[]){ 3 }, 1, rows[i].want, 3);
+    }
+    CHECK_RUN(&t, "ScatterND", NO_ATTRS, COUNTING(&t, DT_I8, 2, 2), MATRIX(&t, DT_I64, 1, 1, 1),
+        MATRIX(&t, DT_I8, 1, 2, 7, 8));
+    CHECK_VALUES(t.out[0], DIMS(2, 2), 0, 1, 7, 8);
+    struct value *big = VECTOR(&t, DT_U8, 200), *small = VECTOR(&t, DT_U8, 100), *first = LIST(&t, 0);
+    CHECK_RUN(&t, "ScatterElements", ATTRS(attr_string("reduction", "max")), big, first, small);
+    CHECK_VALUES(t.out[0], DIMS(1), 200);
+    arena_release(&t.a);
+}
+
+TEST(one_hot_and_compress)
+{
+    struct bench t;
+    bench_init(&t);
+    struct value *marks = VECTOR(&t, DT_F32, -1, 1), *x = COUNTING(&t, DT_I32, 2, 3);
+    CHECK_RUN(&t, "OneHot", NO_ATTRS, LIST(&t, 2, -3, 3), emit_i64(&t.b, 3), marks);
+    CHECK_VALUES(t.out[0], DIMS(3, 3), -1, -1, 1, 1, -1, -1, -1, -1, -1);
+    CHECK_RUN(&t, "OneHot", ATTRS(attr_int("axis", 0)), LIST(&t, 1, 0), VECTOR(&t, DT_F32, 2), marks);
+    CHECK_VALUES(t.out[0], DIMS(2, 2), -1, 1, 1, -1);
+    CHECK_RUN(&t, "Compress", ATTRS(attr_int("axis", -1)), x, VECTOR(&t, DT_BOOL, 0, 1, 1));
+    CHECK_VALUES(t.out[0], DIMS(2, 2), 1, 2, 4, 5);
+    CHECK_RUN(&t, "Compress", NO_ATTRS, x, VECTOR(&t, DT_BOOL, 1, 0, 0, 0, 1));
+    CHECK_VALUES(t.out[0], DIMS(2), 0, 4);
+    CHECK_RUN(&t, "NonZero", NO_ATTRS, MATRIX(&t, DT_F32, 2, 2, 0, 1, NAN, -0.0));
+    CHECK_VALUES(t.out[0], DIMS(2, 2), 0, 1, 1, 0);
+    CHECK_RUN(&t, "NonZero", NO_ATTRS, emit_i64(&t.b, 5));
+    CHECK_VALUES(t.out[0], DIMS(1, 1), 0);
+    arena_release(&t.a);
+}
+
+TEST(triangles_and_sequences)
+{
+    struct bench t;
+    bench_init(&t);
+    struct value *x = COUNTING(&t, DT_I64, 2, 3), *ones = MATRIX(&t, DT_F32, 2, 3, 1, 1, 1, 1, 1, 1);
+    CHECK_RUN(&t, "Trilu", NO_ATTRS, ones);
+    CHECK_VALUES(t.out[0], DIMS(2, 3), 1, 1, 1, 0, 1, 1);
+    CHECK_RUN(&t, "Trilu", ATTRS(attr_int("upper", 0)), ones, emit_i64(&t.b, 1));
+    CHECK_VALUES(t.out[0], DIMS(2, 3), 1, 1, 0, 1, 1, 1);
+    CHECK_RUN(&t, "Trilu", ATTRS(attr_int("upper", 0)), ones, emit_i64(&t.b, INT64_MIN));
+    CHECK_VALUES(t.out[0], DIMS(2, 3), 0, 0, 0, 0, 0, 0);
+    CHECK_RUN(&t, "Trilu", NO_ATTRS, ones, emit_i64(&t.b, INT64_MAX));
+    CHECK_VALUES(t.out[0], DIMS(2, 3), 0, 0, 0, 0, 0, 0);
+    CHECK_RUN(&t, "ReverseSequence", NO_ATTRS, x, LIST(&t, 0, 1, 2));
+    CHECK_VALUES(t.out[0], DIMS(2, 3), 0, 1, 5, 3, 4, 2);
+    CHECK_RUN(&t, "ReverseSequence", ATTRS(attr_int("time_axis", 1), attr_int("batch_axis", 0)), x, LIST(&t, 3, 2));
+    CHECK_VALUES(t.out[0], DIMS(2, 3), 2, 1, 0, 4, 3, 5);
+    arena_release(&t.a);
+}
+
+TEST(top_k)
+{
+    struct bench t;
+    bench_init(&t);
+    struct value *in[] = { MATRIX(&t, DT_F32, 2, 4, 1, 3, 3, NAN, -1, -0.0, 0, -2), LIST(&t, 3) };
+    CHECK_OK(run_op(&t, "TopK", NO_ATTRS, in, 2, 2), &t.e);
+    CHECK_VALUES(t.out[1], DIMS(2, 3), 3, 1, 2, 1, 2, 0);
+    CHECK_OK(run_op(&t, "TopK", ATTRS(attr_int("largest", 0)), in, 2, 2), &t.e);
+    CHECK_VALUES(t.out[0], DIMS(2, 3), 1, 3, 3, -2, -1, 0);
+    CHECK_VALUES(t.out[1], DIMS(2, 3), 0, 1, 2, 3, 0, 1);
+    in[0] = MATRIX(&t, DT_I8, 3, 2, -128, 5, 127, 5, 0, 4);
+    in[1] = LIST(&t, 2);
+    CHECK_OK(run_op(&t, "TopK", ATTRS(attr_int("axis", 0)), in, 2, 2), &t.e);
+    CHECK_VALUES(t.out[0], DIMS(2, 2), 127, 5, 0, 5);
+    CHECK_VALUES(t.out[1], DIMS(2, 2), 1, 0, 2, 1);
+    arena_release(&t.a);
+}
+
+/* Orders that doubles cannot tell apart. */
+TEST(top_k_of_large_integers)
+{
+    struct bench t;
+    bench_init(&t);
+    struct value *in[] = { VECTOR(&t, DT_U64, 0, 0, 0), LIST(&t, 3) };
+    uint64_t *x = in[0]->data->data;
+    x[0] = UINT64_MAX - 1, x[1] = UINT64_MAX, x[2] = INT64_MAX;
+    CHECK_OK(run_op(&t, "TopK", NO_ATTRS, in, 2, 2), &t.e);
+    CHECK_VALUES(t.out[1], DIMS(3), 1, 0, 2);
+    arena_release(&t.a);
+}
+
+TEST(unique)
+{
+    struct bench t;
+    bench_init(&t);
+    struct value *x = VECTOR(&t, DT_F32, 2, 1, 1, 3, 4, 3);
+    CHECK_OK(run_op(&t, "Unique", NO_ATTRS, &x, 1, 4), &t.e);
+    CHECK_VALUES(t.out[0], DIMS(4), 1, 2, 3, 4);
+    CHECK_VALUES(t.out[1], DIMS(4), 1, 0, 3, 4);
+    CHECK_VALUES(t.out[2], DIMS(6), 1, 0, 0, 2, 3, 2);
+    CHECK_VALUES(t.out[3], DIMS(4), 2, 1, 2, 1);
+    CHECK_OK(run_op(&t, "Unique", ATTRS(attr_int("sorted", 0)), &x, 1, 4), &t.e);
+    CHECK_VALUES(t.out[0], DIMS(4), 2, 1, 3, 4);
+    CHECK_VALUES(t.out[2], DIMS(6), 0, 1, 1, 2, 3, 2);
+    x = MATRIX(&t, DT_I16, 2, 3, 5, 1, 5, 6, 1, 6);
+    CHECK_OK(run_op(&t, "Unique", ATTRS(attr_int("axis", 1)), &x, 1, 4), &t.e);
+    CHECK_VALUES(t.out[0], DIMS(2, 2), 1, 5, 1, 6);
+    CHECK_VALUES(t.out[3], DIMS(2), 1, 2);
+    x = COUNTING(&t, DT_F32, 0);
+    CHECK_OK(run_op(&t, "Unique", NO_ATTRS, &x, 1, 4), &t.e);
+    CHECK_INT(tensor_count(t.out[0]), 0);
+    arena_release(&t.a);
+}
+
+TEST(windows)
+{
+    struct bench t;
+    bench_init(&t);
+    int64_t kernel[] = { 2, 2 }, two[] = { 2, 2 }, pads[] = { 1, 0, 0, 1 };
+    struct attr size = attr_ints("kernel_shape", kernel, 2), stride = attr_ints("strides", two, 2);
+    struct value *x = COUNTING(&t, DT_F32, 1, 1, 3, 3);
+    CHECK_RUN(&t, "Im2Col", ATTRS(size), x);
+    CHECK_VALUES(t.out[0], DIMS(1, 4, 4), 0, 1, 3, 4, 1, 2, 4, 5, 3, 4, 6, 7, 4, 5, 7, 8);
+    CHECK_RUN(&t, "Col2Im", NO_ATTRS, emit_const(&t.b, t.out[0]), LIST(&t, 3, 3), LIST(&t, 2, 2));
+    CHECK_VALUES(t.out[0], DIMS(1, 1, 3, 3), 0, 2, 2, 6, 16, 10, 6, 14, 8);
+    CHECK_RUN(&t, "Im2Col", ATTRS(size, stride, attr_ints("pads", pads, 4)), x);
+    CHECK_VALUES(t.out[0], DIMS(1, 4, 4), 0, 0, 3, 5, 0, 0, 4, 0, 0, 2, 6, 8, 1, 0, 7, 0);
+    /* the first example of ONNX's documentation: each column becomes a row */
+    CHECK_RUN(&t, "Col2Im", NO_ATTRS, COUNTING(&t, DT_F32, 1, 3, 2), LIST(&t, 2, 3), LIST(&t, 1, 3));
+    CHECK_VALUES(t.out[0], DIMS(1, 1, 2, 3), 0, 2, 4, 1, 3, 5);
+    arena_release(&t.a);
+}
+
+static double mean_of(const struct tensor *t, double power)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < tensor_count(t); i++) sum += pow(tensor_get_f64(t, i), power);
+    return sum / (double)tensor_count(t);
+}
+
+TEST(draws_depend_on_seed_step_and_place_only)
+{
+    struct bench t;
+    bench_init(&t);
+    struct value *like = COUNTING(&t, DT_F32, 100, 200), *step = emit_i64(&t.b, 3);
+    struct attr seed = attr_float("seed", 4);
+    CHECK_RUN(&t, "RandomNormalLike", ATTRS(seed), like, step);
+    struct tensor *a = t.out[0];
+    CHECK_NEAR(mean_of(a, 1), 0, 0.03);
+    CHECK_NEAR(mean_of(a, 2), 1, 0.03);
+    CHECK_RUN(&t, "RandomNormalLike", ATTRS(seed), like, step);
+    CHECK(!memcmp(a->data, t.out[0]->data, (size_t)tensor_bytes(a)));
+    CHECK_RUN(&t, "RandomNormalLike", ATTRS(seed), like, emit_i64(&t.b, 4));
+    CHECK(memcmp(a->data, t.out[0]->data, (size_t)tensor_bytes(a)));
+    CHECK_RUN(&t, "RandomUniformLike", ATTRS(attr_int("dtype", DT_BF16)), like);
+    a = t.out[0];
+    double highest = 0;
+    for (int64_t i = 0; i < tensor_count(a); i++) highest = fmax(highest, tensor_get_f64(a, i));
+    CHECK(highest < 1);
+    CHECK_NEAR(mean_of(a, 1), 0.5, 0.01);
+    CHECK_RUN(&t, "RandomUniformLike", ATTRS(attr_int("dtype", DT_BF16)), like);
+    CHECK(memcmp(a->data, t.out[0]->data, (size_t)tensor_bytes(a))); /* another node, another name */
+    CHECK_RUN(&t, "Bernoulli", NO_ATTRS, VECTOR(&t, DT_F64, 0, 1, 0, 1));
+    CHECK_VALUES(t.out[0], DIMS(4), 0, 1, 0, 1);
+    CHECK_RUN(
+        &t, "Multinomial", ATTRS(attr_int("sample_size", 2)), MATRIX(&t, DT_F32, 2, 2, -INFINITY, 0, 0, -INFINITY));
+    CHECK_VALUES(t.out[0], DIMS(2, 2), 1, 1, 0, 0);
+    arena_release(&t.a);
+}
