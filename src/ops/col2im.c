@@ -154,7 +154,7 @@ static int col2im_infer(struct node *n, struct err *e)
 
 /* ---- kernels ---- */
 
-/* Along dimension d, the windows whose element k lies in the image: [*first, *last), and where the first of them does. */
+/* Along dimension d, the windows whose element k lies in the image: [*first, *last); where that of the first lies. */
 static int64_t span_of(const struct windows *w, int d, int64_t k, int64_t *first, int64_t *last)
 {
     int64_t at = k * w->dilation[d] - w->begin[d], stride = w->stride[d];

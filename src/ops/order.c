@@ -8,8 +8,8 @@
 #include "ops/infer.h"
 #include "ops/mover.h"
 
-/* Elements as unsigned numbers in the same order: one mechanism for every numeric type. NaN is the largest, and equal to
- * itself; -0 is 0. */
+/* Elements as unsigned numbers in the same order: one mechanism for every numeric type. NaN is the largest, and
+ * equal to itself; -0 is 0. */
 static void load_keys(enum dtype t, const void *from, int64_t n, uint64_t *key)
 {
     const uint64_t top = (uint64_t)1 << 63;
@@ -134,8 +134,9 @@ static int top_grad(struct grad *g)
     return 0;
 }
 
-/* ---- Unique: the distinct elements, or slices along an axis; out: them, where each comes first, which one each element
- * is, how often each comes ---- */
+/* ---- Unique: the distinct elements, or slices along an axis ----
+ *
+ * out: them, where each comes first, which of them each element is, how often each comes */
 
 static int unique_infer(struct node *n, struct err *e)
 {
