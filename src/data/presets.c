@@ -1,4 +1,5 @@
-/* presets.c - preprocessing as the users of a framework usually mean it, and from the files that describe it. */
+/* presets.c - preprocessing as the users of a framework usually mean it, and from the files that describe
+ * it. */
 #include <math.h>
 #include <string.h>
 
@@ -50,8 +51,8 @@ static void add_tail(
     add(list, json_pack("{s:s,s:s}", "op", "layout", "layout", nhwc ? "NHWC" : "NCHW"));
 }
 
-/* A map of labels needs all of the image, so nothing is cropped for it; where the model takes any size, nothing is resized
- * either. */
+/* A map of labels needs all of the image, so nothing is cropped for it; where the model takes any size,
+ * nothing is resized either. */
 static json_t *build(const struct preset *p, int64_t channels, int64_t height, int64_t width, bool nhwc, bool whole)
 {
     json_t *list = json_array();
@@ -140,18 +141,35 @@ json_t *preprocess_from_huggingface(const json_t *config, bool nhwc, struct err 
     return list;
 }
 
-int preprocess_override(json_t *list, const char *key, const char *value, struct err *e)
+static json_t *step_named(json_t *list, const char *op, size_t len)
 {
-    const char *dot = strchr(key, '.');
     size_t i;
     json_t *step;
     json_array_foreach(list, i, step)
     {
-        const char *op = json_string_value(json_object_get(step, "op"));
-        if (!dot || !op || strlen(op) != (size_t)(dot - key) || strncmp(op, key, (size_t)(dot - key))) continue;
-        json_t *v = json_loads(value, JSON_DECODE_ANY, NULL);
-        json_object_set_new(step, dot + 1, v ? v : json_string(value));
-        return 0;
+        const char *name = json_string_value(json_object_get(step, "op"));
+        if (name && strlen(name) == len && !strncmp(name, op, len)) return step;
     }
-    return fail(e, ERR_USAGE, "\"%s\": there is no such step; say STEP.PARAMETER, as in resize.size=320", key);
+    return NULL;
+}
+
+/* The step that a list for images of any size may want: behind the decoder. */
+static json_t *insert_resize(json_t *list)
+{
+    json_t *step = json_pack("{s:s,s:s,s:s,s:s}", "op", "resize", "mode", "shortest_edge", "interpolation", "bilinear",
+        "reference", "pillow-9.4");
+    if (!step_named(list, "decode", 6) || json_array_insert_new(list, 1, step)) return NULL;
+    return step;
+}
+
+int preprocess_override(json_t *list, const char *key, const char *value, struct err *e)
+{
+    const char *dot = strchr(key, '.');
+    json_t *step = dot ? step_named(list, key, (size_t)(dot - key)) : NULL;
+    if (!step && !strcmp(key, "resize.size")) step = insert_resize(list);
+    if (!step)
+        return fail(e, ERR_USAGE, "\"%s\": there is no such step; say STEP.PARAMETER, as in resize.size=320", key);
+    json_t *v = json_loads(value, JSON_DECODE_ANY, NULL);
+    json_object_set_new(step, dot + 1, v ? v : json_string(value));
+    return 0;
 }

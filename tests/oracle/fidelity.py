@@ -42,7 +42,7 @@ def make(name):
         if isinstance(m, torch.nn.modules.batchnorm._BatchNorm):
             m.momentum = None
     model.train()
-    size = FIXED.get(name, 128 if name in SEGMENTERS or name == "inception_v3" else 96)
+    size = {**FIXED, "googlenet": 224, "inception_v3": 299}.get(name, 128 if name in SEGMENTERS else 96)
     with torch.no_grad():
         for _ in range(2):
             model(torch.randn(4, 3, size, size))
