@@ -20,7 +20,7 @@ exits 4 'an archive without the input'
 run run add.onnx sum.npy b=sum.npy --json
 exits 0 'arrays as inputs'
 says out '"sum"' 'and JSON out'
-run run segment.onnx photos/half.png --like torchvision --set resize.size=16 --set center_crop.size=16 -o y.npy \
+run run segment.onnx photos/half.png --like torchvision --set resize.size=16 -o y.npy \
     --save-input seen.png
 exits 0 'an image as input'
 ok 'what the model saw is an image' "$([ "$(head -c 4 seen.png | tail -c 3)" = PNG ] || echo no)"

@@ -2,6 +2,7 @@
 # score.sh - tenrec score: tables in, tables and pictures out, exit codes, and nothing half-written.
 . "$(dirname "$0")/cli.sh"
 small='--like torchvision --set resize.size=16 --set center_crop.size=16'
+whole='--like torchvision --set resize.size=16' # a map of labels needs all of the picture
 settings="--task image-classification --labels labels.txt $small"
 
 run score classify.onnx photos $settings
@@ -36,13 +37,13 @@ run score classify.onnx photos $settings --limit 2
 is '--limit' "$(wc -l <out | tr -d ' ')" 3
 
 printf 'file,label\nred.png,1\n../photos/half.png,2\nmissing.png,3\n' >photos/table.csv
-run score segment.onnx photos/table.csv --task image-segmentation $small -o seg
+run score segment.onnx photos/table.csv --task image-segmentation $whole -o seg
 exits 0 'a CSV table and a segmentation'
 is 'masks lie below their folder, named after the samples' "$(cd seg && find . -type f | LC_ALL=C sort | tr '\n' ' ')" \
     './masks/photos/half.png ./masks/red.png ./overlays/photos/half.png ./overlays/red.png ./results.csv '
 is 'the table names them' "$(sed -n 2p seg/results.csv)" 'red.png,1 1,masks/red.png,overlays/red.png,'
 says seg/results.csv '^missing.png,,,,.*No such file' 'a missing file is an error row'
-run score segment.onnx photos/red.png --task raw $small --tensors t -o raw.csv
+run score segment.onnx photos/red.png --task raw $whole --tensors t -o raw.csv
 exits 0 'a model without postprocessing'
 ok 'gives arrays' "$([ -s t/photos/red.npy ] || ls -R t)"
 
@@ -71,7 +72,7 @@ fi
 (
     ulimit -f 1 # 512 or 1024 bytes a file, then SIGXFSZ or an error
     trap '' XFSZ
-    "$tenrec" score segment.onnx photos --task raw $small -o big.csv 2>talk </dev/null
+    "$tenrec" score segment.onnx photos --task raw $whole -o big.csv 2>talk </dev/null
     echo $? >big.code
 )
 is 'a file that cannot grow' "$(cat big.code)" 1
