@@ -28,8 +28,9 @@ static int bind(
 static int run_node(
     const struct node *n, const struct bindings *b, struct arena *a, const struct interpret *o, struct err *e)
 {
-    struct tensor **in = ARENA_ARRAY(a, n->n_in + n->n_out, struct tensor *), **out = in + n->n_in;
+    struct tensor **in = ARENA_ARRAY(a, n->n_in + n->n_out, struct tensor *), **out;
     TRY_MEM(in, e);
+    out = in + n->n_in;
     for (int i = 0; i < n->n_in; i++)
         if (n->in[i] && !(in[i] = lookup(b, n->in[i]))) return fail(e, ERR_FAILED, "%s has no content", n->in[i]->name);
     TRY(op_eval(n, in, out, a, o->threads ? o->threads : 1, e));

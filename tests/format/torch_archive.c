@@ -229,16 +229,25 @@ TEST(dangerous_pickles_are_refused)
 
 TEST(pickles_of_other_things_are_refused)
 {
-    static const char *const pickles[] = { "\x80\x02N.", "\x80\x02]q\0h\0a.",
-        "\x80\x02"
-        "c__torch__\nNo\n)\x81}b.",
-        "\x80\x02"
-        "cmy.module\nThing\n)R." };
-    static const size_t sizes[] = { 4, 9, 21, 24 };
+#define PICKLE(text) \
+    { \
+        text, sizeof text - 1 \
+    }
+    static const struct {
+        const char *data;
+        size_t len;
+    } pickles[] = {
+        PICKLE("\x80\x02N."),
+        PICKLE("\x80\x02]q\0h\0a."),
+        PICKLE("\x80\x02"
+               "c__torch__\nNo\n)\x81}b."),
+        PICKLE("\x80\x02"
+               "cmy.module\nThing\n)R."),
+    };
     for (int i = 0; i < 4; i++) {
         struct case_ c = { 0 };
         begin(&c);
-        build_record(&c.b, "data.pkl", pickles[i], sizes[i], &c.e);
+        build_record(&c.b, "data.pkl", pickles[i].data, pickles[i].len, &c.e);
         build_record(&c.b, "constants.pkl", "\x80\x02).", 4, &c.e);
         build_text(&c.b, "version", "3\n", &c.e);
         build_text(&c.b, "code/__torch__.py", "class M(Module):\n", &c.e);

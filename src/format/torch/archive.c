@@ -23,6 +23,7 @@ bool archive_is(struct bytes file)
 const struct zip_entry *archive_find(struct archive *r, const char *name)
 {
     const char *full = arena_printf(r->arena, "%s%s", r->root, name);
+    if (!full) fail_nomem(r->err);
     return full ? zip_find(&r->zip, full) : NULL;
 }
 
@@ -36,6 +37,7 @@ static int read_version(struct archive *r)
     struct bytes text;
     const struct zip_entry *entry = archive_find(r, ".data/version");
     if (!entry) entry = archive_find(r, "version");
+    if (r->err->code) return r->err->code;
     if (!entry) return fail(r->err, ERR_MODEL, "no record \"version\": this is no archive of torch.jit.save");
     TRY(zip_read(&r->zip, entry, r->arena, 32, 0, &text, r->err));
     char number[33] = { 0 };
@@ -48,7 +50,7 @@ static int check_byteorder(struct archive *r)
 {
     struct bytes text;
     const struct zip_entry *entry = archive_find(r, "byteorder");
-    if (!entry) return 0;
+    if (!entry) return r->err->code;
     TRY(zip_read(&r->zip, entry, r->arena, 32, 0, &text, r->err));
     if (text.len >= 3 && !memcmp(text.data, "big", 3))
         return fail(r->err, ERR_UNSUPPORTED, "saved on a big-endian machine; save it on a little-endian one");

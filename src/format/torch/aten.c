@@ -68,22 +68,34 @@ static struct object *unsupported(struct torch *t, const char *name, const char 
     return object_unknown(t->arena);
 }
 
-/* "layer1.0.conv1/convolution", with a number when the module calls it again. */
-static void name_result(struct torch *t, const char *op, struct value *v, size_t first_node)
+/* The module that is at work: that of the weight among the arguments, which may belong to another than the code. */
+static const char *module_of(struct torch *t, const struct aten_call *c)
 {
-    v = value_resolve(v);
-    if (v->kind != VALUE_NODE || (size_t)v->node->id < first_node) return;
-    op += strspn(op, "_");
-    const char *part = strstr(op, "::") ? strstr(op, "::") + 2 : op;
+    for (int i = 0; i < c->n_args; i++) {
+        const char *key = c->arg[i]->kind == OBJECT_TENSOR ? c->arg[i]->tensor->key : NULL,
+                   *dot = key ? strrchr(key, '.') : NULL;
+        if (dot && !strcmp(dot, ".weight")) return arena_strndup(t->arena, key, (size_t)(dot - key));
+    }
+    return t->module;
+}
+
+/* "layer1.0.conv1/convolution", with a number when the module calls it again. */
+static int name_result(struct torch *t, const struct aten_call *c, const char *op, size_t first_node)
+{
+    struct value *v = value_resolve(c->out[0]);
+    if (v->kind != VALUE_NODE || (size_t)v->node->id < first_node || v->index) return 0;
+    const char *part = strstr(op, "::") ? strstr(op, "::") + 2 : op + strspn(op, "_"), *module = module_of(t, c);
+    TRY_MEM(module, t->err);
     const char *name = arena_printf(
-        t->g->arena, "%s%s%.*s", t->module, t->module[0] ? "/" : "", (int)strcspn(part, "."), part);
-    if (!name || v->index) return;
+        t->g->arena, "%s%s%.*s", module, module[0] ? "/" : "", (int)strcspn(part, "."), part);
+    TRY_MEM(name, t->err);
     uintptr_t count = (uintptr_t)map_get(&t->names, name) + 1;
-    if (!map_set(&t->names, name, (void *)count)) return;
+    if (!map_set(&t->names, name, (void *)count)) return fail_nomem(t->err);
     if (count > 1) name = arena_printf(t->g->arena, "%s_%zu", name, (size_t)count);
-    if (!name || graph_find(t->g, name)) return;
+    TRY_MEM(name, t->err);
+    if (graph_find(t->g, name)) return 0;
     v->node->name = name;
-    graph_rename(t->g, v, name, t->err);
+    return graph_rename(t->g, v, name, t->err);
 }
 
 static struct object *tensor_result(struct torch *t, const struct aten_call *c, struct value *v)
@@ -132,6 +144,15 @@ static bool is_unknown(struct object *const *args, size_t n)
     return false;
 }
 
+static bool has_complex(const struct aten_call *c)
+{
+    for (int i = 0; i < c->n_args; i++) {
+        const struct value *v = c->arg[i]->kind == OBJECT_TENSOR ? c->arg[i]->tensor->value : NULL;
+        if (v && (v->dtype == DT_C64 || v->dtype == DT_C128)) return true;
+    }
+    return false;
+}
+
 /* Runs the lowering. An operator that cannot be said is reported, and the import goes on to find the others. */
 static int lower(struct torch *t, struct aten_call *c, const char *name)
 {
@@ -139,10 +160,10 @@ static int lower(struct torch *t, struct aten_call *c, const char *name)
     struct value *v = c->row->lower(c);
     if (!t->err->code) {
         give(c, v);
-        if (c->n_out) name_result(t, name, c->out[0], first);
+        if (c->n_out && !t->err->code) name_result(t, c, name, first);
         torch_settle(t);
     }
-    if (t->err->code == ERR_UNSUPPORTED) {
+    if (t->err->code == ERR_UNSUPPORTED || (t->err->code == ERR_SHAPE && has_complex(c))) {
         unsupported(t, name, arena_printf(t->arena, ": %s", t->err->text));
         err_clear(t->err);
         t->settled = t->g->n_nodes;

@@ -16,6 +16,18 @@ static struct value *lower_round_decimals(struct aten_call *c)
     return emit_op(c, "Div", emit_op(c, "Round", emit_op(c, "Mul", x, scale)), scale);
 }
 
+/* Complex numbers are only met as constants. */
+static struct value *lower_abs(struct aten_call *c)
+{
+    struct value *x = arg_tensor(c, 0);
+    const struct tensor *k = x && x->dtype == DT_C64 ? value_content(c, x) : NULL;
+    if (!k) return emit_op(c, "Abs", x);
+    struct tensor *y = tensor_new(c->b->g->arena, DT_F32, &k->shape, c->b->err);
+    const float *z = k->data;
+    for (int64_t i = 0; y && i < tensor_count(y); i++) ((float *)y->data)[i] = hypotf(z[2 * i], z[2 * i + 1]);
+    return emit_const(c->b, y);
+}
+
 static struct value *lower_square(struct aten_call *c)
 {
     struct value *x = arg_tensor(c, 0);
@@ -118,8 +130,8 @@ const struct aten_row aten_unary[] = {
     UNARY("neg", lower_unary, "Neg"),
     UNARY("negative", lower_unary, "Neg"),
     UNARY("positive", lower_identity),
-    UNARY("abs", lower_unary, "Abs"),
-    UNARY("absolute", lower_unary, "Abs"),
+    UNARY("abs", lower_abs, NULL),
+    UNARY("absolute", lower_abs, NULL),
     UNARY("sign", lower_unary, "Sign"),
     UNARY("sgn", lower_unary, "Sign"),
     UNARY("ceil", lower_rounding, "Ceil"),

@@ -15,6 +15,7 @@ enum { CALL_DEPTH = 150, ITEMS_MAX = 1 << 20 };
 const char *eval_where(struct eval *v)
 {
     const char *s = v->def ? arena_printf(v->t.g->arena, "%s:%d", v->def->file->path, v->line) : "";
+    if (!s) fail_nomem(v->err);
     return s ? s : "";
 }
 

@@ -58,7 +58,11 @@ static struct object *make_tensor(struct inputs *in, const char *name)
     if (!x) return NULL;
     if (!h || !h->dtype) x->flags |= VALUE_GUESSED;
     for (int i = 0; i < s.rank; i++)
-        if (h->dim[i].symbol) example.dim[i] = example_size(h, i);
+        if (h->dim[i].symbol) {
+            example.dim[i] = example_size(h, i);
+            report_add(v->t.report, REPORT_NOTE, "", "the program is run with %s = %lld", h->dim[i].symbol,
+                (long long)example.dim[i]);
+        }
     if (shaped && torch_set_hint(&v->t, x, &example)) return NULL;
     return torch_object(&v->t, x);
 }

@@ -30,7 +30,8 @@ static int run(struct reading *r)
     struct object **args = def ? entry_arguments(v, def, r->options) : NULL;
     if (!args) return v->err->code;
     struct object *result = eval_method(v, v->root, def, args, def->n_params ? def->n_params - 1 : 0);
-    if (!result) return v->stopped ? 0 : v->err->code;
+    if (!result && !v->stopped && !v->err->code) return fail_nomem(v->err); /* whatever could not be made */
+    if (!result) return v->err->code;
     v->t.b.where = NULL;
     TRY(entry_outputs(v, result));
     return entry_states(v, &r->changed);
