@@ -7,7 +7,7 @@
 #include "shared.h"
 #include "tensors.h"
 
-enum { IO_MAX = 64, AT_LEAST = 67, AT_LEAST_BATCHES = 40, AT_LEAST_SIZES = 34 };
+enum { IO_MAX = 64, AT_LEAST = 70, AT_LEAST_BATCHES = 40, AT_LEAST_SIZES = 34 };
 
 struct sample {
     struct arena *arena;
