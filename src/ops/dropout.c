@@ -54,8 +54,12 @@ static int dropout_infer(struct node *n, struct err *e)
 {
     infer_out(n, 0, n->in[0]->dtype, &n->in[0]->shape);
     infer_out(n, 1, DT_BOOL, &n->in[0]->shape);
-    for (int i = 1; i < n->n_in; i++)
-        if (n->in[i]) TRY(infer_rank(n, i, 0, 1, e));
+    for (int i = 1; i < n->n_in; i++) {
+        if (!n->in[i]) continue;
+        int64_t count = shape_count(&n->in[i]->shape);
+        if (count >= 0 && count != 1)
+            return fail(e, ERR_SHAPE, "input %d has %lld numbers, expected 1", i, (long long)count);
+    }
     return 0;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/hash.h"
 #include "graph/builder.h"
 #include "graph/op.h"
 #include "pass/pass.h"
@@ -41,26 +42,29 @@ static int train_batch_norm(struct graph *g, struct node *n, bool unbiased, stru
     return 0;
 }
 
-static int train_dropout(struct graph *g, struct node *n, struct err *e)
+static int train_dropout(struct graph *g, struct node *n, struct value *step, struct err *e)
 {
-    struct builder b = { g, e, .where = n->where, .name = n->name };
-    struct value *in[4] = { n->in[0], node_in(n, 1), emit_scalar(&b, DT_BOOL, 1), node_in(n, 3) };
+    struct builder b = { g, e, .where = n->where };
+    struct value *in[4] = { n->in[0], node_in(n, 1), emit_scalar(&b, DT_BOOL, 1), step };
+    int64_t seed = node_has(n, "seed") ? node_int(n, "seed") : (int64_t)(hash_bytes(n->name, strlen(n->name)) >> 1);
+    struct attr *attrs = with_attr(n, attr_int("seed", seed), e);
+    if (!attrs) return e->code;
     b.name = n->name;
-    struct node *fresh = builder_node(&b, "Dropout", n->n_attrs ? n->attrs : NULL, in, 4, n->n_out);
+    struct node *fresh = builder_node(&b, "Dropout", attrs, in, 4, n->n_out);
     if (!fresh) return e->code;
     for (int i = 0; i < n->n_out; i++) graph_alias(n->out[i], fresh->out[i]);
     return 0;
 }
 
-int graph_training(struct graph *g, bool unbiased, struct err *e)
+int graph_training(struct graph *g, struct value *step, bool unbiased, bool batch_statistics, struct err *e)
 {
     size_t n = g->n_nodes;
     for (size_t i = 0; i < n; i++) {
         struct node *node = g->nodes[i];
         for (int k = 0; k < node->n_in; k++) node->in[k] = value_resolve(node->in[k]);
-        if (node_is(node, "BatchNormalization") && !node_int(node, "training_mode"))
+        if (batch_statistics && node_is(node, "BatchNormalization") && !node_int(node, "training_mode"))
             TRY(train_batch_norm(g, node, unbiased, e));
-        else if (node_is(node, "Dropout")) TRY(train_dropout(g, node, e));
+        else if (node_is(node, "Dropout")) TRY(train_dropout(g, node, step, e));
     }
     return graph_tidy(g, e);
 }

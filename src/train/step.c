@@ -20,6 +20,16 @@ struct making {
     struct value *loss, *lr, *finite, *step;
 };
 
+/* Updates done so far; it changes at the end, so that it lives through every tidying until then. */
+static int add_counter(struct making *m, struct err *e)
+{
+    struct shape scalar = shape_of(0, NULL);
+    struct tensor *zero = tensor_new(m->g->arena, DT_I64, &scalar, e);
+    if (!zero || !(m->step = graph_state(m->g, "step", zero, 0, e))) return e->code;
+    m->step->next = emit(&m->b, "Add", NO_ATTRS, m->step, emit_i64(&m->b, 1));
+    return e->code;
+}
+
 static int add_loss(struct making *m, struct value *out, struct err *e)
 {
     bool classes = m->o->loss == LOSS_CROSS_ENTROPY;
@@ -106,12 +116,8 @@ static int add_updates(struct making *m, struct err *e)
 {
     struct shape scalar = shape_of(0, NULL);
     guard_states(m, m->g->n_states);
-    struct tensor *zero = tensor_new(m->g->arena, DT_I64, &scalar, e);
-    if (!zero || !(m->step = graph_state(m->g, "step", zero, 0, e))) return e->code;
     if (!(m->lr = graph_input(m->g, "lr", DT_F32, &scalar, e))) return e->code;
     for (size_t i = 0; i < m->n; i++) TRY(add_update(m, i, e));
-    struct value *next = emit(&m->b, "Add", NO_ATTRS, m->step, emit_i64(&m->b, 1));
-    m->step->next = emit(&m->b, "Where", NO_ATTRS, m->finite, next, m->step);
     return e->code;
 }
 
@@ -137,9 +143,9 @@ struct graph *train_step_new(
     const struct graph *model, const struct train_step_options *o, struct arena *a, struct err *e)
 {
     struct graph *g = graph_copy(model, a, e);
-    if (!g || (!o->frozen_stats && graph_training(g, !o->biased, e))) return NULL;
-    if (o->output >= g->n_outputs) return fail(e, ERR_USAGE, "the model has no output %zu", o->output), NULL;
     struct making m = { .g = g, .o = o, .b = { g, e } };
+    if (!g || add_counter(&m, e) || graph_training(g, m.step, !o->biased, !o->frozen_stats, e)) return NULL;
+    if (o->output >= g->n_outputs) return fail(e, ERR_USAGE, "the model has no output %zu", o->output), NULL;
     if (add_loss(&m, g->outputs[o->output], e)) return NULL;
     g->n_outputs = 0; /* only the loss is needed from here on */
     if (graph_output(g, m.loss, e) || graph_tidy(g, e) || find_params(&m, e)) return NULL;
