@@ -3,7 +3,7 @@
  * A layer's weights are (gates * H, ..), in PyTorch's order of gates: i f g o of an LSTM, r z n of a GRU. ONNX has
  * i o f c and z r h.
  *
- * A packed sequence (data, batch_sizes) keeps its padding here: data is (T, B, ..) as it was before packing, and
+ * A packed sequence (data, batch_sizes) keeps its padding here: data is (T * B, ..), step after step, and
  * batch_sizes[t] counts the sequences longer than t. Lengths, from the longest to the shortest, follow from it.
  */
 #include <stdio.h>
@@ -28,7 +28,7 @@ struct recurrent {
     const struct cell *cell;
     struct value **params; /* per layer and direction: w_ih, w_hh, and with biases b_ih, b_hh */
     size_t n_params;
-    bool biases, bidirectional, batch_first;
+    bool biases, bidirectional, batch_first, packed;
     int64_t layers;
     double dropout;
     struct value *lengths;  /* (B) int32, or NULL */
@@ -151,9 +151,17 @@ static void recurrent_init(struct aten_call *c, struct recurrent *r, int state, 
     for (int i = 0; i < r->cell->states && !c->b->err->code; i++) r->state[i] = list[i];
 }
 
+/* (T, B, ..) as data. */
+static struct value *without_steps(struct aten_call *c, struct value *x)
+{
+    struct value *parts[] = { emit_i64(c->b, -1), value_size(c, x, 2) };
+    return emit_op(c, "Reshape", x, emit_concat_ints(c, parts, 2));
+}
+
 static struct value *finish(struct aten_call *c, struct recurrent *r, struct value *x)
 {
-    give(c, c->b->err->code ? NULL : run_layers(c, r, x));
+    x = c->b->err->code ? NULL : run_layers(c, r, x);
+    give(c, r->packed ? without_steps(c, x) : x);
     for (int i = 0; i < r->cell->states; i++) give(c, r->last[i]);
     return NULL;
 }
@@ -174,13 +182,24 @@ static struct value *lengths_of(struct aten_call *c, struct value *batch_sizes, 
     return emit_reduce(c, "ReduceSum", emit_cast(c->b, longer, DT_I64), &(int64_t){ 1 }, 1, false);
 }
 
-/* (data, batch_sizes, hx, params, ..): data keeps its padding, (T, B, ..) */
+/* The data of a packed sequence with its steps apart, (T, B, ..). */
+static struct value *steps_of(struct aten_call *c, struct value *data, struct value *batch_sizes)
+{
+    struct value *v = value_resolve(batch_sizes);
+    if (!v || v->kind == VALUE_INPUT || v->kind == VALUE_STATE || value_rank(c, data) != 2)
+        return aten_fail(c, ERR_UNSUPPORTED, "a packed sequence that was not packed here"), NULL;
+    struct value *parts[] = { value_size(c, v, 0), emit_i64(c->b, -1), value_size(c, data, 1) };
+    return emit_op(c, "Reshape", data, emit_concat_ints(c, parts, 3));
+}
+
+/* (data, batch_sizes, hx, params, ..) */
 static struct value *lower_recurrent_packed(struct aten_call *c)
 {
     struct recurrent r;
-    struct value *x = arg_tensor(c, 0);
+    struct value *x = steps_of(c, arg_tensor(c, 0), arg_tensor(c, 1));
+    if (!x) return NULL;
     recurrent_init(c, &r, 2, 3);
-    if (value_rank(c, x) != 3) return aten_fail(c, ERR_UNSUPPORTED, "a packed sequence not made here"), NULL;
+    r.packed = true;
     r.lengths = emit_cast(c->b, lengths_of(c, arg_tensor(c, 1), value_size(c, x, 1)), DT_I32);
     return finish(c, &r, x);
 }
@@ -194,20 +213,21 @@ static struct value *lower_pack(struct aten_call *c)
         for (int i = 0; i < value_rank(c, x); i++) perm[i] = i < 2 ? 1 - i : i;
         x = emit_transpose(c, x, perm, (size_t)value_rank(c, x));
     }
+    if (value_rank(c, x) != 3) return aten_fail(c, ERR_UNSUPPORTED, "rank %d", value_rank(c, x)), NULL;
     struct value *batch = value_size(c, x, 1);
     struct value *t = emit_op(c, "Range", emit_i64(c->b, 1), value_size(c, x, 0), emit_i64(c->b, 1));
     struct value *longer = emit_op(c, "Greater", lengths, emit_unsqueeze(c, t, 1)); /* (T - 1, B) */
     struct value *rest = emit_reduce(c, "ReduceSum", emit_cast(c->b, longer, DT_I64), &(int64_t){ 1 }, 1, false);
     struct value *parts[] = { emit_unsqueeze(c, batch, 0), rest };
-    give(c, x);
+    give(c, without_steps(c, x));
     return builder_emit(c->b, "Concat", ATTRS(attr_int("axis", 0)), parts, 2);
 }
 
 /* (data, batch_sizes, batch_first, padding_value, total_length) to (padded, lengths) */
 static struct value *lower_pad_packed(struct aten_call *c)
 {
-    struct value *x = arg_tensor(c, 0);
-    if (value_rank(c, x) != 3) return aten_fail(c, ERR_UNSUPPORTED, "a packed sequence not made here"), NULL;
+    struct value *x = steps_of(c, arg_tensor(c, 0), arg_tensor(c, 1));
+    if (!x) return NULL;
     struct value *lengths = lengths_of(c, arg_tensor(c, 1), value_size(c, x, 1));
     struct value *t = emit_op(c, "Range", emit_i64(c->b, 0), value_size(c, x, 0), emit_i64(c->b, 1));
     struct value *inside = emit_unsqueeze(c, emit_op(c, "Greater", lengths, emit_unsqueeze(c, t, 1)), 2);

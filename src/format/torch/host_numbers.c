@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "format/torch/eval.h"
+#include "graph/known.h"
 
 static int64_t floor_div(int64_t a, int64_t b)
 {
@@ -190,16 +191,30 @@ static struct object *add_lists(struct host_call *c, const struct object *a, con
     return out;
 }
 
+static bool is_list(const struct object *o)
+{
+    return o->kind == OBJECT_LIST || o->kind == OBJECT_TUPLE;
+}
+
+/* Are item i of both one size for every input: one graph value, or one symbol? */
+static bool is_same_size(const struct object *a, const struct object *b, size_t i)
+{
+    if (!is_list(a) || !is_list(b) || i >= a->list->n || i >= b->list->n) return false;
+    struct value *x = value_resolve(a->list->items[i]->value), *y = value_resolve(b->list->items[i]->value);
+    int64_t k[KNOWN_MAX], l[KNOWN_MAX];
+    if (!x || x == y) return x && x == y;
+    return value_contents(x, k) == 1 && value_contents(y, l) == 1 && k[0] == l[0] && k[0] != KNOWN_UNKNOWN;
+}
+
 /* == of anything; of lists of numbers that depend on shapes, element by element, with guards. */
 static struct object *equal_objects(
     struct host_call *c, const struct binary *f, const struct object *a, const struct object *b)
 {
     for (int k = 0; k < 2; k++) {
         const struct object *o = k ? b : a;
-        bool list = o->kind == OBJECT_LIST || o->kind == OBJECT_TUPLE;
         c->v->t.b.where = eval_where(c->v);
-        for (size_t i = 0; list && i < o->list->n; i++)
-            if (torch_guard(&c->v->t, o->list->items[i])) return NULL;
+        for (size_t i = 0; is_list(o) && i < o->list->n; i++)
+            if (!is_same_size(a, b, i) && torch_guard(&c->v->t, o->list->items[i])) return NULL;
     }
     return object_bool(c->v->arena, object_equal(a, b) == (f->what == EQ), NULL);
 }
