@@ -245,6 +245,39 @@ TEST(general_products_scale_transpose_and_add)
         }
 }
 
+/* The result for the first `rows` of all rows. */
+static struct tensor *result_of(struct fixture *f, struct session *s, const struct tensor *all, int64_t rows)
+{
+    struct tensor in = *all;
+    in.shape.dim[0] = rows;
+    return run(f, s, (const struct tensor *const[]){ &in });
+}
+
+/* A sample's answer has the same bits whatever its place and its neighbours are, in batches of any size. */
+TEST(rows_do_not_depend_on_their_neighbours)
+{
+    static const int64_t forms[][3] = { { 512, 100 }, { 13, 7 }, { 3000, 3 }, { 96, 288 } };
+    for (int i = 0; i < 8; i++) {
+        struct fixture f;
+        begin(&f);
+        int64_t k = forms[i / 2][0], n = forms[i / 2][1];
+        struct value *x = graph_input(f.g, NULL, DT_F32, &(struct shape){ 2, { DIM_UNKNOWN, k } }, &f.e);
+        struct value *w = weight(&f, DIMS(k, n)), *c = weight(&f, DIMS(n));
+        struct value *y = i % 2 ? emit(&f.b, "MatMul", NO_ATTRS, x, w) : emit(&f.b, "Gemm", NO_ATTRS, x, w, c);
+        graph_output(f.g, emit(&f.b, "Softmax", NO_ATTRS, y), &f.e);
+        struct session *s = session_new(f.g, &(struct session_options){ .threads = 2 }, &f.e);
+        const struct tensor *all = random_tensor(&f, DIMS(17, k));
+        const struct tensor *want = s ? result_of(&f, s, all, 17) : NULL;
+        for (int64_t rows = 1; want && rows < 17; rows++) {
+            const struct tensor *got = result_of(&f, s, all, rows);
+            CHECK(got && !memcmp(got->data, want->data, (size_t)(rows * n) * sizeof(float)));
+        }
+        CHECK_OK(f.e.code, &f.e);
+        session_free(s);
+        arena_release(&f.a);
+    }
+}
+
 /* dy of a convolution of strides 2: the three gradients at once, of a weight that changes from run to run. */
 TEST(gradients_of_convolutions_and_states_that_change)
 {

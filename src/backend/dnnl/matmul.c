@@ -46,19 +46,71 @@ static bool is_fixed(const struct node *n, int i)
     return v->kind == VALUE_CONST || (v->kind == VALUE_STATE && !v->next);
 }
 
+/* Rows times a fixed matrix, as a convolution of one pixel over an image of `m` pixels with `k` channels: there every
+ * row is summed in one order, wherever it stands and however many there are. oneDNN's matrix products sum the last
+ * rows, single rows and large batches in other orders; an answer would depend on its neighbours. */
+struct rows {
+    int64_t m, k, n;
+    bool turned; /* the matrix is (n, k) in memory, else (k, n) */
+};
+
+/* (m, channels) in memory */
+static int pixels(struct desc *d, int64_t m, int64_t channels, struct err *e)
+{
+    return desc_strided(d, 3, (int64_t[]){ 1, channels, m }, (int64_t[]){ m * channels, 1, channels }, e);
+}
+
+static int rows_descs(const struct rows *r, struct conv_desc *c, struct desc *weights, struct err *e)
+{
+    int64_t dims[3] = { r->n, r->k, 1 }, strides[3] = { r->turned ? r->k : 1, r->turned ? 1 : r->n, 1 };
+    *c = (struct conv_desc){ .strides = { 1 } };
+    TRY(pixels(&c->src, r->m, r->k, e));
+    TRY(pixels(&c->dst, r->m, r->n, e));
+    TRY(desc_any(&c->weights, 3, dims, e)); /* packed once */
+    TRY(desc_strided(&c->bias, 1, &r->n, NULL, e));
+    return desc_strided(weights, 3, dims, strides, e);
+}
+
+static int rows_args(struct job *j, const struct conv_desc *c, const struct desc *weights, struct err *e)
+{
+    TRY(make_convolution(&j->primitive, FORWARD, c, e));
+    if (primitive_is_slow(&j->primitive)) return fail(e, ERR_UNSUPPORTED, "oneDNN is slow with rows as pixels");
+    TRY(job_in(j, DNNL_ARG_SRC, 0, &c->src, e));
+    TRY(job_in(j, DNNL_ARG_WEIGHTS, 1, weights, e));
+    return job_out(j, DNNL_ARG_DST, 0, &c->dst, e);
+}
+
+/* There is no such convolution: a product must do. */
+static bool no_rows(int code, struct err *e)
+{
+    if (code == ERR_UNSUPPORTED) err_clear(e);
+    return code == ERR_UNSUPPORTED;
+}
+
+static int matmul_rows(struct step *s, const struct product *p, struct err *e)
+{
+    struct conv_desc c;
+    struct desc weights;
+    struct rows r = { p->y[0], p->b[0], p->y[1], false };
+    TRY(rows_descs(&r, &c, &weights, e));
+    struct job *j = job_begin(s, e);
+    if (!j) return e->code;
+    TRY(rows_args(j, &c, &weights, e));
+    return job_end(j, e);
+}
+
 int matmul_prepare(struct step *s, struct err *e)
 {
     struct product p;
-    struct desc a, b, any_b, y;
+    struct desc a, b, y;
     product_of(s, &p);
+    if (p.rank == 2 && is_fixed(s->node, 1) && !no_rows(matmul_rows(s, &p, e), e)) return e->code;
     TRY(desc_strided(&a, p.rank, p.a, NULL, e));
     TRY(desc_strided(&b, p.rank, p.b, NULL, e));
     TRY(desc_strided(&y, p.rank, p.y, NULL, e));
-    any_b = b;
-    if (is_fixed(s->node, 1)) TRY(desc_any(&any_b, p.rank, p.b, e)); /* packed once */
     struct job *j = job_begin(s, e);
     if (!j) return e->code;
-    TRY(make_matmul(&j->primitive, &a, &any_b, NULL, &y, e));
+    TRY(make_matmul(&j->primitive, &a, &b, NULL, &y, e));
     TRY(job_in(j, DNNL_ARG_SRC, 0, &a, e));
     TRY(job_in(j, DNNL_ARG_WEIGHTS, 1, &b, e));
     TRY(job_out(j, DNNL_ARG_DST, 0, &y, e));
@@ -88,9 +140,40 @@ static int addend(struct job *j, const struct desc *c, bool *is_bias, struct err
     return beta == 1 ? 0 : primitive_then_eltwise(&j->primitive, dnnl_eltwise_linear, beta, 0, e);
 }
 
+/* The argument that C is. */
+static int addend_arg(const struct node *n, bool is_bias)
+{
+    int position = node_float(n, "alpha") / node_float(n, "beta") != 1; /* among what follows the product */
+    return is_bias ? DNNL_ARG_BIAS : DNNL_ARG_ATTR_MULTIPLE_POST_OP(position) | DNNL_ARG_SRC_1;
+}
+
+static int gemm_rows(struct step *s, const struct rows *r, struct tensor *add, struct err *e)
+{
+    struct conv_desc c;
+    struct desc weights, added;
+    int64_t dims[2] = { 0 };
+    TRY(rows_descs(r, &c, &weights, e));
+    if (add) {
+        align(&add->shape, 2, dims);
+        TRY(pixels(&added, dims[0], dims[1], e));
+        if (dims[0] > 1 && dims[1] < r->n) /* oneDNN 2.6 adds the wrong elements */
+            return fail(e, ERR_UNSUPPORTED, "one addend for each row");
+    }
+    struct job *j = job_begin(s, e);
+    if (!j) return e->code;
+    TRY(addend(j, add ? &added : NULL, &c.has_bias, e));
+    if (c.has_bias && (dims[0] != 1 || dims[1] != r->n)) {
+        c.has_bias = false;
+        TRY(primitive_then_binary(&j->primitive, dnnl_binary_add, &added, e));
+    }
+    TRY(rows_args(j, &c, &weights, e));
+    if (add) TRY(job_in(j, addend_arg(s->node, c.has_bias), 2, c.has_bias ? &c.bias : &added, e));
+    return job_end(j, e);
+}
+
 int gemm_prepare(struct step *s, struct err *e)
 {
-    struct desc a, b, any_b, y, c;
+    struct desc a, b, y, c;
     int64_t a_dims[2], b_dims[2], c_dims[2];
     const struct node *n = s->node;
     struct tensor *add = job_tensor(s, 2);
@@ -98,8 +181,9 @@ int gemm_prepare(struct step *s, struct err *e)
     TRY(operand(&s->in[0]->shape, node_int(n, "transA"), &a, a_dims, e));
     TRY(operand(&s->in[1]->shape, node_int(n, "transB"), &b, b_dims, e));
     TRY(plain_desc(s->out[0], &y, e));
-    any_b = b;
-    if (is_fixed(n, 1)) TRY(desc_any(&any_b, 2, b_dims, e));
+    struct rows r = { a_dims[0], a_dims[1], b_dims[1], node_int(n, "transB") };
+    if (is_fixed(n, 1) && !node_int(n, "transA") && !no_rows(gemm_rows(s, &r, has_c ? add : NULL, e), e))
+        return e->code;
     if (has_c) {
         align(&add->shape, 2, c_dims);
         TRY(desc_strided(&c, 2, c_dims, NULL, e));
@@ -107,12 +191,10 @@ int gemm_prepare(struct step *s, struct err *e)
     struct job *j = job_begin(s, e);
     if (!j) return e->code;
     TRY(addend(j, has_c ? &c : NULL, &is_bias, e));
-    TRY(make_matmul(&j->primitive, &a, &any_b, is_bias ? &c : NULL, &y, e));
+    TRY(make_matmul(&j->primitive, &a, &b, is_bias ? &c : NULL, &y, e));
     TRY(job_in(j, DNNL_ARG_SRC, 0, &a, e));
     TRY(job_in(j, DNNL_ARG_WEIGHTS, 1, &b, e));
-    int position = node_float(n, "alpha") / node_float(n, "beta") != 1; /* of C among what follows the product */
-    int other = DNNL_ARG_ATTR_MULTIPLE_POST_OP(position) | DNNL_ARG_SRC_1;
-    if (has_c) TRY(job_in(j, is_bias ? DNNL_ARG_BIAS : other, 2, &c, e));
+    if (has_c) TRY(job_in(j, addend_arg(n, is_bias), 2, &c, e));
     TRY(job_out(j, DNNL_ARG_DST, 0, &y, e));
     return job_end(j, e);
 }
