@@ -4,6 +4,7 @@
 
 #include "base/str.h"
 #include "cli/opening.h"
+#include "cli/self_example.h"
 #include "data/arrays.h"
 
 /* A golden example given as .npz: inputs by name, outputs by name; made by the framework named in --made-by. */
@@ -28,12 +29,28 @@ static int read_example(struct model *m, const char *path, const char *made_by, 
     return 0;
 }
 
+/* The example given, else one of its own; *has tells whether there is any. */
+static int find_example(struct model *m, struct args *args, struct example *ex, bool *has, struct err *e)
+{
+    const char *example = conf_string(&args->conf, "example");
+    struct err why = { 0 };
+    *has = true;
+    if (example) return read_example(m, example, conf_string(&args->conf, "made-by"), ex, e);
+    *has = !strcmp(conf_string(&args->conf, "self-example"), "yes");
+    if (!*has || !self_example(m, ex, &why)) return 0;
+    if (why.code == ERR_NOMEM) return fail_nomem(e);
+    *has = false;
+    fprintf(stderr, "tenrec: warning: the package has no example: %s\n", why.text);
+    return 0;
+}
+
 static int write_package(struct model *m, struct args *args, struct err *e)
 {
     struct example ex;
-    const char *example = conf_string(&args->conf, "example"), *out = conf_string(&args->conf, "output");
-    if (example) TRY(read_example(m, example, conf_string(&args->conf, "made-by"), &ex, e));
-    TRY(package_write(m, out, example ? &ex : NULL, e));
+    bool has;
+    const char *out = conf_string(&args->conf, "output");
+    TRY(find_example(m, args, &ex, &has, e));
+    TRY(package_write(m, out, has ? &ex : NULL, e));
     fprintf(stderr, "tenrec: %s: %s, %zu inputs, %zu outputs, %zu nodes\n", out,
         json_string_value(json_object_get(m->manifest, "task")), m->graph->n_inputs, m->graph->n_outputs,
         m->graph->n_nodes);
@@ -45,6 +62,7 @@ static int run(struct args *args, struct err *e)
     struct model m;
     if (!conf_has(&args->conf, "output")) return fail(e, ERR_USAGE, "import: -o NAME.tenrec is missing");
     int code = open_model(&m, args, 0, e);
+    if (!code) print_report(&m.report, true);
     if (!code) code = write_package(&m, args, e);
     model_close(&m);
     return code;
@@ -56,13 +74,18 @@ static const struct conf_key keys[] = {
     { "example", 0, CONF_STRING, "FILE.npz", NULL, NULL, 0, 0,
         "inputs and outputs by name, from the source framework; verify compares with them" },
     { "made-by", 0, CONF_STRING, "WHO", "unknown", NULL, 0, 0, "what made the example, as in \"torch 1.13.1\"" },
+    { "self-example", 0, CONF_CHOICE, NULL, "yes", "yes|no", 0, 0,
+        "without --example: run the model once on random inputs of a fixed seed and keep what it answers" },
     { 0 },
 };
 
 const struct command command_import = {
     .name = "import",
     .synopsis = "FILE -o NAME.tenrec [OPTIONS]",
-    .doc = "Import a model of any framework as a package; say what had to be guessed.",
+    .doc = "Import a model of any framework as a package; say what had to be guessed.\n\n"
+           "The package holds an example: with --example one that the source framework answered, by which verify proves\n"
+           "fidelity; else one that Tenrec answered itself, by which verify proves that the package, on this machine and\n"
+           "with this version, still answers as it did at its import.",
     .examples = "  tenrec import resnet18.pt -o resnet18.tenrec --input Nx3x224x224 --labels imagenet.txt\n"
                 "  tenrec import net.onnx -o net.tenrec --like keras --set resize.interpolation=bilinear\n",
     .min_words = 1,

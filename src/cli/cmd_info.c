@@ -208,6 +208,7 @@ static int work(struct model *m, struct args *args, struct err *e)
     struct facts f;
     const char *svg = conf_string(&args->conf, "plot");
     TRY(open_model(m, args, 0, e));
+    print_report(&m->report, true);
     if (svg) TRY(plot(m, svg, args->arena, e));
     TRY(facts_collect(&f, m, conf_int(&args->conf, "size"), e));
     return conf_flag(&args->conf, "json") ? print_as_json(&f, m, args->arena, e) : print_text(&f, m, args->arena);

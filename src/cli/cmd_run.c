@@ -265,6 +265,9 @@ static int work(struct job *job, struct err *e)
         .packs = conf_flag(c, "reference") ? NULL : job->model.packs };
     if (!(job->session = session_new(job->model.graph, &o, e))) return e->code;
     TRY(call_all(job, e));
+    bool images = false;
+    for (size_t i = 0; i < n; i++) images = images || job->from[i].seen.pixels;
+    if (images) print_report(&job->model.report, true); /* of how to prepare them */
     return report(job, e);
 }
 

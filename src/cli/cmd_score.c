@@ -207,6 +207,7 @@ static int summarize(struct job *job, struct err *e)
 static int work(struct job *job, struct err *e)
 {
     TRY(open_model(&job->model, job->args, 0, e));
+    print_report(&job->model.report, true);
     TRY(open_source(job, e));
     TRY(open_results(job, e));
     TRY(open_pipeline(job, e));
@@ -234,7 +235,7 @@ static const struct conf_key keys[] = {
     { "overlays", 0, CONF_STRING, "FOLDER", NULL, NULL, 0, 0, "the images with the label maps painted over them" },
     { "alpha", 0, CONF_FLOAT, "0..1", "0.5", NULL, 0, 0, "how strong an overlay's colours are" },
     { "tensors", 0, CONF_STRING, "FOLDER", NULL, NULL, 0, 0, "outputs that are no classes and no masks, as .npy" },
-    { "batch", 'b', CONF_INT, "N", "1", NULL, 1, 65536, "samples per forward pass; changes no answer" },
+    { "batch", 'b', CONF_INT, "N", "1", NULL, 1, 65536, "samples per forward pass; changes no answer, in no bit" },
     { "threads", 't', CONF_INT, "N", "0", NULL, 0, 4096, "0: as many as this process may use" },
     { "limit", 'n', CONF_INT, "N", "0", NULL, 0, INT64_MAX, "stop after so many rows; 0: all" },
     { "max-errors", 0, CONF_INT, "N", NULL, NULL, 0, INT64_MAX, "exit code 4 when more rows than this have errors" },

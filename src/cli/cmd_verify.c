@@ -13,6 +13,11 @@ static int run(struct args *args, struct err *e)
 {
     struct model m;
     int code = open_model(&m, args, 0, e);
+    struct err damage = { 0 }; /* a damaged file is told as such, also when nothing can be read of it */
+    if (code && m.manifest && package_verify_files(&m, say, NULL, &damage) == ERR_MISMATCH) {
+        err_clear(e);
+        code = fail(e, damage.code, "%s", damage.text);
+    }
     if (!code) code = package_verify(&m, say, NULL, e);
     model_close(&m);
     return code;

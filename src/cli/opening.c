@@ -6,12 +6,13 @@
 
 #include "enc/json.h"
 
-void print_report(const struct report *r)
+void print_report(const struct report *r, bool guesses)
 {
     static const char *const words[] = { "note", "guess", "warning", "error" };
     for (size_t i = 0; i < r->n; i++) {
         const struct report_item *it = &r->items[i];
         if (it->kind == REPORT_ERROR) continue; /* they are in the error's text */
+        if ((it->kind == REPORT_GUESS) != guesses) continue;
         fprintf(stderr, "tenrec: %s: %s", words[it->kind], it->what);
         if (it->count > 1) fprintf(stderr, " (%zu times)", it->count);
         if (it->where[0]) fprintf(stderr, " at %s", it->where);
@@ -47,7 +48,8 @@ int open_model(struct model *m, struct args *args, size_t word, struct err *e)
     *m = (struct model){ 0 };
     TRY(read_options(&o, args, e));
     int code = model_open(m, args->words[word], &o, e);
-    print_report(&m->report);
+    print_report(&m->report, false);
+    if (code) print_report(&m->report, true); /* a wrong guess may be why */
     return code;
 }
 

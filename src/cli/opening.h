@@ -27,10 +27,10 @@
 /* The row that every reporting command has. */
 #define KEY_JSON { "json", 0, CONF_FLAG, NULL, NULL, NULL, 0, 0, "print JSON" }
 
-/* Opens args->words[word]; prints guesses, warnings and unsupported operators to stderr. The model must be
- * closed by the caller in any case. */
+/* Opens args->words[word]; prints notes and warnings to stderr. The model must be closed by the caller in any case. */
 int open_model(struct model *m, struct args *args, size_t word, struct err *e);
-void print_report(const struct report *r);
+/* The guesses of a report, or everything else in it. Guesses are for the commands whose answer rests on them. */
+void print_report(const struct report *r, bool guesses);
 /* "1.5 MB" */
 const char *human_bytes(char buf[32], double bytes);
 int print_json(struct arena *a, const json_t *root, struct err *e); /* to stdout */

@@ -20,6 +20,8 @@ static const char *const arithmetics[] = { "divide", "multiply", "multiply_float
 static const char *const references[] = { "pillow-9.4", NULL };
 static const char *const orientations[] = { "ignore", "apply", NULL };
 static const char *const roundings[] = { "floor", "round", NULL };
+/* where an odd number of pixels is cut: as torchvision does it, and as Hugging Face does */
+static const char *const crop_roundings[] = { "half_even", "floor", NULL };
 static const char *const positions[] = { "center", "top_left", NULL };
 static const char *const filters[] = { "nearest", "box", "bilinear", "hamming", "bicubic", "lanczos", NULL };
 
@@ -129,12 +131,20 @@ static int run_resize(const struct preprocess_step *s, struct work *w, struct er
 static int parse_crop(struct preprocess_step *s, struct step_reader *r)
 {
     parse_size(s, r, "size");
+    s->choice = step_choice(r, "rounding", crop_roundings, 0);
     return 0;
+}
+
+static int64_t half_down(int64_t x)
+{
+    return x >= 0 ? x / 2 : -((1 - x) / 2);
 }
 
 static int run_crop(const struct preprocess_step *s, struct work *w, struct err *e)
 {
-    return image_center_crop(&w->img, w->arena, &w->img, (int)s->width, (int)s->height, e);
+    if (s->choice == 0) return image_center_crop(&w->img, w->arena, &w->img, (int)s->width, (int)s->height, e);
+    int64_t left = half_down(w->img.width - s->width), top = half_down(w->img.height - s->height);
+    return image_window(&w->img, w->arena, &w->img, left, top, s->width, s->height, NULL, e);
 }
 
 static int parse_pad(struct preprocess_step *s, struct step_reader *r)

@@ -2,7 +2,7 @@
  *
  *   [{"op": "decode", "color_space": "RGB", "exif_orientation": "ignore"},
  *    {"op": "resize", "mode": "shortest_edge", "size": 256, "interpolation": "bilinear", "reference": "pillow-9.4"},
- *    {"op": "center_crop", "size": [224, 224]},
+ *    {"op": "center_crop", "size": [224, 224], "rounding": "half_even"},
  *    {"op": "rescale", "factor": 255, "arithmetic": "divide"},
  *    {"op": "normalize", "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]},
  *    {"op": "layout", "layout": "NCHW"}]
@@ -42,13 +42,21 @@ int preprocess_bytes(const struct preprocess *p, struct arena *a, struct bytes f
 int preprocess_image(const struct preprocess *p, struct arena *a, const struct image *img, struct tensor *out,
     struct provenance *from, struct err *e);
 
-/* What a framework's users usually mean: "torchvision", "timm", "keras", "caffe". `height`, `width`: the model's input
- * size, or -1 where any will do (nothing is resized then); `channels` 1 or 3 (others: ERR_USAGE), `nhwc` its layout;
- * `whole`: the answer is a map of the image, so nothing is cropped. A new reference; NULL with the error. */
-json_t *preprocess_preset(
-    const char *like, int64_t channels, int64_t height, int64_t width, bool nhwc, bool whole, struct err *e);
-/* From a Hugging Face preprocessor_config.json. */
-json_t *preprocess_from_huggingface(const json_t *config, bool nhwc, struct err *e);
+/* The input that steps are wanted for. */
+struct preset_for {
+    int64_t channels;      /* 1 or 3, others: ERR_USAGE */
+    int64_t height, width; /* below 1: the model takes any */
+    bool nhwc;
+    bool whole; /* all of the image must be seen, as for maps of labels: no crop, and no resize without a size */
+};
+
+/* What a framework's users usually mean: "torchvision", "timm", "keras", "caffe". A new reference; NULL with the
+ * error. */
+json_t *preprocess_preset(const char *like, const struct preset_for *to, struct err *e);
+/* From the metadata that Ultralytics' exporter leaves: the texts of `imgsz` and `task` (may be NULL). */
+json_t *preprocess_from_ultralytics(const char *imgsz, const char *task, const struct preset_for *to, struct err *e);
+/* From a Hugging Face preprocessor_config.json; without a step for the layout, which is the model's. */
+json_t *preprocess_from_huggingface(const json_t *config, struct err *e);
 /* Changes one parameter in a list of steps: "resize.size" = 320 (the first step of that op; value: JSON or plain
  * text). */
 int preprocess_override(json_t *list, const char *key, const char *value, struct err *e);

@@ -1,5 +1,4 @@
-/* presets.c - preprocessing as the users of a framework usually mean it, and from the files that describe
- * it. */
+/* presets.c - preprocessing as the users of a framework usually mean it. */
 #include <math.h>
 #include <string.h>
 
@@ -51,93 +50,81 @@ static void add_tail(
     add(list, json_pack("{s:s,s:s}", "op", "layout", "layout", nhwc ? "NHWC" : "NCHW"));
 }
 
-/* A map of labels needs all of the image, so nothing is cropped for it; where the model takes any size,
- * nothing is resized either. */
-static json_t *build(const struct preset *p, int64_t channels, int64_t height, int64_t width, bool nhwc, bool whole)
+enum { ANY_CLASSIFIER = 224 }; /* where the model takes any size */
+
+static json_t *resize_step(const struct preset *p, const char *mode, json_t *size)
 {
+    return json_pack("{s:s,s:s,s:s,s:s,s:o}", "op", "resize", "mode", mode, "interpolation", p->interpolation,
+        "reference", "pillow-9.4", "size", size);
+}
+
+/* A map of labels needs all of the image, so nothing is cropped for it; where the model takes any size, nothing is
+ * resized either. */
+static void add_sizes(json_t *list, const struct preset *p, const struct preset_for *to)
+{
+    json_int_t height = to->height > 0 ? to->height : ANY_CLASSIFIER, width = to->width > 0 ? to->width : height;
+    if (to->whole && (to->height < 1 || to->width < 1)) return;
+    if (p->crop_pct == 1 || to->whole || height != width) {
+        add(list, resize_step(p, "exact", json_pack("[I,I]", height, width)));
+        return;
+    }
+    add(list, resize_step(p, p->mode, json_integer((json_int_t)floor((double)height / p->crop_pct))));
+    add(list, json_pack("{s:s,s:[I,I]}", "op", "center_crop", "size", height, width));
+}
+
+static json_t *build(const struct preset *p, const struct preset_for *to)
+{
+    static const double one[] = { 1, 1, 1 };
+    bool gray = to->channels == 1, keras = !strcmp(p->like, "keras");
     json_t *list = json_array();
     add(list,
-        json_pack("{s:s,s:s,s:s}", "op", "decode", "color_space", channels == 1 ? "GRAY" : p->color, "exif_orientation",
+        json_pack("{s:s,s:s,s:s}", "op", "decode", "color_space", gray ? "GRAY" : p->color, "exif_orientation",
             "ignore"));
-    bool crop = p->crop_pct < 1 && height == width && !whole;
-    if (height > 0 && width > 0) {
-        json_t *resize = json_pack("{s:s,s:s,s:s,s:s}", "op", "resize", "mode", crop ? p->mode : "exact",
-            "interpolation", p->interpolation, "reference", "pillow-9.4");
-        json_t *size = crop ? json_integer((json_int_t)floor((double)height / p->crop_pct))
-                            : json_pack("[I,I]", (json_int_t)height, (json_int_t)width);
-        json_object_set_new(resize, "size", size);
-        add(list, resize);
-    }
-    if (crop) add(list, json_pack("{s:s,s:[I,I]}", "op", "center_crop", "size", (json_int_t)height, (json_int_t)width));
-    bool keras = !strcmp(p->like, "keras");
-    const double one[] = { 1, 1, 1 };
-    add_tail(list, p->rescale, "divide",
-        keras                          ? one
-            : channels == 1 && p->mean ? half
-                                       : p->mean,
-        channels == 1 && p->std ? half : p->std, channels == 1 ? 1 : 3, nhwc);
+    add_sizes(list, p, to);
+    const double *mean = keras ? one : gray && p->mean ? half : p->mean, *std = gray && p->std ? half : p->std;
+    add_tail(list, p->rescale, "divide", mean, std, gray ? 1 : 3, to->nhwc);
     return list;
 }
 
-json_t *preprocess_preset(
-    const char *like, int64_t channels, int64_t height, int64_t width, bool nhwc, bool whole, struct err *e)
+static int check_channels(int64_t channels, struct err *e)
 {
-    if (channels != 1 && channels != 3)
-        return fail(e, ERR_USAGE, "the input has %lld channels, an image has 1 or 3", (long long)channels), NULL;
+    if (channels == 1 || channels == 3) return 0;
+    return fail(e, ERR_USAGE, "the input has %lld channels, an image has 1 or 3", (long long)channels);
+}
+
+json_t *preprocess_preset(const char *like, const struct preset_for *to, struct err *e)
+{
+    if (check_channels(to->channels, e)) return NULL;
     for (size_t i = 0; i < sizeof presets / sizeof presets[0]; i++)
-        if (!strcmp(presets[i].like, like)) return build(&presets[i], channels, height, width, nhwc, whole);
+        if (!strcmp(presets[i].like, like)) return build(&presets[i], to);
     return fail(e, ERR_USAGE, "--like: \"%s\" is not one of torchvision, timm, keras, caffe", like), NULL;
 }
 
-/* A size of Hugging Face: a number, {"shortest_edge": n} or {"height": h, "width": w}. */
-static json_t *resize_step(const json_t *size, const char *interpolation)
+/* "[640, 480]" or "640" */
+static bool parse_imgsz(const char *text, json_int_t size[2])
 {
-    const json_t *edge = json_is_integer(size) ? size : json_object_get(size, "shortest_edge");
-    json_t *step = json_pack(
-        "{s:s,s:s,s:s}", "op", "resize", "interpolation", interpolation, "reference", "pillow-9.4");
-    json_object_set_new(step, "mode", json_string(edge ? "shortest_edge" : "exact"));
-    if (edge) json_object_set(step, "size", (json_t *)(uintptr_t)edge);
-    else
-        json_object_set_new(
-            step, "size", json_pack("[O,O]", json_object_get(size, "height"), json_object_get(size, "width")));
-    return step;
+    json_t *v = json_loads(text, JSON_DECODE_ANY, NULL);
+    for (size_t i = 0; i < 2; i++)
+        size[i] = json_integer_value(json_is_array(v) ? json_array_get(v, json_array_size(v) > 1 ? i : 0) : v);
+    json_decref(v);
+    return size[0] > 0 && size[1] > 0 && size[0] <= 65536 && size[1] <= 65536;
 }
 
-static bool is_on(const json_t *config, const char *key, bool fallback)
+/* Their classifiers crop as torchvision's do; all others see the whole image in a letterbox of gray 114. */
+json_t *preprocess_from_ultralytics(const char *imgsz, const char *task, const struct preset_for *to, struct err *e)
 {
-    const json_t *v = json_object_get(config, key);
-    return v ? json_is_true(v) : fallback;
-}
-
-json_t *preprocess_from_huggingface(const json_t *config, bool nhwc, struct err *e)
-{
-    static const char *const resample[] = { "nearest", "lanczos", "bilinear", "bicubic", "box", "hamming" };
-    const json_t *size = json_object_get(config, "size"), *crop = json_object_get(config, "crop_size");
-    json_int_t filter = json_object_get(config, "resample") ? json_integer_value(json_object_get(config, "resample"))
-                                                            : 2;
-    if (filter < 0 || filter > 5) return fail(e, ERR_USAGE, "preprocessor_config.json: resample is no filter"), NULL;
-    bool square = json_is_object(size) && !json_object_get(size, "shortest_edge") &&
-        !(json_is_integer(json_object_get(size, "height")) && json_is_integer(json_object_get(size, "width")));
-    if (is_on(config, "do_resize", size != NULL) && (!size || square))
-        return fail(e, ERR_USAGE, "preprocessor_config.json: size is not understood"), NULL;
+    json_int_t size[2];
+    if (check_channels(to->channels, e)) return NULL;
+    if (!parse_imgsz(imgsz, size)) return fail(e, ERR_DATA, "metadata imgsz \"%.40s\" is no size", imgsz), NULL;
+    bool crop = task && !strcmp(task, "classify");
     json_t *list = json_array();
-    add(list, json_pack("{s:s,s:s}", "op", "decode", "color_space", "RGB"));
-    if (is_on(config, "do_resize", size != NULL)) add(list, resize_step(size, resample[filter]));
-    if (is_on(config, "do_center_crop", false) && crop) {
-        const json_t *h = json_is_object(crop) ? json_object_get(crop, "height") : crop;
-        const json_t *w = json_is_object(crop) ? json_object_get(crop, "width") : crop;
-        add(list, json_pack("{s:s,s:[O,O]}", "op", "center_crop", "size", h, w));
-    }
-    if (is_on(config, "do_rescale", true)) {
-        double f = json_number_value(json_object_get(config, "rescale_factor"));
-        add(list,
-            json_pack("{s:s,s:f,s:s}", "op", "rescale", "factor", f > 0 ? f : 1.0 / 255, "arithmetic", "multiply"));
-    }
-    if (is_on(config, "do_normalize", true) && json_object_get(config, "image_mean"))
-        add(list,
-            json_pack("{s:s,s:O,s:O}", "op", "normalize", "mean", json_object_get(config, "image_mean"), "std",
-                json_object_get(config, "image_std")));
-    add(list, json_pack("{s:s,s:s}", "op", "layout", "layout", nhwc ? "NHWC" : "NCHW"));
+    add(list, json_pack("{s:s,s:s}", "op", "decode", "color_space", to->channels == 1 ? "GRAY" : "RGB"));
+    json_t *resize = json_pack("{s:s,s:s,s:s,s:s}", "op", "resize", "mode", crop ? "shortest_edge" : "letterbox",
+        "interpolation", "bilinear", "reference", "pillow-9.4");
+    json_object_set_new(resize, "size", crop ? json_integer(size[0]) : json_pack("[I,I]", size[0], size[1]));
+    add(list, resize);
+    if (crop) add(list, json_pack("{s:s,s:[I,I]}", "op", "center_crop", "size", size[0], size[1]));
+    add_tail(list, 255, "divide", NULL, NULL, 3, to->nhwc);
     return list;
 }
 

@@ -92,30 +92,51 @@ static int add_task(struct making *w)
     return 0;
 }
 
+/* What the model says of itself, the user's wish, or the usual: in this order of weakness. */
+static json_t *choose_steps(struct making *w, const struct preset_for *to, struct err *e)
+{
+    const char *like = w->o->like, *imgsz = map_get(&w->g->metadata, "imgsz");
+    if (!like && imgsz) {
+        report_add(w->r, REPORT_GUESS, "", "preprocess: as Ultralytics has it, by imgsz %s (but Pillow's resize, not "
+            "OpenCV's)", imgsz);
+        return preprocess_from_ultralytics(imgsz, map_get(&w->g->metadata, "task"), to, e);
+    }
+    if ((to->height < 1 || to->width < 1) && !to->whole)
+        guessed(w, "preprocess resize.size",
+            "the model takes any size; 224 is used (--set resize.size=N --set center_crop.size=N change it)");
+    if (!like)
+        guessed(w, "preprocess",
+            "as torchvision's models have it (--like, --preprocess or a file beside the model say better)");
+    return preprocess_preset(like ? like : "torchvision", to, e);
+}
+
+static bool has_step(const json_t *steps, const char *op)
+{
+    size_t i;
+    json_t *step;
+    json_array_foreach(steps, i, step)
+    {
+        const char *name = json_string_value(json_object_get(step, "op"));
+        if (name && !strcmp(name, op)) return true;
+    }
+    return false;
+}
+
 /* What prepares images for input `v`: given, by preset, or nothing. */
 static int add_preprocess(struct making *w, const struct value *v, json_t *port, struct err *e)
 {
     bool nhwc = false;
     int64_t channels = image_channels(v, &nhwc);
+    const char *task = json_string_value(json_object_get(w->m, "task"));
     if (!channels) return 0;
-    int64_t height = v->shape.dim[nhwc ? 1 : 2], width = v->shape.dim[nhwc ? 2 : 3];
+    struct preset_for to = { .channels = channels, .height = v->shape.dim[nhwc ? 1 : 2],
+        .width = v->shape.dim[nhwc ? 2 : 3], .nhwc = nhwc, .whole = !strcmp(task, "image-segmentation") };
     json_object_set_new(port, "kind", json_string("image"));
     json_object_set_new(port, "layout", json_string(nhwc ? "NHWC" : "NCHW"));
-    if (w->o->preprocess) return json_object_set_new(port, "preprocess", json_deep_copy(w->o->preprocess)), 0;
-    const char *like = w->o->like;
-    bool whole = !strcmp(json_string_value(json_object_get(w->m, "task")), "image-segmentation");
-    if ((height < 0 || width < 0) && !whole) {
-        if (height < 0) height = 224;
-        if (width < 0) width = 224;
-        guessed(w, "preprocess resize.size", "the model takes any size; 224 is used (--set resize.size=N changes it)");
-    }
-    if (!like) {
-        like = "torchvision";
-        guessed(w, "preprocess",
-            "as torchvision's classifiers have it (--like, --preprocess or a file beside the model say better)");
-    }
-    json_t *steps = preprocess_preset(like, channels, height, width, nhwc, whole, e);
-    if (!steps) return e->code;
+    json_t *steps = w->o->preprocess ? json_deep_copy(w->o->preprocess) : choose_steps(w, &to, e);
+    if (!steps) return e->code ? e->code : fail_nomem(e);
+    if (!has_step(steps, "layout"))
+        json_array_append_new(steps, json_pack("{s:s,s:s}", "op", "layout", "layout", nhwc ? "NHWC" : "NCHW"));
     json_object_set_new(port, "preprocess", steps);
     return 0;
 }
@@ -135,6 +156,14 @@ static int add_inputs(struct making *w, struct err *e)
     return 0;
 }
 
+void manifest_label(json_t *port, const struct value *v, const struct labels *l, struct report *r)
+{
+    int64_t classes = v->shape.rank >= 2 ? v->shape.dim[1] : -1;
+    json_object_set_new(port, "labels", json_pack("{s:s,s:I}", "file", "labels.txt", "count", (json_int_t)l->n));
+    if (classes >= 0 && (size_t)classes != l->n)
+        report_add(r, REPORT_WARNING, "", "%zu labels for %lld classes", l->n, (long long)classes);
+}
+
 static int add_outputs(struct making *w, struct err *e)
 {
     json_t *list = json_array();
@@ -147,11 +176,7 @@ static int add_outputs(struct making *w, struct err *e)
         if (i) continue;
         int64_t classes = v->shape.rank >= 2 ? v->shape.dim[1] : -1;
         json_object_set_new(port, "postprocess", postprocess_for_task(task, classes));
-        if (!w->o->labels || !w->o->labels->n) continue;
-        size_t n = w->o->labels->n;
-        json_object_set_new(port, "labels", json_pack("{s:s,s:I}", "file", "labels.txt", "count", (json_int_t)n));
-        if (classes >= 0 && (size_t)classes != n)
-            report_add(w->r, REPORT_WARNING, "", "%zu labels for %lld classes", n, (long long)classes);
+        if (w->o->labels && w->o->labels->n) manifest_label(port, v, w->o->labels, w->r);
     }
     return e->code;
 }

@@ -17,6 +17,7 @@
 #include "package/labels.h"
 
 struct graph;
+struct value;
 struct report;
 
 #define MANIFEST_FORMAT "tenrec-model"
@@ -38,6 +39,8 @@ int manifest_make(json_t **out, struct arena *a, const struct graph *g, const ch
     const struct manifest_options *o, struct report *r, struct err *e);
 /* Checks the magic, the version and the kinds of all fields that are used. ERR_MODEL. */
 int manifest_check(const json_t *m, const char *path, struct err *e);
+/* The labels of the output `v`, whose entry is `port`; a count that does not fit is a warning. */
+void manifest_label(json_t *port, const struct value *v, const struct labels *l, struct report *r);
 /* The entry of the input or output `name` ("inputs", "outputs"); NULL if there is none. */
 json_t *manifest_port(const json_t *m, const char *list, const char *name);
 /* Applies STEP.PARAMETER=VALUE to the first input that has such a step, or to the outputs. ERR_USAGE. */

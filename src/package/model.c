@@ -14,6 +14,34 @@
 
 enum { MAX_TEXT = 16 << 20 }; /* bytes of a manifest, of labels, of preprocessing steps */
 
+/* Each step by itself, so that what is wrong with it can be told with its line and column. */
+static int check_steps(struct model *m, const struct yaml *y, const json_t *steps, const char *path, struct err *e)
+{
+    size_t i;
+    json_t *step;
+    json_array_foreach(steps, i, step)
+    {
+        struct preprocess one;
+        json_t *list = json_pack("[O]", step);
+        TRY(json_own(&m->arena, list, e));
+        if (!preprocess_parse(&one, &m->arena, list, "", e)) continue;
+        const struct yaml_mark *at = yaml_find(y, steps, NULL, i);
+        const char *bad = strstr(e->text, "unknown key \""), *key;
+        json_t *value;
+        json_object_foreach(step, key, value)
+        {
+            size_t len = strlen(key);
+            if (bad && !strncmp(bad + 13, key, len) && bad[13 + len] == '"') at = yaml_find(y, step, key, 0);
+        }
+        const char *text = arena_strdup(&m->arena, strstr(e->text, "step 1 (") ? strstr(e->text, "step 1 (") + 7 : "");
+        int code = e->code;
+        TRY_MEM(text, e);
+        err_clear(e);
+        return fail(e, code, "%s:%u:%u: step %zu %s", path, at ? at->line : 0, at ? at->column : 0, i + 1, text);
+    }
+    return 0;
+}
+
 /* Steps given by the user: our own list, an object with `preprocess`, or Hugging Face's file. */
 static int read_steps(struct model *m, const char *path, const json_t **out, struct err *e)
 {
@@ -22,10 +50,10 @@ static int read_steps(struct model *m, const char *path, const json_t **out, str
     TRY(file_read(&m->arena, path, MAX_TEXT, &text, e));
     TRY(yaml_parse(&y, &m->arena, path, text, e)); /* JSON is YAML */
     const json_t *steps = json_is_array(y.root) ? y.root : json_object_get(y.root, "preprocess");
-    if (steps) return *out = steps, 0;
+    if (steps) return *out = steps, check_steps(m, &y, steps, path, e);
     if (!json_object_get(y.root, "image_mean") && !json_object_get(y.root, "size"))
         return fail(e, ERR_USAGE, "%s: neither a list of steps nor a Hugging Face preprocessor_config.json", path);
-    json_t *made = preprocess_from_huggingface(y.root, false, e);
+    json_t *made = preprocess_from_huggingface(y.root, e);
     if (!made) return err_prefix(e, "%s", path);
     *out = made;
     return json_own(&m->arena, made, e);
@@ -80,18 +108,25 @@ static int import_model(struct model *m, const struct model_options *o, struct e
 static int adjust_package(struct model *m, const struct model_options *o, struct err *e)
 {
     const struct manifest_options *mo = &o->manifest;
-    if (o->labels_path) TRY(labels_read(&m->labels, &m->arena, o->labels_path, e));
     const json_t *steps = NULL;
     if (o->preprocess_path) TRY(read_steps(m, o->preprocess_path, &steps, e));
     if (mo->like || mo->task || steps) {
         struct manifest_options again = *mo;
+        struct report unused = report_in(&m->arena);
+        bool prepare = mo->like || steps;
         json_t *made;
+        if (!mo->task) again.task = json_string_value(json_object_get(m->manifest, "task"));
         again.preprocess = steps;
         again.n_set = 0;
-        TRY(manifest_make(&made, &m->arena, m->graph, m->path, "package", &again, &m->report, e));
-        json_object_set(m->manifest, "task", json_object_get(made, "task"));
-        json_object_set(m->manifest, "inputs", json_object_get(made, "inputs"));
+        TRY(manifest_make(&made, &m->arena, m->graph, m->path, "package", &again, prepare ? &m->report : &unused, e));
+        if (prepare) json_object_set(m->manifest, "inputs", json_object_get(made, "inputs"));
+        if (mo->task) json_object_set(m->manifest, "task", json_object_get(made, "task"));
         if (mo->task) json_object_set(m->manifest, "outputs", json_object_get(made, "outputs"));
+    }
+    if (o->labels_path) {
+        TRY(labels_read(&m->labels, &m->arena, o->labels_path, e));
+        json_t *port = json_array_get(json_object_get(m->manifest, "outputs"), 0);
+        if (port && m->graph->n_outputs) manifest_label(port, m->graph->outputs[0], &m->labels, &m->report);
     }
     for (size_t i = 0; i < mo->n_set; i++) TRY(manifest_set(m->manifest, mo->set[i], e));
     return 0;

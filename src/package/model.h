@@ -50,6 +50,9 @@ struct example {
 };
 int package_write(struct model *m, const char *path, const struct example *example, struct err *e);
 
+/* The checksums alone; also for a model that could not be opened but whose manifest was read. ERR_MISMATCH. */
+int package_verify_files(
+    struct model *m, void (*say)(void *cookie, const char *line), void *cookie, struct err *e);
 /* `verify`: checksums of all files, then the examples. One line per finding goes to `say`. ERR_MISMATCH. */
 int package_verify(struct model *m, void (*say)(void *cookie, const char *line), void *cookie, struct err *e);
 

@@ -130,13 +130,34 @@ static int run_examples(struct verify *v, struct err *e)
     return e->code;
 }
 
-int package_verify(struct model *m, void (*say)(void *cookie, const char *line), void *cookie, struct err *e)
+/* All files are checked; the error names those that differ. */
+static int check_files(struct verify *v, struct err *e)
+{
+    size_t i;
+    json_t *entry;
+    struct str bad = str_in(&v->m->arena);
+    json_array_foreach(json_object_get(v->m->manifest, "files"), i, entry)
+    {
+        int before = v->n_bad;
+        TRY(check_file(v, entry, e));
+        if (v->n_bad != before)
+            str_addf(&bad, "%s%s", before ? ", " : "", json_string_value(json_object_get(entry, "path")));
+    }
+    return v->n_bad ? fail(e, ERR_MISMATCH, "%s: damaged: %s", v->m->path, str_done(&bad)) : 0;
+}
+
+int package_verify_files(
+    struct model *m, void (*say)(void *cookie, const char *line), void *cookie, struct err *e)
 {
     struct verify v = { m, say, cookie, 0 };
     if (!m->zip && !m->folder) return fail(e, ERR_USAGE, "%s is no package; verify checks packages", m->path);
-    size_t i;
-    json_t *entry;
-    json_array_foreach(json_object_get(m->manifest, "files"), i, entry) TRY(check_file(&v, entry, e));
+    return check_files(&v, e);
+}
+
+int package_verify(struct model *m, void (*say)(void *cookie, const char *line), void *cookie, struct err *e)
+{
+    struct verify v = { m, say, cookie, 0 };
+    TRY(package_verify_files(m, say, cookie, e));
     TRY(run_examples(&v, e));
-    return v.n_bad ? fail(e, ERR_MISMATCH, "%s: %d differences", m->path, v.n_bad) : 0;
+    return v.n_bad ? fail(e, ERR_MISMATCH, "%s: %d outputs differ", m->path, v.n_bad) : 0;
 }
