@@ -83,9 +83,9 @@ const struct command command_import = {
     .name = "import",
     .synopsis = "FILE -o NAME.tenrec [OPTIONS]",
     .doc = "Import a model of any framework as a package; say what had to be guessed.\n\n"
-           "The package holds an example: with --example one that the source framework answered, by which verify proves\n"
-           "fidelity; else one that Tenrec answered itself, by which verify proves that the package, on this machine and\n"
-           "with this version, still answers as it did at its import.",
+           "The package holds an example: with --example one that the source framework answered, by which verify\n"
+           "proves fidelity; else one that Tenrec answered itself, by which verify proves that the package still\n"
+           "answers, on any machine and with any version, as it did at its import.",
     .examples = "  tenrec import resnet18.pt -o resnet18.tenrec --input Nx3x224x224 --labels imagenet.txt\n"
                 "  tenrec import net.onnx -o net.tenrec --like keras --set resize.interpolation=bilinear\n",
     .min_words = 1,

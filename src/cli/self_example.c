@@ -73,7 +73,8 @@ int self_example(struct model *m, struct example *ex, struct err *e)
     char by[64];
     snprintf(by, sizeof by, "tenrec %s", tenrec_version());
     *ex = (struct example){ .made_by = arena_strdup(&m->arena, by) };
-    const struct tensor **list = ARENA_ARRAY(&m->arena, m->graph->n_inputs + m->graph->n_outputs, const struct tensor *);
+    size_t n = m->graph->n_inputs + m->graph->n_outputs;
+    const struct tensor **list = ARENA_ARRAY(&m->arena, n, const struct tensor *);
     if (!list || !ex->made_by) return fail_nomem(e);
     TRY(draw_inputs(m, list, e));
     struct session *s = session_new(m->graph, &(struct session_options){ .packs = m->packs }, e);

@@ -86,7 +86,8 @@ static int put_resize_to(struct reading *r, const char *mode, json_t *size)
     static const char *const filters[] = { "nearest", "lanczos", "bilinear", "bicubic", "box", "hamming" };
     const json_t *resample = get(r, "resample");
     json_int_t filter = resample ? json_integer_value(resample) : 2;
-    json_t *step = json_pack("{s:s,s:s,s:s,s:o}", "op", "resize", "mode", mode, "reference", "pillow-9.4", "size", size);
+    json_t *step = json_pack(
+        "{s:s,s:s,s:s,s:o}", "op", "resize", "mode", mode, "reference", "pillow-9.4", "size", size);
     put(r, step);
     if (filter < 0 || filter > 5 || (resample && !json_is_integer(resample))) return bad(r, "resample");
     json_object_set_new(step, "interpolation", json_string(filters[filter]));

@@ -1,6 +1,6 @@
 #!/bin/sh
-# contract.sh - preprocess, forward, postprocess: one sample alone, batches of any size and a stream that pauses give the
-# same bits. The convolutional classifier of the demonstration is scored, with all digits of its scores.
+# contract.sh - preprocess, forward, postprocess: one sample alone, batches of any size and a stream that pauses give
+# the same bits. The convolutional classifier of the demonstration is scored, with all digits of its scores.
 demo=$(cd "$(dirname "$0")/../../examples/demo" && pwd)
 . "$(dirname "$0")/cli.sh"
 

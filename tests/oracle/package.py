@@ -1,5 +1,5 @@
-"""package.py - a package is what it says: ONNX tools open the unzipped folder, ONNX Runtime answers the same, the weights
-stand in it once and under their own names.
+"""package.py - a package is what it says: ONNX tools open the unzipped folder, ONNX Runtime answers the same, the
+weights stand in it once and under their own names.
 
     package.py TENREC        TENREC_ORT: the folder of npm's onnxruntime-node; without it that comparison is skipped
 """
