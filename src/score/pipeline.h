@@ -1,9 +1,9 @@
 /* pipeline.h - preprocess -> forward -> postprocess: the contract of a package, for one sample, a batch or a stream.
  *
  * Samples go in one at a time; answers come out in the same order through a callback. Every forward pass has the same
- * batch size (a part batch is padded with copies), and pre- and postprocessing see one sample at a time: so an
- * answer does not depend, in any bit, on what else is scored. Nor does it depend on the batch size as far as kernels sum
- * each sample in one order: oneDNN's convolutions do, and products with weights run as such (backend/dnnl/matmul.c).
+ * batch size (a part batch is padded with copies), and pre- and postprocessing see one sample at a time: so an answer
+ * does not depend, in any bit, on what else is scored. Nor does it depend on the batch size as far as kernels sum each
+ * sample in one order: oneDNN's convolutions do, and products with weights run as such (backend/dnnl/matmul.c).
  */
 #ifndef TENREC_SCORE_PIPELINE_H
 #define TENREC_SCORE_PIPELINE_H

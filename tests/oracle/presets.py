@@ -154,7 +154,9 @@ CONFIGS = {
         hf_way((224, 224), factor=0.00392156862745098)),
     "ConvNeXT, crop_pct below 384": (
         {"crop_pct": 0.875, "do_normalize": True, "do_resize": True,
-         "feature_extractor_type": "ConvNextFeatureExtractor", "image_mean": MEAN, "image_std": STD, "resample": 3, "size": 224},
+         "feature_extractor_type": "ConvNextFeatureExtractor",
+         "image_mean": MEAN,
+         "image_std": STD, "resample": 3, "size": 224},
         hf_way(int(224 / 0.875), (224, 224), Image.BICUBIC, mean=MEAN, std=STD)),
     "ConvNeXT at 384": (
         {"crop_pct": 0.875, "do_normalize": True, "do_resize": True, "image_processor_type": "ConvNextImageProcessor",
