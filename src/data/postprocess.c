@@ -2,13 +2,11 @@
 #include "data/postprocess.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
 #include "base/err.h"
-#include "base/str.h"
 #include "data/resample.h"
 #include "data/steps.h"
 
@@ -218,37 +216,22 @@ static const struct postprocess_kind kinds[] = {
     { "resize_to_original", parse_resize, run_resize },
 };
 
-static const struct postprocess_kind *kind_of(const char *name, const char *where, struct err *e)
+static int parse_step(void *ctx, size_t i, int kind, struct step_reader *r)
 {
-    const char *names[sizeof kinds / sizeof kinds[0]];
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        if (name && !strcmp(kinds[i].name, name)) return &kinds[i];
-        names[i] = kinds[i].name;
-    }
-    const char *near = name ? str_closest(name, names, sizeof names / sizeof names[0]) : NULL;
-    fail(e, ERR_USAGE, "%s: unknown step%s%s%s", where, near ? ", did you mean \"" : "", near ? near : "",
-        near ? "\"?" : "");
-    return NULL;
+    struct postprocess *p = ctx;
+    p->steps[i].kind = &kinds[kind];
+    kinds[kind].parse(&p->steps[i], r);
+    return r->err->code;
 }
 
 int postprocess_parse(struct postprocess *p, struct arena *a, const json_t *list, const char *where, struct err *e)
 {
-    *p = (struct postprocess){ .n = list ? json_array_size(list) : 0 };
-    if (list && !json_is_array(list)) return fail(e, ERR_USAGE, "%s: a list of steps was expected", where);
-    if (p->n > 64) return fail(e, ERR_USAGE, "%s: %zu steps", where, p->n);
-    p->steps = ARENA_ARRAY(a, p->n, struct postprocess_step);
+    const char *names[sizeof kinds / sizeof kinds[0] + 1] = { NULL };
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) names[i] = kinds[i].name;
+    *p = (struct postprocess){ .n = json_array_size(list) };
+    p->steps = ARENA_ARRAY(a, p->n < STEPS_MAX ? p->n : STEPS_MAX, struct postprocess_step);
     TRY_MEM(p->steps, e);
-    for (size_t i = 0; i < p->n; i++) {
-        char place[300];
-        const json_t *object = json_array_get(list, i);
-        const char *name = json_string_value(json_object_get(object, "op"));
-        snprintf(place, sizeof place, "%s: step %zu (%s)", where, i + 1, name ? name : "?");
-        if (!(p->steps[i].kind = kind_of(name, place, e))) return e->code;
-        struct step_reader r = { .object = object, .where = place, .err = e };
-        p->steps[i].kind->parse(&p->steps[i], &r);
-        TRY(step_end(&r));
-    }
-    return 0;
+    return steps_parse(list, where, names, parse_step, p, e);
 }
 
 int postprocess_run(const struct postprocess *p, struct arena *a, const struct tensor *out,

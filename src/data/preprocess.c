@@ -1,7 +1,6 @@
 /* preprocess.c - the steps from an image to a tensor. */
 #include "data/preprocess.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -222,38 +221,23 @@ static const struct preprocess_kind kinds[] = {
     { "layout", parse_layout, run_layout },
 };
 
-static const struct preprocess_kind *kind_of(const char *name, const char *where, struct err *e)
+static int parse_step(void *ctx, size_t i, int kind, struct step_reader *r)
 {
-    const char *names[sizeof kinds / sizeof kinds[0]];
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        if (name && !strcmp(kinds[i].name, name)) return &kinds[i];
-        names[i] = kinds[i].name;
-    }
-    const char *near = name ? str_closest(name, names, sizeof names / sizeof names[0]) : NULL;
-    fail(e, ERR_USAGE, "%s: unknown step \"%s\"%s%s%s", where, name ? name : "", near ? ", did you mean \"" : "",
-        near ? near : "", near ? "\"?" : "");
-    return NULL;
+    struct preprocess *p = ctx;
+    p->steps[i].kind = &kinds[kind];
+    TRY(kinds[kind].parse(&p->steps[i], r));
+    if (kinds[kind].run == run_decode) p->color = (enum image_color)p->steps[i].mode;
+    return 0;
 }
 
 int preprocess_parse(struct preprocess *p, struct arena *a, const json_t *list, const char *where, struct err *e)
 {
-    if (!json_is_array(list)) return fail(e, ERR_USAGE, "%s: a list of steps was expected", where);
+    const char *names[sizeof kinds / sizeof kinds[0] + 1] = { NULL };
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) names[i] = kinds[i].name;
     *p = (struct preprocess){ .n = json_array_size(list), .color = IMAGE_RGB };
-    if (p->n > 64) return fail(e, ERR_USAGE, "%s: %zu steps", where, p->n);
-    p->steps = ARENA_ARRAY(a, p->n, struct preprocess_step);
+    p->steps = ARENA_ARRAY(a, p->n < STEPS_MAX ? p->n : STEPS_MAX, struct preprocess_step);
     TRY_MEM(p->steps, e);
-    for (size_t i = 0; i < p->n; i++) {
-        char place[300];
-        const json_t *object = json_array_get(list, i);
-        const char *name = json_string_value(json_object_get(object, "op"));
-        snprintf(place, sizeof place, "%s: step %zu (%s)", where, i + 1, name ? name : "?");
-        if (!(p->steps[i].kind = kind_of(name, place, e))) return e->code;
-        struct step_reader r = { .object = object, .where = place, .err = e };
-        TRY(p->steps[i].kind->parse(&p->steps[i], &r));
-        TRY(step_end(&r));
-        if (p->steps[i].kind->run == run_decode) p->color = (enum image_color)p->steps[i].mode;
-    }
-    return 0;
+    return steps_parse(list, where, names, parse_step, p, e);
 }
 
 int preprocess_image(const struct preprocess *p, struct arena *a, const struct image *img, struct tensor *out,

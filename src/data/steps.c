@@ -1,6 +1,7 @@
 /* steps.c - reading the parameters of one named step. */
 #include "data/steps.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -95,4 +96,34 @@ int step_end(struct step_reader *r)
             near ? near : "", near ? "\"?" : "");
     }
     return r->err->code;
+}
+
+static int kind_of(const char *name, const char *const *names, const char *where, struct err *e)
+{
+    size_t n = 0;
+    for (; names[n]; n++)
+        if (name && !strcmp(names[n], name)) return (int)n;
+    const char *near = name ? str_closest(name, names, n) : NULL;
+    return fail(e, ERR_USAGE, "%s: unknown step \"%s\"%s%s%s", where, name ? name : "", near ? ", did you mean \"" : "",
+        near ? near : "", near ? "\"?" : "");
+}
+
+int steps_parse(const json_t *list, const char *where, const char *const *names,
+    int (*parse)(void *ctx, size_t i, int kind, struct step_reader *r), void *ctx, struct err *e)
+{
+    size_t n = json_array_size(list);
+    if (list && !json_is_array(list)) return fail(e, ERR_USAGE, "%s: a list of steps was expected", where);
+    if (n > STEPS_MAX) return fail(e, ERR_USAGE, "%s: %zu steps", where, n);
+    for (size_t i = 0; i < n; i++) {
+        char place[300];
+        const json_t *object = json_array_get(list, i);
+        const char *name = json_string_value(json_object_get(object, "op"));
+        snprintf(place, sizeof place, "%s: step %zu (%s)", where, i + 1, name ? name : "?");
+        int kind = kind_of(name, names, place, e);
+        if (kind < 0) return kind;
+        struct step_reader r = { .object = object, .where = place, .err = e };
+        TRY(parse(ctx, i, kind, &r));
+        TRY(step_end(&r));
+    }
+    return 0;
 }

@@ -1,5 +1,5 @@
-/* steps.h - reading a list of named steps with parameters: the form in which packages hold pre- and postprocessing.
- * */
+/* steps.h - reading a list of named steps with parameters: the form in which packages hold pre- and
+ * postprocessing. */
 #ifndef TENREC_DATA_STEPS_H
 #define TENREC_DATA_STEPS_H
 
@@ -30,5 +30,12 @@ int step_choice(struct step_reader *r, const char *key, const char *const *choic
 /* A number or a list of at most max numbers; returns how many there are (0: absent). */
 int step_numbers(struct step_reader *r, const char *key, double *out, int max);
 int step_end(struct step_reader *r);
+
+/* Reads a list of steps (NULL: empty; at most STEPS_MAX). For each, its "op" is found among `names` (ends
+ * with NULL), and parse() reads its parameters; keys it did not ask for are refused. `where` begins errors.
+ * ERR_USAGE. */
+enum { STEPS_MAX = 64 };
+int steps_parse(const json_t *list, const char *where, const char *const *names,
+    int (*parse)(void *ctx, size_t i, int kind, struct step_reader *r), void *ctx, struct err *e);
 
 #endif
