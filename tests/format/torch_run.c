@@ -278,6 +278,11 @@ TEST(inputs_of_unknown_shape_are_asked_for)
     refused(FORWARD "    ops.prim.RaiseException(\"too small\")\n    return x\n", "2", ERR_SHAPE, "too small");
 }
 
+TEST(sizes_taken_for_letters_are_told_when_they_do_not_fit)
+{
+    refused(FORWARD "    return torch.add(x, torch.tensor([1, 2, 3]))\n", "NxM", ERR_SHAPE, "with N = 2, M = 16");
+}
+
 TEST(programs_that_do_not_end_are_stopped)
 {
     refused(FORWARD "    c = True\n    while c:\n      pass\n    return x\n", "2", ERR_UNSUPPORTED, "too long");

@@ -140,6 +140,18 @@ static struct value *lower_feature_dropout(struct aten_call *c)
     return emit_op(c, "Mul", x, dropout(c, ones));
 }
 
+/* Ones with probability p, zeros else: p times a Dropout of ones, which is p itself as long as nothing drops. So
+ * is what stochastic depth makes of it, divided by p, the identity. */
+static struct value *lower_bernoulli(struct aten_call *c)
+{
+    struct value *x = arg_tensor(c, 0);
+    double p = arg_float(c, 1);
+    if (!x || c->b->err->code) return NULL;
+    struct value *ones = emit_filled(c, emit_shape_of(c, x), x->dtype, 1);
+    ones = emit_op(c, "Dropout", ones, emit_scalar(c->b, DT_F32, 1 - p), emit_scalar(c->b, DT_BOOL, 0));
+    return emit_op(c, "Mul", ones, emit_scalar(c->b, x->dtype, p));
+}
+
 #define DROPOUT(name, ...) \
     { \
         name "(Tensor input, float p, bool train) -> Tensor", __VA_ARGS__ \
@@ -167,5 +179,6 @@ const struct aten_row aten_norm[] = {
     DROPOUT("alpha_dropout", lower_identity),
     DROPOUT("feature_dropout", lower_feature_dropout),
     DROPOUT("feature_alpha_dropout", lower_identity),
+    { "bernoulli.p(Tensor self, float p=0.5, *, Generator? generator=None) -> Tensor", lower_bernoulli },
     { 0 },
 };

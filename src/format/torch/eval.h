@@ -43,6 +43,7 @@ struct eval {
     const struct map *settled; /* key -> struct settled: attributes to begin with */
     struct map tensors;        /* identity -> struct object: tied weights are one */
     bool frozen;               /* no module has parameters: weights are constants of the code */
+    const char *examples;      /* "N = 2, H = 224": numbers for the letters of the inputs' shapes; or NULL */
     int mode;                  /* enum import_mode */
     bool stopped;              /* an unsupported operator's result steers the program: nothing more can be found out */
     const struct ts_def *def;  /* being run */

@@ -48,6 +48,16 @@ static int64_t example_size(const struct import_hint *h, int i)
     return h->rank >= 4 ? 224 : 16;
 }
 
+/* "N = 2, H = 224": told, because a program may refuse them. */
+static int add_example(struct eval *v, const char *symbol, int64_t size)
+{
+    const char *one = arena_printf(v->arena, "%s = %lld", symbol, (long long)size);
+    TRY_MEM(one, v->err);
+    if (!v->examples) v->examples = one;
+    else if (!strstr(v->examples, one)) v->examples = arena_printf(v->arena, "%s, %s", v->examples, one);
+    return v->examples ? 0 : fail_nomem(v->err);
+}
+
 static struct object *make_tensor(struct inputs *in, const char *name)
 {
     struct eval *v = in->v;
@@ -60,8 +70,7 @@ static struct object *make_tensor(struct inputs *in, const char *name)
     for (int i = 0; i < s.rank; i++)
         if (h->dim[i].symbol) {
             example.dim[i] = example_size(h, i);
-            report_add(v->t.report, REPORT_NOTE, "", "the program is run with %s = %lld", h->dim[i].symbol,
-                (long long)example.dim[i]);
+            if (add_example(v, h->dim[i].symbol, example.dim[i])) return NULL;
         }
     if (shaped && torch_set_hint(&v->t, x, &example)) return NULL;
     return torch_object(&v->t, x);

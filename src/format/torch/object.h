@@ -31,8 +31,10 @@ struct object;
     X(LIST, "list") \
     X(TUPLE, "tuple") \
     X(DICT, "dict") \
-    X(TENSOR, "Tensor") X(INSTANCE, "object") X(ENUM, "enum") X(FUNCTION, "function") X(METHOD, "method") \
-        X(CLASS, "class") X(NAMESPACE, "namespace") X(UNKNOWN, "unknown (result of an unsupported operator)")
+    X(TENSOR, "Tensor") \
+    X(INSTANCE, "object") \
+    X(ENUM, "enum") X(FUNCTION, "function") X(METHOD, "method") X(CLASS, "class") X(NAMESPACE, "namespace") \
+        X(UNKNOWN, "unknown (result of an unsupported operator)")
 enum object_kind {
 #define X(name, text) OBJECT_##name,
     OBJECT_KINDS(X)

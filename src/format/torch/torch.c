@@ -37,11 +37,13 @@ static int run(struct reading *r)
     return entry_states(v, &r->changed);
 }
 
-/* A shape that was guessed is the likely cause of what goes wrong with it. */
+/* A shape that was guessed, or a number that a letter was given, is the likely cause of what goes wrong with it. */
 static int explain(struct eval *v)
 {
-    if (!v->t.n_guessed || v->err->code != ERR_SHAPE) return v->err->code;
-    return err_prefix(v->err, "with an input shape that was guessed (say --input NAME=SHAPE)");
+    if (v->err->code != ERR_SHAPE) return v->err->code;
+    if (v->t.n_guessed) return err_prefix(v->err, "with an input shape that was guessed (say --input NAME=SHAPE)");
+    if (v->examples) return err_prefix(v->err, "with %s, where the input's shape has letters", v->examples);
+    return v->err->code;
 }
 
 static int read_once(struct reading *r, struct err *e)
@@ -57,6 +59,7 @@ static int read_once(struct reading *r, struct err *e)
     v->t.version = r->archive.version;
     TRY(eval_load(v, r->report));
     if (run(r)) return explain(v);
+    if (v->examples) report_add(r->report, REPORT_NOTE, "", "the program was run with %s", v->examples);
     return r->report->n_errors ? report_fail(r->report, ERR_UNSUPPORTED, "TorchScript that cannot be imported", e) : 0;
 }
 
