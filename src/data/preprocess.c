@@ -5,7 +5,6 @@
 
 #include "base/arena.h"
 #include "base/err.h"
-#include "base/str.h"
 #include "base/team.h"
 #include "data/normalize.h"
 #include "data/resample.h"
