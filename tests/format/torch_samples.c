@@ -4,6 +4,7 @@
 #include "base/report.h"
 #include "graph/graph.h"
 #include "ops/interpret.h"
+#include "pass/mode.h"
 #include "shared.h"
 #include "tensors.h"
 
@@ -64,8 +65,23 @@ static void see(void *cookie, const struct node *n, struct tensor *const *out)
 struct way {
     const char *symbols;
     enum import_mode mode;
+    bool train; /* turn training on, and compare what neither run dropped */
     int at_least;
 };
+
+static double difference_of_kept(const struct tensor *got, const struct tensor *want)
+{
+    double most = 0, scale = 0;
+    int64_t n = shape_equal(&got->shape, &want->shape) ? tensor_count(want) : 0, kept = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double x = tensor_get_f64(got, i), y = tensor_get_f64(want, i);
+        scale = fmax(scale, fabs(y));
+        if (x == 0 || y == 0) continue;
+        kept++;
+        most = fmax(most, fabs(x - y));
+    }
+    return kept * 4 < n || !n ? INFINITY : most / scale;
+}
 
 static int run(struct sample *s, const struct way *way, double *most, struct err *e)
 {
@@ -84,19 +100,26 @@ static int run(struct sample *s, const struct way *way, double *most, struct err
     struct graph *g;
     TRY(format_read(s->arena, s->model, &o, &g, &r, e));
     if ((int)g->n_outputs != s->n_want) return fail(e, ERR_FAILED, "%zu outputs, expected %d", g->n_outputs, s->n_want);
+    if (way->train) TRY(graph_training(g, NULL, true, true, e));
     struct guards guards = { g, 0 };
     if (symbols && (g->inputs[0]->shape.dim[0] >= 0 || g->outputs[0]->shape.dim[0] >= 0))
         return fail(e, ERR_FAILED, "the first dimension is no symbol any more");
     TRY(graph_interpret(g, s->in, out, s->arena, &(struct interpret){ .seen = see, .cookie = &guards }, e));
     if (guards.broken) return fail(e, ERR_FAILED, "%d guards do not hold", guards.broken);
-    for (int i = 0; i < s->n_want; i++) *most = fmax(*most, tensor_difference(out[i], s->want[i]));
+    for (int i = 0; i < s->n_want; i++)
+        *most = fmax(*most, (way->train ? difference_of_kept : tensor_difference)(out[i], s->want[i]));
     return 0;
+}
+
+static bool was_training(const char *name)
+{
+    return !strncmp(name, "misc_train_mode", 15);
 }
 
 /* Control flow on data, detectors and quantized models are not asked for. */
 static bool is_asked(const char *name)
 {
-    return strncmp(name, "ctl_", 4) && strncmp(name, "det_", 4) && strncmp(name, "quant_", 6);
+    return strncmp(name, "ctl_", 4) && strncmp(name, "det_", 4) && strncmp(name, "quant_", 6) && !was_training(name);
 }
 
 /* One sample in a process-wide table: 1 when it is right. */
@@ -155,7 +178,7 @@ static void all(bool (*wanted)(const char *name), const struct way *way)
 
 TEST(samples)
 {
-    all(is_asked, &(struct way){ .at_least = 70 });
+    all(is_asked, &(struct way){ .at_least = 73 });
 }
 
 /* The number of images stays open, whatever example the program was run with. */
@@ -175,4 +198,10 @@ TEST(images_of_any_size)
 TEST(networks_read_for_training_score_the_same)
 {
     all(is_image, &(struct way){ .mode = IMPORT_TRAIN, .at_least = 40 });
+}
+
+/* A model that was saved while it trained: statistics of the batch, and dropout but for which elements it drops. */
+TEST(a_model_saved_in_training_mode_trains)
+{
+    all(was_training, &(struct way){ .train = true, .at_least = 2 });
 }

@@ -33,7 +33,8 @@ struct object;
     X(DICT, "dict") \
     X(TENSOR, "Tensor") \
     X(INSTANCE, "object") \
-    X(ENUM, "enum") X(FUNCTION, "function") X(METHOD, "method") X(CLASS, "class") X(NAMESPACE, "namespace") \
+    X(ENUM, "enum") \
+    X(FUNCTION, "function") X(METHOD, "method") X(CLASS, "class") X(NAMESPACE, "namespace") \
         X(UNKNOWN, "unknown (result of an unsupported operator)")
 enum object_kind {
 #define X(name, text) OBJECT_##name,
