@@ -28,12 +28,12 @@ static void unmap(void *ptr)
 
 int file_map(struct arena *a, const char *path, struct bytes *out, struct err *e)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not wait for who writes into it */
     if (fd < 0) return fail(e, ERR_IO, "%s: %s", path, strerror(errno));
     struct stat st;
     if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
         close(fd);
-        return fail(e, ERR_IO, "%s: not a regular file", path);
+        return fail(e, ERR_DATA, "%s: not a regular file", path);
     }
     *out = (struct bytes){ (const unsigned char *)"", (size_t)st.st_size };
     if (!out->len) return close(fd), 0;

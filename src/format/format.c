@@ -64,17 +64,24 @@ static const struct format *recognise(const struct format_file *file)
     return best;
 }
 
+static int read_checked(struct arena *a, const struct format_file *file, const struct format *f,
+    const struct import_options *o, struct graph **g, struct report *r, struct err *e)
+{
+    TRY(f->read(a, file, o, g, r, e));
+    if (!map_set(&(*g)->metadata, "format", (void *)(uintptr_t)f->name)) return fail_nomem(e);
+    TRY(graph_tidy(*g, e));
+    return graph_verify(*g, e);
+}
+
 int format_read_file(struct arena *a, const struct format_file *file, const struct format *f,
     const struct import_options *o, struct graph **g, struct report *r, struct err *e)
 {
     static const struct import_options defaults = { 0 };
     if (!f && !(f = recognise(file)))
         return fail(e, ERR_MODEL, "%s: not a model this program knows (it reads %s)", file->path, known(a, false));
-    if (f->read(a, file, o ? o : &defaults, g, r, e))
-        return str_starts(e->text, file->path) ? e->code : err_prefix(e, "%s", file->path);
-    if (!map_set(&(*g)->metadata, "format", (void *)(uintptr_t)f->name)) return fail_nomem(e);
-    TRY(graph_tidy(*g, e));
-    return graph_verify(*g, e);
+    if (!read_checked(a, file, f, o ? o : &defaults, g, r, e)) return 0;
+    if (e->code == ERR_DATA) e->code = ERR_MODEL; /* data inside a model */
+    return str_starts(e->text, file->path) ? e->code : err_prefix(e, "%s", file->path);
 }
 
 int format_read(struct arena *a, const char *path, const struct import_options *o, struct graph **g, struct report *r,

@@ -23,7 +23,10 @@ struct blob *mapped_file(struct arena *a, const char *path, struct bytes *out, s
     if (!m) return fail_nomem(e), NULL;
     m->mem = a->mem;
     arena_init(&m->arena, a->mem);
-    if (file_map(&m->arena, path, out, e)) return release(m), NULL;
+    if (file_map(&m->arena, path, out, e)) {
+        if (e->code == ERR_DATA) e->code = ERR_MODEL;
+        return release(m), NULL;
+    }
     struct blob *b = blob_wrap(a->mem, out->data, out->len, release, m);
     if (!b) return release(m), fail_nomem(e), NULL;
     return blob_adopt(a, b) ? fail_nomem(e), NULL : b;

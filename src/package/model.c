@@ -95,10 +95,17 @@ static int describe(struct model *m, const struct model_options *o, struct err *
     return manifest_make(&m->manifest, &m->arena, m->graph, m->path, m->format, &mo, &m->report, e);
 }
 
+/* What the file itself brings is never the user's wrong word or data: its error names the file. */
+static int blame_file(const struct model *m, struct err *e)
+{
+    if (e->code == ERR_DATA || e->code == ERR_USAGE) e->code = ERR_MODEL;
+    return str_starts(e->text, m->path) ? e->code : err_prefix(e, "%s", m->path);
+}
+
 static int import_model(struct model *m, const struct model_options *o, struct err *e)
 {
     TRY(format_read(&m->arena, m->path, &o->import, &m->graph, &m->report, e));
-    TRY(pass_run(m->graph, PASS_IMPORT, NULL, e));
+    if (pass_run(m->graph, PASS_IMPORT, NULL, e)) return blame_file(m, e);
     const char *format = map_get(&m->graph->metadata, "format");
     m->format = format ? format : "model";
     return describe(m, o, e);
@@ -164,7 +171,8 @@ int model_open(struct model *m, const char *path, const struct model_options *o,
     m->report = report_in(&m->arena);
     if (!(m->path = arena_strdup(&m->arena, path))) return fail_nomem(e);
     bool found = false;
-    TRY(package_open(m, &found, e));
+    if (package_open(m, &found, e)) return blame_file(m, e);
+    if (found && parse_steps(m, e)) return blame_file(m, e); /* before the user's words change them */
     if (found) TRY(adjust_package(m, o, e));
     else TRY(import_model(m, o, e));
     TRY(parse_steps(m, e));

@@ -82,6 +82,7 @@ static struct external *external_file(struct onnx_source *s, const char *locatio
     if (!path || !x) return fail_nomem(e), NULL;
     if (s->file->beside) x->blob = s->file->beside(s->file->cookie, location, &x->bytes, e) ? NULL : s->file->blob;
     else x->blob = mapped_file(s->arena, path, &x->bytes, e);
+    if (!x->blob && e->code == ERR_IO) e->code = ERR_MODEL; /* half of a model is missing */
     if (!x->blob) return err_prefix(e, "external data"), NULL;
     return map_set(&s->external, location, x) ? x : (fail_nomem(e), NULL);
 }
