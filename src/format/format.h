@@ -96,7 +96,7 @@ const struct import_hint *import_hint_for(const struct import_options *o, const 
 struct shape import_hint_shape(const struct import_hint *h, struct graph *g);
 
 /* Maps a file as a blob adopted by `a`, so that tensors may lie in it and outlive the arena by holding
- * references. */
+ * references. What reading it may take is granted to a's budget. */
 struct blob *mapped_file(struct arena *a, const char *path, struct bytes *out, struct err *e);
 
 #endif

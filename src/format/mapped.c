@@ -1,8 +1,12 @@
 /* mapped.c - a mapped file as a blob, so that tensors may lie in it. */
 #include "base/arena.h"
+#include "base/budget.h"
 #include "base/err.h"
 #include "format/format.h"
 #include "graph/tensor.h"
+
+/* Reading a file may take so many times its bytes, where there is a budget. */
+enum { GRANT = 3 };
 
 struct mapped {
     struct arena arena; /* holds the mapping */
@@ -27,6 +31,7 @@ struct blob *mapped_file(struct arena *a, const char *path, struct bytes *out, s
         if (e->code == ERR_DATA) e->code = ERR_MODEL;
         return release(m), NULL;
     }
+    budget_grant(a->mem, out->len > SIZE_MAX / GRANT ? SIZE_MAX : out->len * GRANT);
     struct blob *b = blob_wrap(a->mem, out->data, out->len, release, m);
     if (!b) return release(m), fail_nomem(e), NULL;
     return blob_adopt(a, b) ? fail_nomem(e), NULL : b;

@@ -9,7 +9,15 @@
 
 enum { MAX_TEXT = 16 << 20 };
 
-static int find_container(struct model *m, bool *found, struct blob **blob, struct err *e)
+/* The manifest is the first entry: its name is in the first local header. */
+static bool begins_as_package(struct bytes file)
+{
+    static const char name[] = "manifest.json";
+    enum { HEADER = 30 };
+    return file.len >= HEADER + sizeof name - 1 && !memcmp(file.data + HEADER, name, sizeof name - 1);
+}
+
+static int find_container(struct model *m, struct format_file *file, bool *found, struct err *e)
 {
     if (file_is_dir(m->path)) {
         const char *manifest = file_join(&m->arena, m->path, "manifest.json");
@@ -20,13 +28,15 @@ static int find_container(struct model *m, bool *found, struct blob **blob, stru
         *found = true;
         return 0;
     }
-    struct bytes bytes;
-    if (!(*blob = mapped_file(&m->arena, m->path, &bytes, e))) return e->code;
-    if (!zip_is(bytes)) return 0;
+    file->path = m->path;
+    if (!(file->blob = mapped_file(&m->arena, m->path, &file->bytes, e))) return e->code;
+    if (!zip_is(file->bytes)) return 0;
     struct zip *z = ARENA_NEW(&m->arena, struct zip);
-    struct err ignored = { 0 }; /* a broken zip is for the formats to complain about */
+    struct err broken = { 0 };
     TRY_MEM(z, e);
-    if (zip_open(z, &m->arena, m->path, bytes, &ignored) || !zip_find(z, "manifest.json")) return 0;
+    if (zip_open(z, &m->arena, m->path, file->bytes, &broken)) /* else for the formats to complain about */
+        return begins_as_package(file->bytes) ? fail(e, broken.code, "%s", broken.text) : 0;
+    if (!zip_find(z, "manifest.json")) return 0;
     m->zip = z;
     *found = true;
     return 0;
@@ -89,11 +99,10 @@ static int read_labels(struct model *m, struct err *e)
     return 0;
 }
 
-int package_open(struct model *m, bool *found, struct err *e)
+int package_open(struct model *m, struct format_file *file, bool *found, struct err *e)
 {
-    struct blob *blob = NULL;
     struct bytes text;
-    TRY(find_container(m, found, &blob, e));
+    TRY(find_container(m, file, found, e));
     if (!*found) return 0;
     m->format = "package";
     TRY(model_file(m, "manifest.json", &text, e));
@@ -103,6 +112,6 @@ int package_open(struct model *m, bool *found, struct err *e)
         return err_prefix(e, "%s", m->path);
     }
     TRY(manifest_check(m->manifest, m->path, e));
-    TRY(read_graph(m, blob, e));
+    TRY(read_graph(m, file->blob, e));
     return read_labels(m, e);
 }

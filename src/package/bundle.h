@@ -4,7 +4,8 @@
 
 #include "package/model.h"
 
-/* Opens m->path as a package when it is one (*found): container, manifest, graph, labels. */
-int package_open(struct model *m, bool *found, struct err *e);
+/* Opens m->path as a package when it is one (*found): container, manifest, graph, labels. When it is not, `file` is
+ * what lies there, mapped. */
+int package_open(struct model *m, struct format_file *file, bool *found, struct err *e);
 
 #endif

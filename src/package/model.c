@@ -12,7 +12,10 @@
 #include "pass/pass.h"
 #include "plan/packs.h"
 
-enum { MAX_TEXT = 16 << 20 }; /* bytes of a manifest, of labels, of preprocessing steps */
+enum {
+    MAX_TEXT = 16 << 20, /* bytes of a manifest, of labels, of preprocessing steps */
+    BUDGET = 160 << 20,  /* bytes that opening any file may take, beside what its size grants */
+};
 
 /* Each step by itself, so that what is wrong with it can be told with its line and column. */
 static int check_steps(struct model *m, const struct yaml *y, const json_t *steps, const char *path, struct err *e)
@@ -102,9 +105,9 @@ static int blame_file(const struct model *m, struct err *e)
     return str_starts(e->text, m->path) ? e->code : err_prefix(e, "%s", m->path);
 }
 
-static int import_model(struct model *m, const struct model_options *o, struct err *e)
+static int import_model(struct model *m, const struct format_file *file, const struct model_options *o, struct err *e)
 {
-    TRY(format_read(&m->arena, m->path, &o->import, &m->graph, &m->report, e));
+    TRY(format_read_file(&m->arena, file, NULL, &o->import, &m->graph, &m->report, e));
     if (pass_run(m->graph, PASS_IMPORT, NULL, e)) return blame_file(m, e);
     const char *format = map_get(&m->graph->metadata, "format");
     m->format = format ? format : "model";
@@ -164,19 +167,37 @@ static int parse_steps(struct model *m, struct err *e)
     return 0;
 }
 
+static int open_any(struct model *m, const struct model_options *o, struct err *e)
+{
+    struct format_file file = { 0 };
+    bool found = false;
+    if (package_open(m, &file, &found, e)) return blame_file(m, e);
+    if (found && parse_steps(m, e)) return blame_file(m, e); /* before the user's words change them */
+    if (found) TRY(adjust_package(m, o, e));
+    else TRY(import_model(m, &file, o, e));
+    TRY(parse_steps(m, e));
+    return m->arena.failed ? fail_nomem(e) : 0;
+}
+
+/* A small file that wants much memory is a bomb, or as good as one. */
+static int overspent(const struct model *m, struct err *e)
+{
+    struct err was = *e;
+    err_clear(e);
+    return fail(e, ERR_MODEL, "%s: to read it takes more than %zu MB of memory, too much for a file of its size (%s)",
+        m->path, (size_t)m->budget.granted >> 20, was.text);
+}
+
 int model_open(struct model *m, const char *path, const struct model_options *o, struct err *e)
 {
     *m = (struct model){ 0 };
-    arena_init(&m->arena, o->mem);
+    budget_init(&m->budget, o->mem, BUDGET);
+    arena_init(&m->arena, &m->budget.mem);
     m->report = report_in(&m->arena);
     if (!(m->path = arena_strdup(&m->arena, path))) return fail_nomem(e);
-    bool found = false;
-    if (package_open(m, &found, e)) return blame_file(m, e);
-    if (found && parse_steps(m, e)) return blame_file(m, e); /* before the user's words change them */
-    if (found) TRY(adjust_package(m, o, e));
-    else TRY(import_model(m, o, e));
-    TRY(parse_steps(m, e));
-    if (!(m->packs = packs_new(m->arena.mem)) || m->arena.failed) return fail_nomem(e);
+    if (open_any(m, o, e)) return e->code == ERR_NOMEM && m->budget.spent ? overspent(m, e) : e->code;
+    budget_grant(m->arena.mem, SIZE_MAX);
+    TRY_MEM(m->packs = packs_new(o->mem), e);
     return 0;
 }
 

@@ -3,6 +3,7 @@
 #define TENREC_PACKAGE_MODEL_H
 
 #include "base/arena.h"
+#include "base/budget.h"
 #include "base/report.h"
 #include "data/postprocess.h"
 #include "data/preprocess.h"
@@ -23,6 +24,7 @@ struct model_options {
 
 struct model {
     struct arena arena;
+    struct budget budget; /* of the arena; without a limit once the model is open */
     const char *path;
     const char *format; /* "package", "onnx", "torch" ... */
     struct graph *graph;
@@ -36,7 +38,8 @@ struct model {
     struct packs *packs;              /* packed weights, shared by all sessions */
 };
 
-/* Opens; the model must be closed also when this fails (what the report says may be wanted). */
+/* Opens; ERR_MODEL also for a file that takes far more memory than its size warrants. *m must not move: its memory is
+ * counted in it. The model must be closed also when this fails (what the report says may be wanted). */
 int model_open(struct model *m, const char *path, const struct model_options *o, struct err *e);
 void model_close(struct model *m);
 /* A file of the package ("examples/e0.npz"), checked to lie inside it. ERR_MODEL if it is not there. */

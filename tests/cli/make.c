@@ -5,10 +5,14 @@
  *   add.onnx       a (N, 2), b (N, 2) -> sum (N, 2), product (N, 2)
  *   other.onnx     add.onnx with a Sub in the place of the Add
  *   wrong.onnx     a node no operator set knows
+ *   cycle.onnx     two nodes that read each other
+ *   outside.onnx, missing.onnx  weights in a file outside the folder, and in one that is not there
+ *   bomb.tenrec    a package whose manifest inflates a thousandfold
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 #include "base/arena.h"
 #include "base/err.h"
@@ -171,6 +175,69 @@ static void make_image(const char *name, const uint8_t left[3], const uint8_t ri
     "a."
 #define NPY_HEADER "{'descr': '|O', 'fortran_order': False, 'shape': (1,), }"
 
+static void make_cycle(void)
+{
+    struct proto_message g = proto_message_in(&arena);
+    put_node(&g, "Relu", "b", "a", "");
+    put_node(&g, "Relu", "a", "b", "");
+    put_port(&g, 12, "b", (const char *const[]){ "N" }, 1);
+    put_model("cycle.onnx", &g);
+}
+
+static void make_external(const char *name, const char *location)
+{
+    struct proto_message g = proto_message_in(&arena), t = g, entry = g;
+    proto_put_text(&entry, 1, "location");
+    proto_put_text(&entry, 2, location);
+    proto_put_int64(&t, 1, 2);
+    proto_put_varint(&t, 2, 1);
+    proto_put_text(&t, 8, "w");
+    proto_put_message(&t, 13, &entry);
+    proto_put_varint(&t, 14, 1);
+    proto_put_message(&g, 5, &t);
+    put_node(&g, "Relu", "w", "y", "");
+    put_port(&g, 12, "y", (const char *const[]){ "2" }, 1);
+    put_model(name, &g);
+}
+
+static void put_number(unsigned char *to, uint64_t v, int bytes)
+{
+    for (int i = 0; i < bytes; i++) to[i] = (unsigned char)(v >> 8 * i);
+}
+
+/* An archive of one deflated entry (APPNOTE 4.3.7, 4.3.12, 4.3.16): 256 MB of zeros in 256 kB. */
+static void make_bomb(void)
+{
+    static const char name[] = "manifest.json";
+    static unsigned char zeros[1 << 16], file[1 << 19];
+    enum { ROUNDS = 4096, HEAD = 30, CENTRAL = 46, NAME = sizeof name - 1 };
+    z_stream z = { .next_out = file + HEAD + NAME, .avail_out = sizeof file - 200 };
+    uLong crc = 0, size = (uLong)ROUNDS * sizeof zeros;
+    if (deflateInit2(&z, 9, Z_DEFLATED, -15, 9, Z_DEFAULT_STRATEGY) != Z_OK) return;
+    for (int i = 0; i < ROUNDS; i++) {
+        z.next_in = zeros, z.avail_in = sizeof zeros;
+        crc = crc32(crc, zeros, sizeof zeros);
+        deflate(&z, i + 1 < ROUNDS ? Z_NO_FLUSH : Z_FINISH);
+    }
+    uLong packed = z.total_out;
+    deflateEnd(&z);
+    unsigned char *central = file + HEAD + NAME + packed, *end = central + CENTRAL + NAME;
+    memcpy(file, "PK\3\4\24\0\0\0\10\0", 10);
+    memcpy(central, "PK\1\2\24\0\24\0\0\0\10\0", 12);
+    for (int i = 0; i < 2; i++) {
+        unsigned char *facts = i ? central + 16 : file + 14;
+        put_number(facts, crc, 4);
+        put_number(facts + 4, packed, 4);
+        put_number(facts + 8, size, 4);
+        put_number(facts + 12, NAME, 2);
+        memcpy(i ? central + CENTRAL : file + HEAD, name, NAME);
+    }
+    memcpy(end, "PK\5\6\0\0\0\0\1\0\1\0", 12);
+    put_number(end + 12, CENTRAL + NAME, 4);
+    put_number(end + 16, (uint64_t)(central - file), 4);
+    put_file("bomb.tenrec", file, (size_t)(end + 22 - file));
+}
+
 static void make_pickles(void)
 {
     put_file("evil.pkl", PICKLE_EVIL, sizeof PICKLE_EVIL - 1);
@@ -190,6 +257,8 @@ static void make_pickles(void)
     if (file_writer_open(&file, &arena, path, &err)) return;
     zip_writer_init(&zip, &arena, &file);
     zip_writer_add(&zip, "archive/data.pkl", PICKLE_EVIL, sizeof PICKLE_EVIL - 1, &err);
+    zip_writer_add(&zip, "archive/constants.pkl", "\x80\2).", 4, &err);
+    zip_writer_add(&zip, "archive/version", "3\n", 2, &err);
     zip_writer_finish(&zip, &err);
     file_writer_commit(&file, &err);
 }
@@ -208,6 +277,10 @@ int main(int argc, char **argv)
     make_image("photos/red.png", red, red);
     make_image("photos/green/green.png", green, green);
     make_image("photos/half.png", red, blue);
+    make_cycle();
+    make_external("outside.onnx", "../outside.bin");
+    make_external("missing.onnx", "nowhere.bin");
+    make_bomb();
     make_pickles();
     put_file("labels.txt", "red\ngreen\nblue\ngray\n", 20);
     if (err.code) fprintf(stderr, "make: %s\n", err.text);
