@@ -305,7 +305,8 @@ static void functions(int n, const char *last)
     proto_put_message(&model, 7, &b.graph);
     struct bytes file;
     if (proto_bytes(&model, &b.arena, &file, &b.err)) abort();
-    attack_bytes(target, file.data, file.len, last[0] == 'f' ? "functions that call themselves" : "functions that grow");
+    const char *what = last[0] == 'f' ? "functions that call themselves" : "functions that grow";
+    attack_bytes(target, file.data, file.len, what);
     build_release(&b);
 }
 

@@ -9,9 +9,18 @@
 
 #include "attack.h"
 
+static size_t power_above(size_t n)
+{
+    size_t power = 256;
+    while (power < n) power *= 2;
+    return power;
+}
+
+/* Appends; what `to` has is the power of two above *len. */
 static void put(unsigned char **to, size_t *len, const void *data, size_t n)
 {
-    unsigned char *p = realloc(*to, *len + n + 1);
+    unsigned char *p = *to;
+    if (!p || power_above(*len) < *len + n) p = realloc(p, power_above(*len + n));
     if (!p) abort();
     if (n) memcpy(p + *len, data, n);
     *to = p;
@@ -43,8 +52,9 @@ static unsigned char *squeeze(const void *data, size_t len, size_t *n)
     return out;
 }
 
-/* What both headers say of an entry (APPNOTE 4.3.7, 4.3.12), from the version needed to the length of the extra field */
-static void put_facts(unsigned char **to, size_t *len, bool deflated, uint32_t crc, size_t packed, size_t size, size_t name)
+/* What both headers say of an entry (APPNOTE 4.3.7, 4.3.12): the version needed to the length of the extra field. */
+static void put_facts(
+    unsigned char **to, size_t *len, bool deflated, uint32_t crc, size_t packed, size_t size, size_t name)
 {
     put_number(to, len, 20, 2);
     put_number(to, len, 0, 2);
@@ -164,85 +174,88 @@ static void nested_blocks(const char *path, int depth)
     free(text);
 }
 
+/* Bodies of forward(self, x). */
+static const char *const bodies[] = {
+    "    while True:\n      pass\n    return x\n",
+    "    _0 = True\n    while _0:\n      _0 = True\n    return x\n",
+    "    for i in range(9223372036854775807):\n      y = torch.relu(x)\n    return x\n",
+    "    y = x\n    for i in range(900000):\n      y = torch.add(y, 1)\n    return y\n",
+    "    return (self).forward(x, )\n",
+    "    y = torch.zeros([1099511627776, 1099511627776])\n    return torch.add(x, y)\n",
+    "    y = torch.zeros([1, 16384, 16384, 8])\n    return y\n",
+    "    y = torch.ones([9223372036854775807])\n    return y\n",
+    "    y = torch.zeros([-1, -1])\n    return y\n",
+    "    y = torch.arange(1099511627776)\n    return y\n",
+    "    y = torch.eye(1048576)\n    return y\n",
+    "    y = torch.full([65536, 65536], 1.)\n    return y\n",
+    "    y = torch.expand(x, [1099511627776, 3, 32, 32])\n    return torch.add(y, 1)\n",
+    "    y = torch.repeat(x, [1048576, 1048576, 1, 1])\n    return y\n",
+    "    y = torch.as_strided(x, [1000, 1000], [1048576, 1], 1099511627776)\n    return y\n",
+    "    y = torch.as_strided(x, [4, 4], [-5, -1], -3)\n    return y\n",
+    "    y = torch.reshape(x, [-1, -1])\n    return y\n",
+    "    y = torch.permute(x, [0, 0, 0, 9])\n    return y\n",
+    "    y = torch.select(x, 99, 1099511627776)\n    return y\n",
+    "    y = torch.slice(x, -77, 9223372036854775807, -9223372036854775808, -1)\n    return y\n",
+    "    y = torch.slice(x, 0, 0, 1, 0)\n    return y\n",
+    "    y = torch.constant_pad_nd(x, [9223372036854775807, 9223372036854775807], 0)\n    return y\n",
+    "    y = torch.max_pool2d(x, [0, 0], [0, 0], [0, 0], [1, 1], False)\n    return y\n",
+    "    y = torch.max_pool2d(x, [9223372036854775807, -3], [1, 1], [0, 0], [1, 1], False)\n    return y\n",
+    "    y = torch.avg_pool2d(x, [3], [0], [-9], False, True, 0)\n    return y\n",
+    "    y = torch.adaptive_avg_pool2d(x, [9223372036854775807, 1048576])\n    return y\n",
+    "    y = torch.upsample_bilinear2d(x, [1048576, 1048576], False, None, None)\n    return y\n",
+    "    y = torch.upsample_nearest2d(x, [-1, 0], None, None)\n    return y\n",
+    "    y = torch.conv2d(x, torch.zeros([4, 3, 3, 3]), None, [0, 0], [0, 0], [1, 1], 0)\n    return y\n",
+    "    y = torch.conv2d(x, torch.zeros([4, 3, 3, 3]), None, [1], [9223372036854775807], [1], 1)\n    return y\n",
+    "    y = torch.conv2d(x, x, x, x, x, x, x)\n    return y\n",
+    "    y = torch.pixel_shuffle(x, 0)\n    return y\n",
+    "    y = torch.group_norm(x, 0, None, None, 0.)\n    return y\n",
+    "    y = torch.split(x, 0, 1)\n    return y[0]\n",
+    "    y = torch.chunk(x, 1099511627776, 1)\n    return y[0]\n",
+    "    y = torch.cat([], 0)\n    return y\n",
+    "    y = torch.einsum(\"ijkl,ijkl->zz\", [x, x])\n    return y\n",
+    "    y = torch.norm(x)[\"a\"]\n    return y\n",
+    "    y = torch.topk(x, 1099511627776, 1, True, True)\n    return (y)[0]\n",
+    "    y = torch.one_hot(torch.to(x, 4), 1099511627776)\n    return y\n",
+    "    a = [1]\n    for i in range(60):\n      a = torch.add(a, a)\n    return x\n",
+    "    a = torch.mul([1, 2], 1099511627776)\n    return x\n",
+    "    a = \"s\"\n    for i in range(60):\n      a = torch.add(a, a)\n    return x\n",
+    "    a = [x]\n    for i in range(60):\n      a = [a, a]\n    return a\n",
+    "    a = (x, x)\n    for i in range(64):\n      a = (a, a)\n    return a\n",
+    "    y = x\n    for i in range(64):\n      y = torch.cat([y, y], 0)\n    return y\n",
+    "    y = x\n    for i in range(64):\n      y = torch.add(y, y)\n    return y\n",
+    "    n = 9223372036854775807\n    n = torch.add(n, n)\n    n = torch.mul(n, n)\n    n = torch.neg(n)\n"
+    "    return x\n",
+    "    n = torch.floordiv(-9223372036854775808, -1)\n    return x\n",
+    "    n = torch.remainder(1, 0)\n    return x\n",
+    "    n = torch.floordiv(1, 0)\n    return x\n",
+    "    n = torch.pow(10, 1099511627776)\n    return x\n",
+    "    n = torch.__lshift__(1, 1099511627776)\n    return x\n",
+    "    n = int(1e300)\n    return torch.add(x, n)\n",
+    "    n = [1, 2][9223372036854775807]\n    return x\n",
+    "    n = [1, 2][-9223372036854775808]\n    return x\n",
+    "    n = \"abc\"[99:-99:0]\n    return x\n",
+    "    n = torch.format(\"{}{}{}\", 1)\n    return x\n",
+    "    n = torch.percentFormat(\"%s%n%999999999d\", 1, 2, 3)\n    return x\n",
+    "    return self.nothing\n",
+    "    return CONSTANTS.c99\n",
+    "    return unchecked_cast(x)\n",
+    "    x = annotate(List[List[List[int]]], [[[]]])\n    return x\n",
+    "    return __import__(\"os\").system(\"true\")\n",
+    "    return torch.os.system(\"true\")\n",
+    "    return ops.aten.system(\"true\")\n",
+    "    return y\n",
+    "    \n",
+    "    return \"\\\n",
+    "    return 99999999999999999999999999999999999999999\n",
+    "    return 0x\n",
+    "    return (((\n",
+    "    return '''\n",
+    "\treturn x\n",
+    "    return x\0\n",
+};
+
 void craft_torch_code(const char *path)
 {
-    static const char *const bodies[] = {
-        "    while True:\n      pass\n    return x\n",
-        "    _0 = True\n    while _0:\n      _0 = True\n    return x\n",
-        "    for i in range(9223372036854775807):\n      y = torch.relu(x)\n    return x\n",
-        "    y = x\n    for i in range(900000):\n      y = torch.add(y, 1)\n    return y\n",
-        "    return (self).forward(x, )\n",
-        "    y = torch.zeros([1099511627776, 1099511627776])\n    return torch.add(x, y)\n",
-        "    y = torch.zeros([1, 16384, 16384, 8])\n    return y\n",
-        "    y = torch.ones([9223372036854775807])\n    return y\n",
-        "    y = torch.zeros([-1, -1])\n    return y\n",
-        "    y = torch.arange(1099511627776)\n    return y\n",
-        "    y = torch.eye(1048576)\n    return y\n",
-        "    y = torch.full([65536, 65536], 1.)\n    return y\n",
-        "    y = torch.expand(x, [1099511627776, 3, 32, 32])\n    return torch.add(y, 1)\n",
-        "    y = torch.repeat(x, [1048576, 1048576, 1, 1])\n    return y\n",
-        "    y = torch.as_strided(x, [1000, 1000], [1048576, 1], 1099511627776)\n    return y\n",
-        "    y = torch.as_strided(x, [4, 4], [-5, -1], -3)\n    return y\n",
-        "    y = torch.reshape(x, [-1, -1])\n    return y\n",
-        "    y = torch.permute(x, [0, 0, 0, 9])\n    return y\n",
-        "    y = torch.select(x, 99, 1099511627776)\n    return y\n",
-        "    y = torch.slice(x, -77, 9223372036854775807, -9223372036854775808, -1)\n    return y\n",
-        "    y = torch.slice(x, 0, 0, 1, 0)\n    return y\n",
-        "    y = torch.constant_pad_nd(x, [9223372036854775807, 9223372036854775807], 0)\n    return y\n",
-        "    y = torch.max_pool2d(x, [0, 0], [0, 0], [0, 0], [1, 1], False)\n    return y\n",
-        "    y = torch.max_pool2d(x, [9223372036854775807, -3], [1, 1], [0, 0], [1, 1], False)\n    return y\n",
-        "    y = torch.avg_pool2d(x, [3], [0], [-9], False, True, 0)\n    return y\n",
-        "    y = torch.adaptive_avg_pool2d(x, [9223372036854775807, 1048576])\n    return y\n",
-        "    y = torch.upsample_bilinear2d(x, [1048576, 1048576], False, None, None)\n    return y\n",
-        "    y = torch.upsample_nearest2d(x, [-1, 0], None, None)\n    return y\n",
-        "    y = torch.conv2d(x, torch.zeros([4, 3, 3, 3]), None, [0, 0], [0, 0], [1, 1], 0)\n    return y\n",
-        "    y = torch.conv2d(x, torch.zeros([4, 3, 3, 3]), None, [1], [9223372036854775807], [1], 1)\n    return y\n",
-        "    y = torch.conv2d(x, x, x, x, x, x, x)\n    return y\n",
-        "    y = torch.pixel_shuffle(x, 0)\n    return y\n",
-        "    y = torch.group_norm(x, 0, None, None, 0.)\n    return y\n",
-        "    y = torch.split(x, 0, 1)\n    return y[0]\n",
-        "    y = torch.chunk(x, 1099511627776, 1)\n    return y[0]\n",
-        "    y = torch.cat([], 0)\n    return y\n",
-        "    y = torch.einsum(\"ijkl,ijkl->zz\", [x, x])\n    return y\n",
-        "    y = torch.norm(x)[\"a\"]\n    return y\n",
-        "    y = torch.topk(x, 1099511627776, 1, True, True)\n    return (y)[0]\n",
-        "    y = torch.one_hot(torch.to(x, 4), 1099511627776)\n    return y\n",
-        "    a = [1]\n    for i in range(60):\n      a = torch.add(a, a)\n    return x\n",
-        "    a = torch.mul([1, 2], 1099511627776)\n    return x\n",
-        "    a = \"s\"\n    for i in range(60):\n      a = torch.add(a, a)\n    return x\n",
-        "    a = [x]\n    for i in range(60):\n      a = [a, a]\n    return a\n",
-        "    a = (x, x)\n    for i in range(64):\n      a = (a, a)\n    return a\n",
-        "    y = x\n    for i in range(64):\n      y = torch.cat([y, y], 0)\n    return y\n",
-        "    y = x\n    for i in range(64):\n      y = torch.add(y, y)\n    return y\n",
-        "    n = 9223372036854775807\n    n = torch.add(n, n)\n    n = torch.mul(n, n)\n    n = torch.neg(n)\n    return x\n",
-        "    n = torch.floordiv(-9223372036854775808, -1)\n    return x\n",
-        "    n = torch.remainder(1, 0)\n    return x\n",
-        "    n = torch.floordiv(1, 0)\n    return x\n",
-        "    n = torch.pow(10, 1099511627776)\n    return x\n",
-        "    n = torch.__lshift__(1, 1099511627776)\n    return x\n",
-        "    n = int(1e300)\n    return torch.add(x, n)\n",
-        "    n = [1, 2][9223372036854775807]\n    return x\n",
-        "    n = [1, 2][-9223372036854775808]\n    return x\n",
-        "    n = \"abc\"[99:-99:0]\n    return x\n",
-        "    n = torch.format(\"{}{}{}\", 1)\n    return x\n",
-        "    n = torch.percentFormat(\"%s%n%999999999d\", 1, 2, 3)\n    return x\n",
-        "    return self.nothing\n",
-        "    return CONSTANTS.c99\n",
-        "    return unchecked_cast(x)\n",
-        "    x = annotate(List[List[List[int]]], [[[]]])\n    return x\n",
-        "    return __import__(\"os\").system(\"true\")\n",
-        "    return torch.os.system(\"true\")\n",
-        "    return ops.aten.system(\"true\")\n",
-        "    return y\n",
-        "    \n",
-        "    return \"\\\n",
-        "    return 99999999999999999999999999999999999999999\n",
-        "    return 0x\n",
-        "    return (((\n",
-        "    return '''\n",
-        "\treturn x\n",
-        "    return x\0\n",
-    };
     program(path, "    return torch.relu(x)\n", 25, "the good one");
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) program(path, bodies[i], strlen(bodies[i]), bodies[i]);
     for (size_t n = 150; n < 2000000; n *= 20) {

@@ -1,7 +1,10 @@
 /* base.c - tests of src/base. */
 #include "tap.h"
 
+#include <sys/stat.h>
+
 #include "base/arena.h"
+#include "base/budget.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/hash.h"
@@ -146,4 +149,39 @@ TEST(team_covers_every_index_once)
     static int v[1001];
     team_run(3, 1001, 1, fill, v);
     for (int i = 0; i < 1001; i++) CHECK_INT(v[i], i);
+}
+
+TEST(a_budget_gives_what_was_granted)
+{
+    struct budget b;
+    budget_init(&b, NULL, 1000);
+    void *p = b.mem.alloc(b.mem.cookie, 600);
+    CHECK(p && !b.spent);
+    CHECK(!b.mem.alloc(b.mem.cookie, 401) && b.spent);
+    CHECK(!b.mem.alloc(b.mem.cookie, SIZE_MAX));
+    CHECK_INT(b.used, 600);
+    budget_grant(&b.mem, 1);
+    void *q = b.mem.alloc(b.mem.cookie, 401);
+    CHECK(q != NULL);
+    b.mem.free(b.mem.cookie, p, 600);
+    b.mem.free(b.mem.cookie, q, 401);
+    CHECK_INT(b.used, 0);
+    budget_grant(&b.mem, SIZE_MAX);
+    CHECK(b.granted == SIZE_MAX);
+    budget_grant(&mem_default, 5); /* nothing happens */
+}
+
+TEST(only_regular_files_are_mapped)
+{
+    struct arena a;
+    struct err e = { 0 };
+    struct bytes b;
+    arena_init(&a, NULL);
+    unlink("base_test_pipe");
+    CHECK(!mkfifo("base_test_pipe", 0600));
+    CHECK_INT(file_map(&a, "base_test_pipe", &b, &e), ERR_DATA);
+    err_clear(&e);
+    CHECK_INT(file_map(&a, "/dev/null", &b, &e), ERR_DATA);
+    unlink("base_test_pipe");
+    arena_release(&a);
 }

@@ -59,6 +59,7 @@ static int read_once(struct reading *r, struct err *e)
     v->t.version = r->archive.version;
     TRY(eval_load(v, r->report));
     if (run(r)) return explain(v);
+    if (r->scratch.failed) return fail_nomem(e); /* what was not found may be there */
     if (v->examples) report_add(r->report, REPORT_NOTE, "", "the program was run with %s", v->examples);
     return r->report->n_errors ? report_fail(r->report, ERR_UNSUPPORTED, "TorchScript that cannot be imported", e) : 0;
 }
