@@ -45,7 +45,7 @@ def make(name):
     if name.startswith("vit"):  # torchvision begins with a head of zeros, whose outputs prove nothing
         torch.nn.init.normal_(model.heads.head.weight, std=0.02)
     model.train()
-    size = {**FIXED, "googlenet": 224, "inception_v3": 299}.get(name, 128 if name in SEGMENTERS else 96)
+    size = {**FIXED, "googlenet": 224, "inception_v3": 299}.get(name, 224 if name in SEGMENTERS else 96)
     with torch.no_grad():
         for _ in range(3):  # of enough pictures that the variances of pooled features are no accident
             model(torch.randn(8, 3, size, size))
