@@ -5,7 +5,8 @@
 Batch norms are calibrated first (random networks have near constant outputs otherwise, which prove nothing). Each file
 is imported once with free batch, height and width and run at batch 1 and 3 and two sizes; where a network or a trace
 fixes the size, the second size is left out and said. Where the difference from PyTorch's float32 is over the limit,
-both are held against PyTorch's float64: a deep random network magnifies the rounding of either (ours/PyTorch's own).
+both are held against PyTorch's float64, as (ours/PyTorch's own): a deep random network magnifies the rounding of either,
+and we may not be much farther from the truth than PyTorch is.
 """
 import os
 import subprocess
@@ -20,6 +21,7 @@ import torchvision
 warnings.filterwarnings("ignore")
 PROGRAM, ONLY = sys.argv[1], sys.argv[2:]
 LIMIT = 1e-4
+ROUNDING = 1.5  # times PyTorch's own distance from float64: what may remain where its float32 itself is over the limit
 CLASSIFIERS = ["resnet18", "resnet50", "vgg11_bn", "mobilenet_v2", "mobilenet_v3_small", "shufflenet_v2_x1_0",
                "densenet121", "squeezenet1_1", "googlenet", "inception_v3", "efficientnet_b0", "regnet_y_400mf",
                "convnext_tiny", "vit_b_16", "swin_t"]
@@ -105,7 +107,8 @@ def run_case(package, path, model, batch, size, folder):
     if error <= LIMIT:
         return error, f"{error:.1e}"
     ours, own = against_double(out, path, x, want)
-    return ours, f"{error:.1e} ({ours:.1e}/{own:.1e})"
+    noise = own > LIMIT / 2 and ours <= ROUNDING * own
+    return LIMIT if noise else ours, f"{error:.1e} ({ours:.1e}/{own:.1e})"
 
 
 def check(name, kind, path, model, folder):
