@@ -5,8 +5,8 @@
 Batch norms are calibrated first (random networks have near constant outputs otherwise, which prove nothing). Each file
 is imported once with free batch, height and width and run at batch 1 and 3 and two sizes; where a network or a trace
 fixes the size, the second size is left out and said. Where the difference from PyTorch's float32 is over the limit,
-both are held against PyTorch's float64, as (ours/PyTorch's own): a deep random network magnifies the rounding of either,
-and we may not be much farther from the truth than PyTorch is.
+both are held against PyTorch's float64, as (ours/PyTorch's own): a deep random network magnifies the rounding of
+either, and we may not be much farther from the truth than PyTorch is.
 """
 import os
 import subprocess
