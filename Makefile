@@ -1,5 +1,5 @@
 # Makefile - a thin door: each target installs the Debian packages it needs, then calls Meson. The build itself is meson.build.
-.PHONY: all test demo test-oracle clean
+.PHONY: all test demo test-oracle fidelity clean
 
 all:
 	@tools/install-packages.sh build
@@ -15,6 +15,11 @@ demo: all
 test-oracle:
 	@tools/install-packages.sh build oracle
 	@tools/test-oracle.sh
+
+# One table: torchvision's networks imported and run, against PyTorch (about a quarter of an hour).
+fidelity: all
+	@tools/install-packages.sh oracle
+	@/usr/bin/python3 tests/oracle/fidelity.py build/tenrec
 
 clean:
 	rm -rf build build-*
