@@ -173,7 +173,7 @@ TEST(external_data_stay_inside_the_folder)
     struct onnx_build b;
     small(&b);
     external(&b, "tenrec-no-such-file", "0", "16");
-    REFUSED(&b, ERR_IO, "tenrec-no-such-file");
+    REFUSED(&b, ERR_MODEL, "tenrec-no-such-file");
 }
 
 TEST(external_data_are_checked_against_their_file)
