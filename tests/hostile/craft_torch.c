@@ -223,8 +223,7 @@ static const char *const bodies[] = {
     "    a = (x, x)\n    for i in range(64):\n      a = (a, a)\n    return a\n",
     "    y = x\n    for i in range(64):\n      y = torch.cat([y, y], 0)\n    return y\n",
     "    y = x\n    for i in range(64):\n      y = torch.add(y, y)\n    return y\n",
-    "    n = 9223372036854775807\n    n = torch.add(n, n)\n    n = torch.mul(n, n)\n    n = torch.neg(n)\n"
-    "    return x\n",
+    "    n = 9223372036854775807\n    n = torch.mul(torch.add(n, n), n)\n    n = torch.neg(n)\n    return x\n",
     "    n = torch.floordiv(-9223372036854775808, -1)\n    return x\n",
     "    n = torch.remainder(1, 0)\n    return x\n",
     "    n = torch.floordiv(1, 0)\n    return x\n",
