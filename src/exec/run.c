@@ -58,6 +58,11 @@ static int run_timed(struct plan_step *s, const struct run *r, struct err *e)
     return code;
 }
 
+static size_t state_bytes(const struct tensor *t)
+{
+    return t->layout ? t->layout->bytes : (size_t)tensor_bytes(t);
+}
+
 /* States whose new content was not made in place are copied now, when every reader is done. */
 static void commit_states(const struct plan *p, const struct run *r)
 {
@@ -65,7 +70,7 @@ static void commit_states(const struct plan *p, const struct run *r)
     for (size_t i = 0; i < g->n_states; i++) {
         if (!g->states[i]->next) continue;
         const struct tensor *from = &p->of_value[g->states[i]->next->id]->tensor;
-        if (from->data != r->states[i]->data) memcpy(r->states[i]->data, from->data, (size_t)tensor_bytes(from));
+        if (from->data != r->states[i]->data) memcpy(r->states[i]->data, from->data, state_bytes(from));
     }
 }
 

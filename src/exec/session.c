@@ -26,19 +26,50 @@ struct session {
     struct cached *plans;
     long clock;
     struct blob *memory; /* what the plans share */
-    struct tensor **states;
+    struct tensor **states; /* one per state, each with a blob of its own; NULL: never changes */
+    bool *borrowed;         /* it lies in o.states_of */
+    bool **settled;         /* a plan reads it in the layout it has */
     struct arena scratch, dynamic;
 };
+
+static struct tensor *state_new(struct session *s, const struct tensor *content, struct err *e)
+{
+    struct tensor *t = ARENA_NEW(&s->arena, struct tensor);
+    if (!t) return fail_nomem(e), NULL;
+    *t = (struct tensor){ .dtype = content->dtype, .shape = content->shape };
+    if (!(t->blob = blob_new(s->o.mem, (size_t)tensor_bytes(content)))) return fail_nomem(e), NULL;
+    t->data = blob_data(t->blob);
+    memcpy(t->data, content->data, (size_t)tensor_bytes(content));
+    return t;
+}
+
+/* The state of that name in the session that lends its states, with whether it is settled; NULL: none. */
+static struct tensor *borrow(const struct session *from, const struct value *v, bool **settled)
+{
+    for (size_t i = 0; from && i < from->graph->n_states; i++) {
+        struct tensor *t = from->states[i];
+        if (!t || strcmp(from->graph->states[i]->name, v->name)) continue;
+        if (t->dtype != v->dtype || !shape_equal(&t->shape, &v->data->shape)) continue;
+        *settled = from->settled[i];
+        return t;
+    }
+    return NULL;
+}
 
 static int make_states(struct session *s, struct err *e)
 {
     const struct graph *g = s->graph;
     s->states = ARENA_ARRAY(&s->arena, g->n_states, struct tensor *);
-    TRY_MEM(s->states, e);
+    s->borrowed = ARENA_ARRAY(&s->arena, g->n_states, bool);
+    s->settled = ARENA_ARRAY(&s->arena, g->n_states, bool *);
+    if (!s->states || !s->borrowed || !s->settled) return fail_nomem(e);
     for (size_t i = 0; i < g->n_states; i++) {
         const struct value *v = g->states[i];
-        if (!v->next) continue;
-        if (!(s->states[i] = tensor_copy(&s->arena, v->dtype, &v->data->shape, v->data->data, e))) return e->code;
+        s->borrowed[i] = (s->states[i] = borrow(s->o.states_of, v, &s->settled[i])) != NULL;
+        if (s->borrowed[i] || !v->next) continue;
+        s->settled[i] = ARENA_NEW(&s->arena, bool);
+        if (!s->settled[i]) return fail_nomem(e);
+        if (!(s->states[i] = state_new(s, v->data, e))) return e->code;
     }
     return 0;
 }
@@ -76,22 +107,43 @@ void session_free(struct session *s)
     arena_release(&s->scratch);
     arena_release(&s->dynamic);
     blob_unref(s->memory);
+    for (size_t i = 0; s->states && s->borrowed && i < s->graph->n_states; i++)
+        if (s->states[i] && !s->borrowed[i]) blob_unref(s->states[i]->blob);
     if (s->owns_packs) packs_free(s->packs);
     struct arena a = s->arena;
     arena_release(&a);
 }
 
-int session_reset(struct session *s, struct err *e)
+static int copy_content(const struct session *s, const struct tensor *from, struct tensor *to, struct err *e)
 {
-    for (size_t i = 0; i < s->graph->n_states; i++)
-        if (s->states[i])
-            memcpy(s->states[i]->data, s->graph->states[i]->data->data, (size_t)tensor_bytes(s->states[i]));
+    if (from->layout || to->layout) return reorder_once(from, to, s->o.threads, e);
+    memcpy(to->data, from->data, (size_t)tensor_bytes(to));
     return 0;
 }
 
-const struct tensor *session_state(const struct session *s, size_t i)
+int session_reset(struct session *s, struct err *e)
 {
-    return s->states[i] ? s->states[i] : s->graph->states[i]->data;
+    for (size_t i = 0; i < s->graph->n_states; i++)
+        if (s->states[i] && !s->borrowed[i]) TRY(copy_content(s, s->graph->states[i]->data, s->states[i], e));
+    return 0;
+}
+
+const struct tensor *session_state(const struct session *s, size_t i, struct arena *a, struct err *e)
+{
+    const struct tensor *have = s->states[i];
+    if (!have || !have->layout) return have ? have : s->graph->states[i]->data;
+    struct tensor *plain = tensor_new(a, have->dtype, &have->shape, e);
+    return plain && !copy_content(s, have, plain, e) ? plain : NULL;
+}
+
+int session_set_state(struct session *s, size_t i, const struct tensor *content, struct err *e)
+{
+    struct tensor *t = i < s->graph->n_states ? s->states[i] : NULL;
+    if (!t) return fail(e, ERR_USAGE, "the session has no state %zu that changes", i);
+    if (content->dtype != t->dtype || !shape_equal(&content->shape, &t->shape))
+        return fail(e, ERR_USAGE, "state %s is %s of another type or shape than the content given to it",
+            s->graph->states[i]->name, dtype_name(t->dtype));
+    return copy_content(s, content, t, e);
 }
 
 size_t session_memory(const struct session *s)
@@ -123,15 +175,50 @@ static void trim_cache(struct session *s)
     }
 }
 
+/* A state moves into the layout that the first plan to read it has chosen. */
+static int move_state(struct session *s, size_t i, const struct layout *to, struct err *e)
+{
+    struct tensor *t = s->states[i], moved = *t;
+    if (!(moved.layout = to->backend->layout_copy(to, &s->arena, e))) return e->code;
+    if (!(moved.blob = blob_new(s->o.mem, to->bytes))) return fail_nomem(e);
+    moved.data = blob_data(moved.blob);
+    if (reorder_once(t, &moved, s->o.threads, e)) return blob_unref(moved.blob), e->code;
+    blob_unref(t->blob);
+    *t = moved;
+    return 0;
+}
+
+static int settle_states(struct session *s, const struct state_form *forms, struct err *e)
+{
+    for (size_t i = 0; i < s->graph->n_states; i++) {
+        if (!s->states[i] || *s->settled[i] || !forms[i].settled) continue;
+        if (forms[i].layout) TRY(move_state(s, i, forms[i].layout, e));
+        *s->settled[i] = true;
+    }
+    return 0;
+}
+
+static struct plan *make_plan(struct session *s, const struct shape *shapes, struct err *e)
+{
+    struct state_form *forms = ARENA_ARRAY(&s->scratch, s->graph->n_states, struct state_form);
+    if (!forms) return fail_nomem(e), NULL;
+    for (size_t i = 0; i < s->graph->n_states; i++)
+        if (s->states[i]) forms[i] = (struct state_form){ true, *s->settled[i], s->states[i]->layout };
+    struct plan_options o = { .threads = s->o.threads,
+        .packs = s->packs,
+        .states = forms,
+        .explain = s->o.explain,
+        .backends = s->o.reference ? NULL : backend_list };
+    struct plan *p = plan_new(s->graph, shapes, &o, s->o.mem, e);
+    if (p && settle_states(s, forms, e)) return plan_free(p), NULL;
+    return p;
+}
+
 static struct plan *find_plan(struct session *s, const struct shape *shapes, struct err *e)
 {
     for (struct cached *c = s->plans; c; c = c->next)
         if (fits(s, c, shapes)) return c->used = ++s->clock, c->plan;
-    struct plan_options o = { .threads = s->o.threads,
-        .packs = s->packs,
-        .explain = s->o.explain,
-        .backends = s->o.reference ? NULL : backend_list };
-    struct plan *p = plan_new(s->graph, shapes, &o, s->o.mem, e);
+    struct plan *p = make_plan(s, shapes, e);
     if (!p) return NULL;
     struct cached *c = ARENA_NEW(&p->arena, struct cached); /* lives and goes with its plan */
     struct shape *copy = ARENA_ARRAY(&p->arena, s->graph->n_inputs, struct shape);

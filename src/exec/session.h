@@ -21,6 +21,8 @@ struct session_options {
     bool profile;                    /* time every step */
     size_t plan_bytes;               /* plans kept, by the memory their descriptions take; 0: 64 MB */
     struct packs *packs;             /* shared packed weights; NULL: the session's own */
+    struct session *states_of;       /* states of equal names that change there are read there (a model judged while it
+                                      * is trained); must outlive the session; NULL: none */
     struct str *explain;             /* receives why kernels refused, when a plan is made */
     const struct mem *mem;           /* NULL: the default */
     bool (*cancelled)(void *cookie); /* asked between steps; true ends the run with ERR_CANCELLED */
@@ -40,8 +42,11 @@ int session_run(struct session *s, const struct tensor *const *in, struct tensor
 
 /* States go back to the content they had in the file. */
 int session_reset(struct session *s, struct err *e);
-/* The present content of state `i` of the graph (plain); the session's own memory when the state changes in a run. */
-const struct tensor *session_state(const struct session *s, size_t i);
+/* The present content of state `i` of the graph, plain: the session's own memory, which runs change, or a copy in `a`
+ * where the session stores the state in a layout of its own. NULL: out of memory. */
+const struct tensor *session_state(const struct session *s, size_t i, struct arena *a, struct err *e);
+/* New content for a state that changes, of its shape and type: a resumed training. ERR_USAGE where it does not fit. */
+int session_set_state(struct session *s, size_t i, const struct tensor *content, struct err *e);
 
 /* The plan for these input shapes (made when there is none), for reports and profiles; belongs to the session. */
 const struct plan *session_plan(struct session *s, const struct shape *shapes, struct err *e);

@@ -21,7 +21,8 @@ enum op_flags {
     OP_RANDOM = 8,        /* never folded, never merged with an equal node */
     OP_EFFECT = 16,       /* kept although nothing reads it */
     OP_OWN = 32,          /* of Tenrec's domain (ai.tenrec), not of ONNX's */
-    OP_TRAINING_ONLY = 64 /* gradients, losses, updates */
+    OP_TRAINING_ONLY = 64, /* gradients, losses, updates */
+    OP_FLAT = 128 /* element i of its operands of one shape belong together wherever they lie: any layout they share */
 };
 enum { OP_VARIADIC = 127 };
 

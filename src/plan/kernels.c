@@ -86,9 +86,19 @@ static struct place *reordered(struct choice *c, struct place *from, const struc
     return plain ? reorder_step(c, plain, want, e) : NULL;
 }
 
+/* A state that no plan has read yet takes the layout of its first reader. */
+static void settle_state(struct choice *c, struct place *from, const struct layout *want)
+{
+    if (from->kind != PLACE_STATE || from->root != from || !c->o->states) return;
+    struct state_form *form = &c->o->states[from->index];
+    if (!form->settled && want && want->bytes == from->bytes) from->tensor.layout = form->layout = want;
+    form->settled = true;
+}
+
 /* A place with the content of `from` in layout `want`: made once. */
 static struct place *in_layout(struct choice *c, struct place *from, const struct layout *want, struct err *e)
 {
+    settle_state(c, from, want);
     if (same_layout(from->tensor.layout, want)) return from;
     for (size_t i = 0; i < c->n_reorders; i++)
         if (c->reorders[i].from == from && same_layout(c->reorders[i].to->tensor.layout, want))
@@ -213,9 +223,58 @@ static int settle_inputs(struct choice *c, struct plan_step *s, struct err *e)
     return 0;
 }
 
+/* The same memory as a row of elements, in whatever order they lie. */
+static struct place *flat(struct choice *c, struct place *of, struct err *e)
+{
+    if (!of->tensor.layout) return of;
+    struct tensor t = { .dtype = of->tensor.dtype };
+    t.shape = shape_of(1, (int64_t[]){ (int64_t)(of->tensor.layout->bytes / dtype_size(t.dtype)) });
+    struct place *to = plan_place(c->p, of->kind, &t, e);
+    if (!to) return NULL;
+    to->root = place_root(of);
+    to->index = of->index;
+    return to;
+}
+
+/* The layout that the first input of this shape has; `n` inputs are looked at. */
+static const struct layout *shared_layout(struct place *const *in, int n, const struct shape *shape)
+{
+    for (int i = 0; i < n; i++)
+        if (in[i] && shape_equal(&in[i]->tensor.shape, shape)) return in[i]->tensor.layout;
+    return NULL;
+}
+
+/* An operator that does not care how its elements are ordered runs on them as they lie, all of one shape alike. */
+static int flatten(struct choice *c, struct plan_step *s, struct err *e)
+{
+    const struct node *n = s->step.node;
+    struct place **laid = ARENA_ARRAY(&c->p->arena, n->n_in, struct place *);
+    TRY_MEM(laid, e);
+    for (int i = 0; i < n->n_in; i++) {
+        struct place *from = s->in[i];
+        if (!from) continue;
+        const struct layout *shared = shared_layout(s->in, i, &from->tensor.shape);
+        const struct layout *want = shared ? shared : from->tensor.layout;
+        if (!(laid[i] = s->in[i] = in_layout(c, from, want, e))) return e->code;
+    }
+    for (int i = 0; i < n->n_out; i++) {
+        struct place *to = s->out[i];
+        to->tensor.layout = shared_layout(laid, n->n_in, &to->tensor.shape);
+        if (!(s->out[i] = flat(c, to, e))) return e->code;
+        s->step.out[i] = &s->out[i]->tensor;
+    }
+    for (int i = 0; i < n->n_in; i++) {
+        if (!laid[i]) continue;
+        if (!(s->in[i] = flat(c, laid[i], e))) return e->code;
+        s->step.in[i] = &s->in[i]->tensor;
+    }
+    return 0;
+}
+
 static int prepare(struct choice *c, struct plan_step *s, struct err *e)
 {
     const struct node *n = s->step.node;
+    if (n->op->flags & OP_FLAT) TRY(flatten(c, s, e));
     if (choose(c, s, e)) return node_err(n, e);
     for (int i = 0; i < n->n_out; i++) {
         struct place *to = s->out[i];
@@ -273,44 +332,58 @@ static int plan_node(struct choice *c, const struct node *n, struct err *e)
     return push_step(c->p, s, e);
 }
 
-/* What leaves the plan is plain: outputs, and the states that others may read. */
-static int plain_results(struct choice *c, struct err *e)
+/* What leaves the plan: outputs are plain, states as they were. */
+static int settle_results(struct choice *c, struct err *e)
 {
     struct plan *p = c->p;
     for (size_t i = 0; i < p->graph->n_outputs + p->graph->n_states; i++) {
-        bool is_output = i < p->graph->n_outputs;
-        const struct value *v = is_output ? p->graph->outputs[i] : p->graph->states[i - p->graph->n_outputs]->next;
+        const struct value *state = i < p->graph->n_outputs ? NULL : p->graph->states[i - p->graph->n_outputs];
+        const struct value *v = state ? state->next : p->graph->outputs[i];
         if (!v) continue;
-        struct place *to = in_layout(c, p->of_value[v->id], NULL, e);
+        struct place *old = state ? p->of_value[state->id] : NULL;
+        if (old) settle_state(c, old, NULL);
+        struct place *to = in_layout(c, p->of_value[v->id], old ? old->tensor.layout : NULL, e);
         if (!to) return e->code;
         p->of_value[v->id] = to;
     }
     return 0;
 }
 
-static int place_sources(struct plan *p, struct err *e)
+static bool never_changes(const struct value *v, const struct state_form *form)
+{
+    if (v->kind != VALUE_STATE) return v->kind == VALUE_CONST;
+    return form ? !form->changes : !v->next;
+}
+
+static int place_source(struct plan *p, const struct value *v, const struct state_form *form, int index, struct err *e)
+{
+    bool fixed = never_changes(v, form);
+    struct tensor t = { .dtype = v->dtype, .shape = v->shape };
+    if (form) t.layout = form->layout;
+    enum place_kind kind = fixed ? PLACE_CONST : v->kind == VALUE_STATE ? PLACE_STATE : PLACE_INPUT;
+    struct place *at = p->of_value[v->id] = plan_place(p, kind, fixed ? v->data : &t, e);
+    if (at) at->index = index;
+    return e->code;
+}
+
+static int place_sources(struct plan *p, const struct plan_options *o, struct err *e)
 {
     struct graph *g = p->graph;
-    for (size_t i = 0; i < g->n_values; i++) {
-        const struct value *v = g->values[i];
-        if (v->kind == VALUE_NODE) continue;
-        bool fixed = v->kind == VALUE_CONST || (v->kind == VALUE_STATE && !v->next);
-        struct tensor t = { .dtype = v->dtype, .shape = v->shape };
-        enum place_kind kind = fixed ? PLACE_CONST : v->kind == VALUE_STATE ? PLACE_STATE : PLACE_INPUT;
-        if (!(p->of_value[i] = plan_place(p, kind, fixed ? v->data : &t, e))) return e->code;
-    }
-    for (size_t i = 0; i < g->n_inputs; i++) p->of_value[g->inputs[i]->id]->index = (int)i;
-    for (size_t i = 0; i < g->n_states; i++) p->of_value[g->states[i]->id]->index = (int)i;
+    for (size_t i = 0; i < g->n_values; i++)
+        if (g->values[i]->kind == VALUE_CONST) TRY(place_source(p, g->values[i], NULL, 0, e));
+    for (size_t i = 0; i < g->n_inputs; i++) TRY(place_source(p, g->inputs[i], NULL, (int)i, e));
+    for (size_t i = 0; i < g->n_states; i++)
+        TRY(place_source(p, g->states[i], o->states ? &o->states[i] : NULL, (int)i, e));
     return 0;
 }
 
 int plan_kernels(struct plan *p, struct node *const *order, const struct plan_options *o, struct err *e)
 {
     struct choice c = { .p = p, .o = o };
-    TRY(place_sources(p, e));
+    TRY(place_sources(p, o, e));
     int before = team_use(o->threads); /* libraries split their work when a kernel is prepared */
     for (size_t i = 0; i < p->graph->n_nodes && !e->code; i++) plan_node(&c, order[i], e);
-    if (!e->code) plain_results(&c, e);
+    if (!e->code) settle_results(&c, e);
     team_use(before);
     return e->code;
 }

@@ -32,38 +32,50 @@ static void lifetimes(struct plan *p)
         if (g->states[i]->next) use(p->of_value[g->states[i]->next->id], (int)p->n_steps);
 }
 
-static bool shares_other_input(const struct plan_step *s, const struct place *root)
+static bool shares_other_input(const struct plan_step *s, int j, const struct place *root)
 {
-    for (int k = 1; k < s->step.node->n_in; k++)
-        if (s->in[k] && s->in[k] != s->in[0] && place_root(s->in[k]) == root) return true;
+    for (int k = 0; k < s->step.node->n_in; k++)
+        if (s->in[k] && s->in[k] != s->in[j] && place_root(s->in[k]) == root) return true;
     return false;
 }
 
-/* Whether output 0 of step i may be written over input 0. */
-static bool may_overwrite(const struct plan *p, int i)
+/* The input whose memory output k may take: the state it replaces, or input 0 for output 0; -1: none. */
+static int source_of(const struct node *n, int k)
+{
+    for (int i = 0; i < n->n_in; i++)
+        if (n->in[i] && n->in[i]->kind == VALUE_STATE && n->in[i]->next == n->out[k]) return i;
+    return k ? -1 : 0;
+}
+
+/* Whether output k of step i may be written over input j. */
+static bool may_overwrite(const struct plan *p, int i, int k, int j)
 {
     const struct plan_step *s = p->steps[i];
-    if (s->kind != STEP_KERNEL || !(s->step.node->op->flags & OP_INPLACE) || !s->in[0]) return false;
     if (s->step.kernel && !s->step.kernel->inplace) return false;
-    const struct place *from = s->in[0], *to = s->out[0];
+    const struct place *from = s->in[j], *to = s->out[k];
     if (from->tensor.dtype != to->tensor.dtype || !shape_equal(&from->tensor.shape, &to->tensor.shape)) return false;
-    if (from->tensor.layout != to->tensor.layout || to->root != to || to->kind != PLACE_ARENA) return false;
-    struct place *root = place_root(s->in[0]);
-    if (root->bytes < to->bytes || root->last != i || shares_other_input(s, root)) return false;
+    if (from->tensor.layout != to->tensor.layout || place_root(s->out[k])->kind != PLACE_ARENA) return false;
+    struct place *root = place_root(s->in[j]);
+    if (root->bytes < to->bytes || root->last != i || shares_other_input(s, j, root)) return false;
     if (root->kind == PLACE_ARENA) return true;
-    const struct value *v = s->step.node->in[0];
-    return root->kind == PLACE_STATE && v->kind == VALUE_STATE && v->next == s->step.node->out[0] && from->root == from;
+    const struct value *v = s->step.node->in[j];
+    return root->kind == PLACE_STATE && v->kind == VALUE_STATE && v->next == s->step.node->out[k];
 }
 
 static void write_in_place(struct plan *p)
 {
     for (int i = 0; i < (int)p->n_steps; i++) {
-        if (!may_overwrite(p, i)) continue;
-        struct place *to = p->steps[i]->out[0], *root = place_root(p->steps[i]->in[0]);
-        if (to->last > root->last) root->last = to->last;
-        to->root = root;
-        to->kind = root->kind;
-        to->index = root->index;
+        const struct node *n = p->steps[i]->step.node;
+        if (p->steps[i]->kind != STEP_KERNEL || !(n->op->flags & OP_INPLACE)) continue;
+        for (int k = 0; k < n->n_out; k++) {
+            int j = source_of(n, k);
+            if (j < 0 || !p->steps[i]->in[j] || !may_overwrite(p, i, k, j)) continue;
+            struct place *to = place_root(p->steps[i]->out[k]), *root = place_root(p->steps[i]->in[j]);
+            if (to->last > root->last) root->last = to->last;
+            to->root = root;
+            to->kind = root->kind;
+            to->index = root->index;
+        }
     }
 }
 

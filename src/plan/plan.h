@@ -59,9 +59,18 @@ struct plan {
     bool dynamic;            /* has steps of kind STEP_EVAL */
 };
 
+/* How the content of one state is stored. The first plan that reads it settles that, in the layout its kernel likes
+ * best; later plans take it as it is. */
+struct state_form {
+    bool changes; /* in this plan's runs or in those of another: never packed or folded ahead of a run */
+    bool settled;
+    const struct layout *layout; /* NULL: plain; without padding, so that updates need not know it */
+};
+
 struct plan_options {
     int threads;
     const struct backend *const *backends; /* ends with NULL; NULL: reference kernels only */
+    struct state_form *states; /* one per state, read and settled; NULL: plain, changing where the graph says so */
     struct packs *packs;                   /* packed weights shared by plans of one model; NULL: packed anew */
     struct str *explain;                   /* receives why kernels refused, one line each; may be NULL */
 };

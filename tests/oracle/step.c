@@ -71,7 +71,7 @@ static int run_session(struct work *w, const struct tensor **states, const char 
     struct session *s = session_new(w->g, &(struct session_options){ 0 }, e);
     if (!s) return e->code;
     TRY(session_run(s, (const struct tensor *const *)w->in, w->out, e));
-    for (size_t i = 0; i < w->g->n_states; i++) states[i] = session_state(s, i);
+    for (size_t i = 0; i < w->g->n_states; i++) states[i] = session_state(s, i, &w->a, e);
     int code = write_results(w, path, states, e);
     session_free(s);
     return code;

@@ -103,11 +103,11 @@ TEST(states_change_after_the_run_and_reset)
     tensor_set_f64(in, 0, 5);
     CHECK_OK(session_run(session, (const struct tensor *[]){ in }, &out, &f.e), &f.e);
     CHECK_NEAR(tensor_get_f64(&out, 0), 1 / (1 + exp(3)), 1e-6);
-    CHECK_NEAR(tensor_get_f64(session_state(session, 0), 0), 5, 0);
+    CHECK_NEAR(tensor_get_f64(session_state(session, 0, &f.a, &f.e), 0), 5, 0);
     CHECK_OK(session_run(session, (const struct tensor *[]){ in }, &out, &f.e), &f.e);
     CHECK_NEAR(tensor_get_f64(&out, 0), 1 / (1 + exp(-5)), 1e-6);
     CHECK_OK(session_reset(session, &f.e), &f.e);
-    CHECK_NEAR(tensor_get_f64(session_state(session, 0), 0), -3, 0);
+    CHECK_NEAR(tensor_get_f64(session_state(session, 0, &f.a, &f.e), 0), -3, 0);
     session_free(session);
     arena_release(&f.a);
 }

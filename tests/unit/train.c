@@ -79,17 +79,17 @@ static double run(struct fixture *f, bool *finite)
     return tensor_get_f64(&out[0], 0);
 }
 
-static double state(const struct fixture *f, const char *name)
+static double state(struct fixture *f, const char *name)
 {
     for (size_t i = 0; i < f->g->n_states; i++)
-        if (!strcmp(f->g->states[i]->name, name)) return tensor_get_f64(session_state(f->s, i), 1);
+        if (!strcmp(f->g->states[i]->name, name)) return tensor_get_f64(session_state(f->s, i, &f->a, &f->e), 1);
     return NAN;
 }
 
-static double count(const struct fixture *f)
+static double count(struct fixture *f)
 {
     for (size_t i = 0; i < f->g->n_states; i++)
-        if (!strcmp(f->g->states[i]->name, "step")) return tensor_get_f64(session_state(f->s, i), 0);
+        if (!strcmp(f->g->states[i]->name, "step")) return tensor_get_f64(session_state(f->s, i, &f->a, &f->e), 0);
     return NAN;
 }
 

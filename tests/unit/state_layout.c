@@ -1,0 +1,158 @@
+/* state_layout.c - trained weights in the layout of the first plan: equal numbers, later plans, other sessions. */
+#include "tap.h"
+
+#include "backend/backend.h"
+#include "base/arena.h"
+#include "base/err.h"
+#include "exec/session.h"
+#include "graph/builder.h"
+#include "ops/registry.h"
+#include "plan/plan.h"
+#include "train/step.h"
+
+enum { CHANNELS = 32, SIZE = 8 };
+
+struct fixture {
+    struct arena a;
+    struct err e;
+    struct graph *model, *step;
+};
+
+static struct tensor *pattern(struct fixture *f, int rank, const int64_t *dims, double scale)
+{
+    struct shape s = shape_of(rank, dims);
+    struct tensor *t = tensor_new(&f->a, DT_F32, &s, &f->e);
+    for (int64_t i = 0; t && i < tensor_count(t); i++) tensor_set_f64(t, i, scale * sin((double)(i * i % 1009)));
+    return t;
+}
+
+static struct value *weight(struct fixture *f, const char *name, int rank, const int64_t *dims)
+{
+    return graph_state(f->model, name, pattern(f, rank, dims, 0.1), VALUE_TRAINABLE, &f->e);
+}
+
+/* Conv, Relu, Conv, GlobalAveragePool, Flatten: the classes are the channels. */
+static void begin(struct fixture *f)
+{
+    memset(f, 0, sizeof *f);
+    arena_init(&f->a, NULL);
+    f->model = graph_new(&f->a, &op_registry, "m", &f->e);
+    struct builder b = { f->model, &f->e };
+    struct shape s = shape_of(4, (int64_t[]){ graph_symbol(f->model, "N"), 3, SIZE, SIZE });
+    const int64_t w1[] = { CHANNELS, 3, 3, 3 }, w2[] = { CHANNELS, CHANNELS, 3, 3 }, bias[] = { CHANNELS };
+    struct value *y = graph_input(f->model, "x", DT_F32, &s, &f->e);
+    y = emit(&b, "Relu", NO_ATTRS, emit(&b, "Conv", NO_ATTRS, y, weight(f, "w1", 4, w1), weight(f, "b1", 1, bias)));
+    y = emit(&b, "Conv", NO_ATTRS, y, weight(f, "w2", 4, w2));
+    y = emit(&b, "Flatten", NO_ATTRS, emit(&b, "GlobalAveragePool", NO_ATTRS, y));
+    graph_output(f->model, y, &f->e);
+    graph_tidy(f->model, &f->e);
+    f->step = train_step_new(f->model, &(struct train_step_options){ .momentum = 0.9 }, &f->a, &f->e);
+    CHECK_OK(f->e.code, &f->e);
+}
+
+static double train(struct fixture *f, struct session *s, int64_t batch)
+{
+    struct shape n = shape_of(1, &batch), scalar = shape_of(0, NULL);
+    struct tensor *x = pattern(f, 4, (int64_t[]){ batch, 3, SIZE, SIZE }, 1), out[2] = { { 0 } };
+    struct tensor *y = tensor_new(&f->a, DT_I64, &n, &f->e), *lr = tensor_new(&f->a, DT_F32, &scalar, &f->e);
+    for (int64_t i = 0; i < batch; i++) tensor_set_i64(y, i, i % CHANNELS);
+    tensor_set_f64(lr, 0, 0.1);
+    CHECK_OK(session_run(s, (const struct tensor *[]){ x, y, lr }, out, &f->e), &f->e);
+    return f->e.code ? NAN : tensor_get_f64(&out[0], 0);
+}
+
+static double distance(struct fixture *f, const struct session *s, const struct session *t)
+{
+    double worst = 0;
+    for (size_t i = 0; i < f->step->n_states; i++) {
+        const struct tensor *a = session_state(s, i, &f->a, &f->e), *b = session_state(t, i, &f->a, &f->e);
+        for (int64_t k = 0; k < tensor_count(a); k++)
+            worst = fmax(worst, fabs(tensor_get_f64(a, k) - tensor_get_f64(b, k)));
+    }
+    return worst;
+}
+
+TEST(batches_of_two_sizes_train_as_the_reference_does)
+{
+    struct fixture f;
+    begin(&f);
+    struct session *s = session_new(f.step, &(struct session_options){ .threads = 2 }, &f.e);
+    struct session *plain = session_new(f.step, &(struct session_options){ .reference = true }, &f.e);
+    for (int i = 0; i < 6; i++) CHECK_NEAR(train(&f, s, i % 3 ? 8 : 5), train(&f, plain, i % 3 ? 8 : 5), 1e-5);
+    CHECK(distance(&f, s, plain) < 1e-5);
+    session_free(s), session_free(plain);
+    arena_release(&f.a);
+}
+
+/* oneDNN has a layout of its own for a convolution's weights on every machine with vector registers. */
+TEST(weights_and_their_moments_share_a_layout_that_later_plans_keep)
+{
+    struct fixture f;
+    begin(&f);
+    struct session *s = session_new(f.step, &(struct session_options){ .threads = 2 }, &f.e);
+    if (!backend_list[0]) SKIP("built without oneDNN");
+    for (int64_t batch = 3; batch < 5; batch++) {
+        train(&f, s, batch);
+        struct shape shapes[3] = { f.step->inputs[0]->shape, shape_of(1, &batch), shape_of(0, NULL) };
+        shapes[0].dim[0] = batch;
+        const struct plan *p = session_plan(s, shapes, &f.e);
+        for (size_t i = 0; i < f.step->n_states; i++) {
+            const struct tensor *t = &p->of_value[p->graph->states[i]->id]->tensor;
+            const struct place *next = p->of_value[p->graph->states[i]->next->id];
+            if (strstr(p->graph->states[i]->name, "w2")) CHECK(t->layout);
+            if (t->layout) CHECK(place_root((struct place *)(uintptr_t)next)->kind == PLACE_STATE);
+        }
+    }
+    session_free(s);
+    arena_release(&f.a);
+}
+
+TEST(content_given_and_taken_is_plain)
+{
+    struct fixture f;
+    begin(&f);
+    struct session *s = session_new(f.step, &(struct session_options){ .threads = 2 }, &f.e);
+    struct session *t = session_new(f.step, &(struct session_options){ .threads = 2 }, &f.e);
+    train(&f, s, 4), train(&f, t, 4), train(&f, s, 4);
+    for (size_t i = 0; i < f.step->n_states; i++)
+        CHECK_OK(session_set_state(t, i, session_state(s, i, &f.a, &f.e), &f.e), &f.e);
+    CHECK_NEAR(distance(&f, s, t), 0, 0);
+    CHECK_NEAR(train(&f, s, 4), train(&f, t, 4), 0);
+    CHECK_OK(session_reset(s, &f.e), &f.e);
+    CHECK(distance(&f, s, t) > 0);
+    CHECK(session_set_state(s, f.step->n_states, f.model->states[0]->data, &f.e) == ERR_USAGE);
+    session_free(s), session_free(t);
+    arena_release(&f.a);
+}
+
+static double judge(struct fixture *f, struct session *s, int64_t batch)
+{
+    struct tensor *x = pattern(f, 4, (int64_t[]){ batch, 3, SIZE, SIZE }, 1), out = { 0 };
+    CHECK_OK(session_run(s, (const struct tensor *[]){ x }, &out, &f->e), &f->e);
+    return f->e.code ? NAN : tensor_get_f64(&out, 1);
+}
+
+/* The model judged while it is trained reads the weights where the training keeps them, whichever plan came first. */
+TEST(another_session_reads_the_states_of_the_first)
+{
+    for (int judged_first = 0; judged_first < 2; judged_first++) {
+        struct fixture f;
+        begin(&f);
+        struct session *s = session_new(f.step, &(struct session_options){ .threads = 2 }, &f.e);
+        struct session *v = session_new(f.model, &(struct session_options){ .threads = 2, .states_of = s }, &f.e);
+        double before = judged_first ? judge(&f, v, 2) : 0;
+        train(&f, s, 4);
+        double first = judge(&f, v, 2);
+        train(&f, s, 4);
+        double second = judge(&f, v, 2);
+        CHECK(first != before && first != second);
+        for (size_t i = 0; i < f.model->n_states; i++)
+            for (size_t k = 0; k < f.step->n_states; k++)
+                if (!strcmp(f.model->states[i]->name, f.step->states[k]->name))
+                    f.model->states[i]->data = (struct tensor *)(uintptr_t)session_state(s, k, &f.a, &f.e);
+        struct session *fresh = session_new(f.model, &(struct session_options){ .threads = 2 }, &f.e);
+        CHECK_NEAR(judge(&f, fresh, 2), second, 1e-6);
+        session_free(fresh), session_free(v), session_free(s);
+        arena_release(&f.a);
+    }
+}
