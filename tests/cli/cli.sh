@@ -3,29 +3,11 @@
 # Usage of every test: NAME.sh TENREC MAKE
 tenrec=${1:?usage: $0 TENREC MAKE}
 case $tenrec in /*) ;; *) tenrec=$PWD/$tenrec ;; esac
-point=0
-failures=0
+. "$(dirname "$0")/../tap.sh"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$2" "$work" || exit 1
 cd "$work" || exit 1
-
-# ok NAME [FAULTS]: passes when FAULTS is empty; prints them otherwise.
-ok() {
-    point=$((point + 1))
-    if [ -z "${2:-}" ]; then
-        echo "ok $point - $1"
-    else
-        echo "not ok $point - $1"
-        printf '%s\n' "$2" | sed 's/^/# /'
-        failures=$((failures + 1))
-    fi
-}
-
-skip() {
-    point=$((point + 1))
-    echo "ok $point - $1 # SKIP $2"
-}
 
 # run ARGUMENTS...: leaves stdout in `out`, stderr in `talk`, the exit code in $code.
 run() {
@@ -45,10 +27,4 @@ says() {
 
 is() { # NAME FOUND EXPECTED
     ok "$1" "$([ "$2" = "$3" ] || printf 'found:    %s\nexpected: %s' "$2" "$3")"
-}
-
-finish() {
-    echo "1..$point"
-    [ "$failures" = 0 ]
-    exit
 }

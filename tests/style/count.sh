@@ -1,6 +1,6 @@
 #!/bin/sh
 # count.sh - the last line of `make test` counts what failed, also what crashed, hung, never ran or could not be built.
-. "$(dirname "$0")/tap.sh"
+. "$(dirname "$0")/tree.sh"
 
 # counts NAME EXPECTED STATUS BROKEN LOG: the last line and the exit status for that log.
 counts() {

@@ -2,7 +2,7 @@
 # headers.sh - each public header compiles alone, as C11 and as C++17; each internal header compiles alone as C.
 #
 # Usage: headers.sh ROOT BUILD [CC] [CXX]; BUILD/src holds what the build generates.
-. "$(dirname "$0")/tap.sh"
+. "$(dirname "$0")/tree.sh"
 build=$2
 cc=${3:-cc}
 cxx=${4:-c++}

@@ -1,6 +1,6 @@
 #!/bin/sh
 # layers.sh - a folder includes only folders above it; their order is the foreach list of src/meson.build.
-. "$(dirname "$0")/tap.sh"
+. "$(dirname "$0")/tree.sh"
 
 list=$(awk '/^foreach folder *: *\[/ { on = 1; sub(/.*\[/, "") } on { print } /\]/ { on = 0 }' "$root/src/meson.build")
 order=$(echo $(echo "$list" | tr "',]" '   '))

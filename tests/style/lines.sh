@@ -1,6 +1,6 @@
 #!/bin/sh
 # lines.sh - every source names itself and its purpose first; no tabs, no trailing spaces, no long lines, nothing to do.
-. "$(dirname "$0")/tap.sh"
+. "$(dirname "$0")/tree.sh"
 
 sources=$(find_in src include tests bench tools .ci -- \( -name '*.[ch]' -o -name '*.sh' -o -name '*.awk' \
     -o -name '*.py' -o -path .ci/run \))

@@ -2,7 +2,7 @@
 # listed.sh - every .c file of src/ and tests/ is compiled: one that no source list names would be lost in silence.
 #
 # Usage: listed.sh ROOT BUILD [PREFIX ...]; what begins with one of the prefixes is left out of this build on purpose.
-. "$(dirname "$0")/tap.sh"
+. "$(dirname "$0")/tree.sh"
 build=$2
 shift 2
 

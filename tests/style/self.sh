@@ -1,7 +1,7 @@
 #!/bin/sh
 # self.sh - shows that every style test passes on a small good tree and fails on each fault that it is there to find.
 here=$(cd "$(dirname "$0")" && pwd)
-. "$here/tap.sh"
+. "$here/tree.sh"
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # size.sh - files stay under 600 lines, functions under 100; prints medians and ninetieth percentiles of both.
-. "$(dirname "$0")/tap.sh"
+. "$(dirname "$0")/tree.sh"
 
 # check WHAT LIMIT: reads `LINES WHERE`, prints the distribution as a comment and fails on what is over the limit.
 check() {

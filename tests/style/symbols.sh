@@ -2,7 +2,7 @@
 # symbols.sh - the static library defines only tenrec_* names, and a shared library linked from it exports only those.
 #
 # Usage: symbols.sh LIBRARY.a [CC]
-. "$(dirname "$0")/tap.sh"
+. "$(dirname "$0")/tree.sh"
 library=$1
 cc=${2:-cc}
 scratch=$(mktemp -d)
