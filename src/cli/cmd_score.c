@@ -9,7 +9,6 @@
 #include "base/str.h"
 #include "cli/interrupt.h"
 #include "cli/opening.h"
-#include "data/source.h"
 #include "score/results.h"
 
 enum { IDLE_MS = 50 }; /* a stream that gives nothing for so long has its part batch answered */
@@ -17,10 +16,9 @@ enum { IDLE_MS = 50 }; /* a stream that gives nothing for so long has its part b
 struct job {
     struct args *args;
     struct model model;
-    struct source *source;
+    struct table *table;
     struct pipeline *pipeline;
     struct results *results;
-    int columns[64]; /* input of the model that each column of the table feeds */
     double began, told;
     bool terminal;
 };
@@ -45,7 +43,7 @@ static void show_progress(struct job *job, bool last)
 {
     double now = clock_now();
     if (!job->terminal || (!last && now - job->told < 0.2)) return;
-    long rows = results_rows(job->results), all = source_count(job->source);
+    long rows = results_rows(job->results), all = (long)table_count(job->table);
     job->told = now;
     fprintf(stderr, "\r\033[K%ld", rows);
     if (all > 0) fprintf(stderr, " of %ld", all);
@@ -122,23 +120,30 @@ static int open_results(struct job *job, struct err *e)
     return job->results ? 0 : e->code;
 }
 
-/* Columns are found by the names of the inputs; a table with one column feeds the first input. */
-static int open_source(struct job *job, struct err *e)
+static int open_table(struct job *job, struct err *e)
 {
     const struct graph *g = job->model.graph;
-    const char **wanted = ARENA_ARRAY(job->args->arena, g->n_inputs + 1, const char *);
-    TRY_MEM(wanted, e);
-    for (size_t i = 0; i < g->n_inputs; i++) wanted[i] = g->inputs[i]->name;
-    if (!(job->source = source_open(job->args->arena, job->args->words[1], wanted, e))) return e->code;
-    size_t n = source_columns(job->source);
-    for (size_t i = 0; i < n && i < sizeof job->columns / sizeof *job->columns; i++)
-        for (size_t k = 0; k < g->n_inputs; k++)
-            if (!strcmp(source_column(job->source, i), g->inputs[k]->name)) job->columns[i] = (int)k;
-    if (n >= g->n_inputs) return 0;
+    const char *path = job->args->words[1];
+    const char **inputs = ARENA_ARRAY(job->args->arena, g->n_inputs + 1, const char *);
+    TRY_MEM(inputs, e);
+    for (size_t i = 0; i < g->n_inputs; i++) inputs[i] = g->inputs[i]->name;
+    size_t n;
+    const char *const *said = conf_list(&job->args->conf, "columns", &n);
+    const char **columns = ARENA_ARRAY(job->args->arena, n + 1, const char *);
+    TRY_MEM(columns, e);
+    for (size_t i = 0; i < n; i++) columns[i] = said[i];
+    struct table_options o = { .inputs = inputs, .columns = columns };
+    if (!(job->table = table_open(job->args->arena, path, &o, e))) return e->code;
+    size_t fed = 0;
+    for (size_t i = 0; i < table_columns(job->table); i++) fed += table_column_at(job->table, i)->input >= 0;
+    if (fed >= g->n_inputs) return 0;
     struct str names = str_in(job->args->arena);
     for (size_t i = 0; i < g->n_inputs; i++) str_addf(&names, "%s%s", i ? "," : "", g->inputs[i]->name);
-    return fail(e, ERR_USAGE, "%s: the model has %zu inputs: give a CSV table with the columns %s", job->args->words[1],
-        g->n_inputs, str_done(&names));
+    if (g->n_inputs == 1)
+        return fail(e, ERR_USAGE, "%s: no column for the model's input %s: say which, as in --columns image=NAME", path,
+            str_done(&names));
+    return fail(e, ERR_USAGE, "%s: the model has %zu inputs: give a table with the columns %s", path, g->n_inputs,
+        str_done(&names));
 }
 
 static int open_pipeline(struct job *job, struct err *e)
@@ -157,13 +162,13 @@ static int open_pipeline(struct job *job, struct err *e)
 /* One row, or the news that there is none now. Returns 1 to go on, 0 at the end. */
 static int score_next(struct job *job, struct arena *a, bool *idle, struct err *e)
 {
-    struct source_row row;
+    struct row row;
     struct err bad = { 0 };
-    int got = source_next(job->source, a, *idle ? -1 : IDLE_MS, &row, &bad);
-    if (got == ERR_DATA) return pipeline_put_error(job->pipeline, "", bad.text, e) ? e->code : 1;
+    int got = table_next(job->table, a, *idle ? -1 : IDLE_MS, &row, &bad);
+    if (got == ERR_DATA) return pipeline_put_error(job->pipeline, row.id, bad.text, e) ? e->code : 1;
     if (got < 0) return fail(e, got, "%s", bad.text);
     *idle = got == 2;
-    if (got == 1) TRY(pipeline_put(job->pipeline, row.id, row.paths, job->columns, source_columns(job->source), e));
+    if (got == 1) TRY(pipeline_put(job->pipeline, job->table, &row, e));
     if (*idle) {
         TRY(pipeline_flush(job->pipeline, e));
         TRY(results_flush(job->results, e));
@@ -208,7 +213,7 @@ static int work(struct job *job, struct err *e)
 {
     TRY(open_model(&job->model, job->args, 0, e));
     print_report(&job->model.report, true);
-    TRY(open_source(job, e));
+    TRY(open_table(job, e));
     TRY(open_results(job, e));
     TRY(open_pipeline(job, e));
     interrupt_catch();
@@ -235,6 +240,9 @@ static const struct conf_key keys[] = {
     { "overlays", 0, CONF_STRING, "FOLDER", NULL, NULL, 0, 0, "the images with the label maps painted over them" },
     { "alpha", 0, CONF_FLOAT, "0..1", "0.5", NULL, 0, 0, "how strong an overlay's colours are" },
     { "tensors", 0, CONF_STRING, "FOLDER", NULL, NULL, 0, 0, "outputs that are no classes and no masks, as .npy" },
+    { "columns", 'c', CONF_LIST, "ROLE=NAME[,NAME]", NULL, NULL, 0, 0,
+        "what columns are for, where their names do not say: image, mask, label, boxes, numbers, sequence, id; "
+        "image:INPUT=NAME feeds an input of the model" },
     { "batch", 'b', CONF_INT, "N", "1", NULL, 1, 65536, "samples per forward pass; changes no answer, in no bit" },
     { "threads", 't', CONF_INT, "N", "0", NULL, 0, 4096, "0: as many as this process may use" },
     { "limit", 'n', CONF_INT, "N", "0", NULL, 0, INT64_MAX, "stop after so many rows; 0: all" },

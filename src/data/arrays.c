@@ -40,17 +40,33 @@ static void copy_fortran(struct tensor *t, const struct npy *array)
     }
 }
 
-int tensor_from_npy(struct tensor **out, struct arena *a, const struct npy *array, const char *path, struct err *e)
+static int describe(struct tensor *t, const struct npy *array, const char *path, struct err *e)
 {
-    enum dtype dtype = DT_NONE;
+    *t = (struct tensor){ .dtype = DT_NONE };
     for (size_t i = 0; i < N_TABLE; i++)
-        if (table[i].kind == array->kind && table[i].size == array->size) dtype = table[i].dtype;
-    if (dtype == DT_NONE)
+        if (table[i].kind == array->kind && table[i].size == array->size) t->dtype = table[i].dtype;
+    if (t->dtype == DT_NONE)
         return fail(e, ERR_DATA, "%s: elements '%c%u' have no tensor type", path, array->kind, array->size);
     if (array->rank > SHAPE_MAX)
         return fail(e, ERR_DATA, "%s: rank %zu, at most %d is possible", path, array->rank, SHAPE_MAX);
-    struct shape s = shape_of((int)array->rank, array->shape);
-    if (!(*out = tensor_new(a, dtype, &s, e))) return err_prefix(e, "%s", path);
+    t->shape = shape_of((int)array->rank, array->shape);
+    return 0;
+}
+
+int tensor_view_npy(struct tensor **out, struct arena *a, const struct npy *array, const char *path, struct err *e)
+{
+    if (array->fortran || (uintptr_t)array->data.data % array->size) return tensor_from_npy(out, a, array, path, e);
+    TRY_MEM(*out = ARENA_NEW(a, struct tensor), e);
+    TRY(describe(*out, array, path, e));
+    (*out)->data = (void *)(uintptr_t)array->data.data;
+    return 0;
+}
+
+int tensor_from_npy(struct tensor **out, struct arena *a, const struct npy *array, const char *path, struct err *e)
+{
+    struct tensor t;
+    TRY(describe(&t, array, path, e));
+    if (!(*out = tensor_new(a, t.dtype, &t.shape, e))) return err_prefix(e, "%s", path);
     if (array->fortran) copy_fortran(*out, array);
     else if (array->data.len) memcpy((*out)->data, array->data.data, array->data.len);
     return 0;

@@ -58,25 +58,40 @@ void pipeline_free(struct pipeline *p)
 
 static bool is_npy(const char *path)
 {
-    size_t len = strlen(path);
+    size_t len = path ? strlen(path) : 0;
     return len > 4 && !strcasecmp(path + len - 4, ".npy");
 }
 
-static int load_input(struct pipeline *p, struct sample *s, size_t input, const char *path, struct err *e)
+/* The row of an array as a batch of one. */
+static int load_tensor(struct pipeline *p, struct tensor *out, const struct table *t, const struct row *row, int column,
+    struct err *e)
 {
-    const struct preprocess *pre = p->model->preprocess[input];
-    if (is_npy(path)) {
-        struct tensor *t;
-        TRY(tensor_read_npy(&t, &p->waiting, path, e));
-        s->in[input] = *t;
-        return 0;
-    }
+    struct tensor *x;
+    TRY(row_tensor(t, row, column, &p->waiting, &x, e));
+    *out = *x;
+    if (is_npy(row->cells[column].path)) return 0; /* brings its own dimensions */
+    if (x->shape.rank >= SHAPE_MAX) return fail(e, ERR_DATA, "%s: rank %d is too much", row->where, x->shape.rank);
+    out->shape.rank = x->shape.rank + 1, out->shape.dim[0] = 1;
+    for (int d = 0; d < x->shape.rank; d++) out->shape.dim[d + 1] = x->shape.dim[d];
+    return 0;
+}
+
+static int load_input(struct pipeline *p, struct sample *s, const struct table *t, const struct row *row, int column,
+    struct err *e)
+{
+    const struct column *c = table_column_at(t, (size_t)column);
+    const struct preprocess *pre = p->model->preprocess[c->input];
+    const struct cell *cell = &row->cells[column];
+    struct tensor *in = &s->in[c->input];
+    struct image img;
+    bool array = cell->array && (cell->array->dtype != DT_U8 || !pre);
+    if (c->role != ROLE_IMAGE || array || is_npy(cell->path)) return load_tensor(p, in, t, row, column, e);
     if (!pre)
-        return fail(e, ERR_DATA, "%s: input %s takes a tensor (.npy): the model says nothing of images", path,
-            p->model->graph->inputs[input]->name);
-    struct bytes file;
-    TRY(file_map(&p->waiting, path, &file, e));
-    if (preprocess_bytes(pre, &p->waiting, file, &s->in[input], &s->from, e)) return err_prefix(e, "%s", path);
+        return fail(e, ERR_DATA, "%s: input %s takes a tensor (.npy): the model says nothing of images",
+            cell->path ? cell->path : row->where, p->model->graph->inputs[c->input]->name);
+    TRY(row_image(t, row, column, &p->waiting, NULL, &img, e));
+    if (preprocess_image(pre, &p->waiting, &img, in, &s->from, e))
+        return err_prefix(e, "%s", cell->path ? cell->path : row->where);
     return 0;
 }
 
@@ -180,35 +195,35 @@ int pipeline_put_error(struct pipeline *p, const char *id, const char *error, st
     return push(p, &s, e);
 }
 
-static int load(
-    struct pipeline *p, struct sample *s, const char *const *paths, const int *inputs, size_t n, struct err *e)
+static int load(struct pipeline *p, struct sample *s, const struct table *t, const struct row *row, struct err *e)
 {
     size_t n_inputs = p->model->graph->n_inputs;
     s->in = ARENA_ARRAY(&p->waiting, n_inputs, struct tensor);
     TRY_MEM(s->in, e);
-    for (size_t i = 0; i < n; i++) TRY(load_input(p, s, inputs ? (size_t)inputs[i] : i, paths[i], e));
+    for (size_t i = 0; i < table_columns(t); i++)
+        if (table_column_at(t, i)->input >= 0) TRY(load_input(p, s, t, row, (int)i, e));
     for (size_t i = 0; i < n_inputs; i++)
         if (!s->in[i].data) return fail(e, ERR_USAGE, "input %s has no column", p->model->graph->inputs[i]->name);
     return 0;
 }
 
-int pipeline_put(
-    struct pipeline *p, const char *id, const char *const *paths, const int *inputs, size_t n, struct err *e)
+int pipeline_put(struct pipeline *p, const struct table *t, const struct row *row, struct err *e)
 {
-    struct err row = { 0 };
+    struct err bad = { 0 };
     struct sample s = { .row = p->rows };
-    if (load(p, &s, paths, inputs, n, &row)) {
-        if (row.code == ERR_NOMEM || row.code == ERR_USAGE) return fail(e, row.code, "%s", row.text);
-        return pipeline_put_error(p, id, row.text, e);
+    int image = table_column(t, ROLE_IMAGE, 0);
+    if (load(p, &s, t, row, &bad)) {
+        if (bad.code == ERR_NOMEM || bad.code == ERR_USAGE) return fail(e, bad.code, "%s", bad.text);
+        return pipeline_put_error(p, row->id, bad.text, e);
     }
     const struct sample *other = first_good(p);
     if (other && !same_shapes(p, other, &s)) { /* the shapes part ways: those before go first, this one is read again */
         TRY(pipeline_flush(p, e));
-        TRY(load(p, &s, paths, inputs, n, e));
+        TRY(load(p, &s, t, row, e));
     }
-    s.id = arena_strdup(&p->waiting, id);
-    s.path = n ? arena_strdup(&p->waiting, paths[0]) : NULL;
-    if (!s.id || (n && !s.path)) return fail_nomem(e);
+    s.id = arena_strdup(&p->waiting, row->id);
+    s.path = image >= 0 && row->cells[image].path ? arena_strdup(&p->waiting, row->cells[image].path) : NULL;
+    if (!s.id) return fail_nomem(e);
     p->rows++;
     return push(p, &s, e);
 }

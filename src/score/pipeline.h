@@ -8,6 +8,7 @@
 #ifndef TENREC_SCORE_PIPELINE_H
 #define TENREC_SCORE_PIPELINE_H
 
+#include "data/table.h"
 #include "package/model.h"
 
 struct pipeline;
@@ -31,11 +32,9 @@ struct pipeline_options {
 
 struct pipeline *pipeline_new(struct model *m, const struct pipeline_options *o, struct err *e);
 void pipeline_free(struct pipeline *p);
-/* One row: paths[i] feeds inputs[i] of the model (image or .npy); NULL inputs stand for all inputs in their order.
- * What is
- * wrong with the row becomes an error row; what is wrong with the model or the machine is returned. */
-int pipeline_put(
-    struct pipeline *p, const char *id, const char *const *paths, const int *inputs, size_t n, struct err *e);
+/* One row of a table that was opened with the names of the model's inputs. What is wrong with the row becomes an error
+ * row; what is wrong with the model or the machine is returned. */
+int pipeline_put(struct pipeline *p, const struct table *t, const struct row *row, struct err *e);
 /* A row that could not even be read from its table. */
 int pipeline_put_error(struct pipeline *p, const char *id, const char *error, struct err *e);
 /* Answers what is waiting: a stream does this when its input idles, and everybody at the end. */

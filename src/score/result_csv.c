@@ -7,26 +7,26 @@
 #include "score/writers.h"
 
 /* A row while it is put together. Out of memory shows at the end. */
-struct row {
+struct line {
     struct arena *arena;
     const char **fields;
     size_t n, cap;
     bool oom;
 };
 
-static void put(struct row *row, const char *text)
+static void put(struct line *row, const char *text)
 {
     if (!text || !ARRAY_PUSH(row->arena, row->fields, row->n, row->cap, text)) row->oom = true;
 }
 
-static int end_row(struct results *r, const struct row *row, struct err *e)
+static int end_row(struct results *r, const struct line *row, struct err *e)
 {
     if (row->oom) return fail_nomem(e);
     csv_put(&r->text, row->fields, row->n, r->o.format == RESULTS_TSV ? '\t' : ',');
     return r->text.oom ? fail_nomem(e) : 0;
 }
 
-static void head_classes(struct row *row, const struct result_output *out)
+static void head_classes(struct line *row, const struct result_output *out)
 {
     static const char *const names[] = { "label", "score", "class" };
     for (int64_t k = 1; k <= out->k; k++)
@@ -36,7 +36,7 @@ static void head_classes(struct row *row, const struct result_output *out)
                        : arena_printf(row->arena, "%s%s_%lld", out->prefix, names[i], (long long)k));
 }
 
-static void head_mask(struct row *row, const struct results *r, const struct result_output *out)
+static void head_mask(struct line *row, const struct results *r, const struct result_output *out)
 {
     put(row, arena_printf(row->arena, "%sclasses", out->prefix));
     if (r->o.masks) put(row, arena_printf(row->arena, "%smask", out->prefix));
@@ -45,7 +45,7 @@ static void head_mask(struct row *row, const struct results *r, const struct res
 
 int result_csv_header(struct results *r, struct arena *scratch, struct err *e)
 {
-    struct row row = { .arena = scratch };
+    struct line row = { .arena = scratch };
     put(&row, "path");
     for (size_t i = 0; i < r->n_outputs; i++) {
         const struct result_output *out = &r->outputs[i];
@@ -58,7 +58,7 @@ int result_csv_header(struct results *r, struct arena *scratch, struct err *e)
 }
 
 static void put_classes(
-    struct row *row, const struct results *r, const struct result_output *out, const struct answer *a)
+    struct line *row, const struct results *r, const struct result_output *out, const struct answer *a)
 {
     for (int64_t k = 0; k < out->k; k++) {
         bool there = a && k < a->n;
@@ -69,7 +69,7 @@ static void put_classes(
 }
 
 static int put_mask(
-    struct row *row, const struct results *r, const struct answer *a, const struct result_files *f, struct err *e)
+    struct line *row, const struct results *r, const struct answer *a, const struct result_files *f, struct err *e)
 {
     struct str s = str_in(row->arena);
     struct share *shares = NULL;
@@ -86,7 +86,7 @@ static int put_mask(
     return 0;
 }
 
-static void put_tensor(struct row *row, const struct answer *a, const struct result_files *f)
+static void put_tensor(struct line *row, const struct answer *a, const struct result_files *f)
 {
     struct str s = str_in(row->arena);
     if (f->tensor) str_add(&s, f->tensor);
@@ -102,7 +102,7 @@ static void put_tensor(struct row *row, const struct answer *a, const struct res
 int result_csv_row(
     struct results *r, const struct scored *s, const struct result_files *files, struct arena *scratch, struct err *e)
 {
-    struct row row = { .arena = scratch };
+    struct line row = { .arena = scratch };
     put(&row, s->id);
     for (size_t i = 0; i < r->n_outputs; i++) {
         const struct result_output *out = &r->outputs[i];

@@ -116,9 +116,13 @@ static int score(struct model *m, const struct mem *mem, struct err *e)
 {
     int answers = 0;
     struct pipeline_options o = { .batch = 1, .threads = 1, .answer = count_answer, .cookie = &answers };
-    struct pipeline *p = pipeline_new(m, &o, e);
+    const char *const inputs[] = { m->graph->inputs[0]->name, NULL };
+    struct row row;
+    struct table *t = table_open(&m->arena, photo, &(struct table_options){ .inputs = inputs }, e);
+    struct pipeline *p = t ? pipeline_new(m, &o, e) : NULL;
     if (!p) return e->code;
-    int code = pipeline_put(p, photo, (const char *const[]){ photo }, NULL, 1, e);
+    int code = table_next(t, &m->arena, -1, &row, e);
+    if (code > 0) code = pipeline_put(p, t, &row, e);
     if (!code) code = pipeline_flush(p, e);
     pipeline_free(p);
     CHECK(code || answers == 1);

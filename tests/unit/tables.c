@@ -1,0 +1,274 @@
+/* tables.c - tables of every kind: broken ones first, then what their columns mean and what their cells hold. */
+#include "tap.h"
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "data/table.h"
+#include "shared.h"
+
+static struct arena arena;
+static struct err err;
+
+static void begin(void)
+{
+    char folder[] = "/tmp/tenrec-tables-XXXXXX";
+    arena_init(&arena, NULL);
+    if (!mkdtemp(folder) || chdir(folder)) abort();
+}
+
+static void put(const char *path, const void *data, size_t len)
+{
+    struct err e = { 0 };
+    char *dir = file_dir(&arena, path);
+    CHECK_OK(file_mkdirs(dir, &e), &e);
+    CHECK_OK(file_write(&arena, path, data, len, &e), &e);
+}
+
+static void put_text(const char *path, const char *text)
+{
+    put(path, text, strlen(text));
+}
+
+static struct table *open_as(const char *path, const struct table_options *o)
+{
+    err_clear(&err);
+    return table_open(&arena, path, o, &err);
+}
+
+static struct table *opened(const char *path)
+{
+    struct table *t = open_as(path, &(struct table_options){ 0 });
+    if (!t) TAP_FAIL("%s: %s", path, err.text);
+    return t;
+}
+
+static void says(const char *words)
+{
+    if (!strstr(err.text, words)) TAP_FAIL("\"%s\" says nothing of \"%s\"", err.text, words);
+    err_clear(&err);
+}
+
+static struct row next(struct table *t, int expected)
+{
+    struct row row = { 0 };
+    err_clear(&err);
+    CHECK_INT(table_next(t, &arena, -1, &row, &err), expected);
+    return row;
+}
+
+TEST(broken_tables)
+{
+    begin();
+    CHECK(!open_as("nowhere", &(struct table_options){ 0 }));
+    CHECK_INT(err.code, ERR_IO);
+    put_text("empty.csv", "");
+    CHECK(!open_as("empty.csv", &(struct table_options){ 0 }));
+    says("empty");
+    put("wide.csv", "\xff\xfei\0m\0", 6);
+    CHECK(!open_as("wide.csv", &(struct table_options){ 0 }));
+    says("UTF-16");
+    put_text("rows.parquet", "PAR1....");
+    CHECK(!open_as("rows.parquet", &(struct table_options){ 0 }));
+    CHECK_INT(err.code, ERR_UNSUPPORTED);
+    says("convert");
+    put_text("empty.jsonl", "\n\n");
+    CHECK(!open_as("empty.jsonl", &(struct table_options){ 0 }));
+    put("cut.idx", "\0\0\x08\x03\0\0\0\x02\0\0\0\x02\0\0\0\x02\x01", 17);
+    CHECK(!open_as("cut.idx", &(struct table_options){ 0 }));
+    says("asks for 8 bytes");
+    put("huge.idx", "\0\0\x08\x03\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 17);
+    CHECK(!open_as("huge.idx", &(struct table_options){ 0 }));
+    file_mkdirs("bare", &err);
+    CHECK(!open_as("bare", &(struct table_options){ 0 }));
+    says("no images");
+}
+
+TEST(wrong_columns)
+{
+    static const char *const misspelt[] = { "image=phto", NULL }, *const no_role[] = { "picture=photo", NULL },
+                             *const no_input[] = { "image:z=photo", NULL }, *const inputs[] = { "x", NULL };
+    begin();
+    put_text("a.csv", "photo,kind\nx.png,1\n");
+    CHECK(!open_as("a.csv", &(struct table_options){ .columns = misspelt }));
+    says("did you mean \"photo\"");
+    CHECK(!open_as("a.csv", &(struct table_options){ .columns = no_role }));
+    says("say ROLE=NAME");
+    CHECK(!open_as("a.csv", &(struct table_options){ .columns = no_input, .inputs = inputs }));
+    says("no input \"z\"");
+}
+
+TEST(rows_that_are_broken)
+{
+    begin();
+    put_text("t.csv", "\xef\xbb\xbfimage,label,note\r\n\"a,1.png\",cat,\"say \"\"x\"\"\"\r\nb.png\r\nc.png,dog,x,y\r\n"
+                      "d\"e.png,dog\r\nf.png,dog\r\n");
+    struct table *t = opened("t.csv");
+    struct row row = next(t, 1);
+    CHECK_STR(row.cells[0].text, "a,1.png");
+    CHECK_STR(row.cells[2].text, "say \"x\"");
+    row = next(t, ERR_DATA);
+    says("t.csv:3: the row has only 1 of 3 columns");
+    CHECK_INT(row.index, 1);
+    next(t, ERR_DATA);
+    says("t.csv:4: the row has 4 fields");
+    next(t, ERR_DATA);
+    says("t.csv:5:2");
+    row = next(t, 1);
+    CHECK_STR(row.id, "f.png");
+    CHECK_STR(row.where, "t.csv:6");
+    CHECK(!row.cells[2].text);
+    next(t, 0);
+}
+
+/* The same rows by number, whatever was read before. */
+TEST(any_order)
+{
+    begin();
+    put_text("d/t.csv", "path,species\n1.png,dog\n\n\"2.\npng\",cat\nbad\"\n4.png,emu\n");
+    static const char *const columns[] = { "label=species", NULL };
+    struct table *t = open_as("d/t.csv", &(struct table_options){ .columns = columns });
+    struct row row;
+    int64_t class;
+    CHECK_INT(table_count(t), -1);
+    CHECK_OK(table_index(t, &err), &err);
+    CHECK_INT(table_count(t), 4);
+    CHECK_INT(table_classes(t)->n, 3);
+    CHECK_STR(table_classes(t)->names[0], "cat");
+    CHECK_INT(table_row(t, 3, &arena, &row, &err), 1);
+    CHECK_STR(row.cells[0].path, "d/4.png");
+    CHECK_OK(row_class(t, &row, table_column(t, ROLE_LABEL, 0), &class, &err), &err);
+    CHECK_INT(class, 2);
+    CHECK_INT(table_row(t, 1, &arena, &row, &err), 1);
+    CHECK_STR(row.cells[0].text, "2.\npng");
+    CHECK_STR(row.where, "d/t.csv:4");
+    CHECK_INT(table_row(t, 2, &arena, &row, &err), ERR_DATA);
+    err_clear(&err);
+    CHECK_INT(table_row(t, 4, &arena, &row, &err), ERR_USAGE);
+}
+
+TEST(folders)
+{
+    static const char *const files[] = { "p/b/2.png", "p/b/10.png", "p/b/z/1.jpg", "p/b-c/1.png", "p/B/x.webp",
+        "p/a/9.txt", "p/.hidden/1.png", "p/top.png" };
+    static const char *const order[] = { "p/B/x.webp", "p/b/10.png", "p/b/2.png", "p/b/z/1.jpg", "p/b-c/1.png",
+        "p/top.png" };
+    begin();
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) put_text(files[i], "");
+    struct table *t = opened("p");
+    struct row row;
+    int64_t class;
+    CHECK_OK(table_index(t, &err), &err);
+    CHECK_INT(table_count(t), 6);
+    CHECK_STR(table_classes(t)->names[0], "B");
+    CHECK_STR(table_classes(t)->names[2], "b-c");
+    int label = table_column(t, ROLE_LABEL, 0);
+    const char *seen[6] = { 0 };
+    for (int i = 0; i < 6; i++) {
+        CHECK_INT(table_row(t, i, &arena, &row, &err), 1);
+        seen[i] = row.cells[0].path;
+        CHECK_OK(row_class(t, &row, label, &class, &err), &err);
+        if (!strcmp(row.id, "p/top.png")) CHECK_INT(class, -1);
+        if (!strcmp(row.id, "p/b/z/1.jpg")) CHECK_INT(class, 1);
+    }
+    for (int i = 0; i < 6; i++) {
+        bool there = false;
+        for (int k = 0; k < 6; k++) there = there || !strcmp(seen[k], order[i]);
+        CHECK(there);
+    }
+    CHECK_STR(seen[0], "p/B/x.webp");
+    CHECK_STR(table_kind(opened("p/b/*.png")), "glob");
+}
+
+TEST(json_lines)
+{
+    begin();
+    put_text("t.jsonl", "{\"photo\": \"a.png\", \"x\": [1, 2.5], \"y\": 3, \"boxes\": [[2, 0.5, 0.5, 0.25, 1]]}\n"
+                        "{\"x\": \"4 five\", \"photo\": \"b.png\"}\nnonsense\n");
+    static const char *const columns[] = { "image=photo", "numbers=x,y", NULL };
+    struct table *t = open_as("t.jsonl", &(struct table_options){ .columns = columns });
+    struct box *boxes;
+    double *numbers;
+    size_t n;
+    struct row row = next(t, 1);
+    CHECK_OK(row_numbers(t, &row, &arena, &numbers, &n, &err), &err);
+    CHECK_INT(n, 3);
+    CHECK_NEAR(numbers[1], 2.5, 0);
+    CHECK_NEAR(numbers[2], 3, 0);
+    CHECK_OK(row_boxes(t, &row, table_column(t, ROLE_BOXES, 0), &arena, &boxes, &n, &err), &err);
+    CHECK_INT(n, 1);
+    CHECK_INT(boxes[0].class, 2);
+    CHECK_NEAR(boxes[0].width, 0.25, 0);
+    row = next(t, 1);
+    CHECK_INT(row_numbers(t, &row, &arena, &numbers, &n, &err), ERR_DATA);
+    says("\"five\" is no number");
+    next(t, ERR_DATA);
+    says("t.jsonl:3");
+    next(t, 0);
+}
+
+TEST(inputs_by_name_and_by_role)
+{
+    static const char *const inputs[] = { "left", "right", NULL };
+    begin();
+    put_text("t.csv", "right,left,label\nr.png,l.png,7\n");
+    struct table *t = open_as("t.csv", &(struct table_options){ .inputs = inputs });
+    CHECK_INT(table_column_at(t, 0)->input, 1);
+    CHECK_INT(table_column_at(t, 1)->input, 0);
+    CHECK_INT(table_column_at(t, 2)->role, ROLE_LABEL);
+    put_text("u.csv", "a,b\nr.png,l.png\n");
+    static const char *const columns[] = { "image=a", "image:left=b", NULL };
+    t = open_as("u.csv", &(struct table_options){ .inputs = inputs, .columns = columns });
+    CHECK_INT(table_column_at(t, 0)->input, 1);
+    CHECK_INT(table_column_at(t, 1)->input, 0);
+}
+
+TEST(idx)
+{
+    begin();
+    put("a-images-idx3-ubyte", "\0\0\x08\x03\0\0\0\x02\0\0\0\x01\0\0\0\x02\x01\x02\x03\x04", 20);
+    put("a-labels-idx1-ubyte", "\0\0\x08\x01\0\0\0\x02\x07\x01", 10);
+    struct table *t = opened("a-images-idx3-ubyte");
+    struct image img;
+    int64_t class;
+    CHECK_STR(table_kind(t), "idx");
+    CHECK_OK(table_index(t, &err), &err);
+    CHECK_INT(table_classes(t)->n, 8);
+    struct row row = next(t, 1);
+    row = next(t, 1);
+    CHECK_OK(row_image(t, &row, 0, &arena, NULL, &img, &err), &err);
+    CHECK_INT(img.width, 2);
+    CHECK_INT(img.height, 1);
+    CHECK_INT(img.pixels[1], 4);
+    CHECK_OK(row_class(t, &row, 1, &class, &err), &err);
+    CHECK_INT(class, 1);
+    next(t, 0);
+    put("b-images-idx3-ubyte", "\0\0\x08\x03\0\0\0\x01\0\0\0\x01\0\0\0\x01\x01", 17);
+    put("b-labels-idx1-ubyte", "\0\0\x08\x01\0\0\0\x02\x07\x01", 10);
+    CHECK(!open_as("b-images-idx3-ubyte", &(struct table_options){ 0 }));
+    says("2 rows");
+    put("w.idx", "\0\0\x0b\x02\0\0\0\x01\0\0\0\x02\x01\x02\xff\xfe", 16);
+    t = opened("w.idx");
+    struct tensor *x;
+    row = next(t, 1);
+    CHECK_OK(row_tensor(t, &row, 0, &arena, &x, &err), &err);
+    CHECK_INT(tensor_get_i64(x, 0), 258);
+    CHECK_INT(tensor_get_i64(x, 1), -2);
+}
+
+TEST(real_digits)
+{
+    if (!shared_dir()) SKIP("no shared files");
+    arena_init(&arena, NULL);
+    struct table *t = opened(arena_printf(&arena, "%s/corpus/data/mnist_t10k/t10k-images-idx3-ubyte.gz", shared_dir()));
+    CHECK_OK(table_index(t, &err), &err);
+    CHECK_INT(table_count(t), 10000);
+    CHECK_INT(table_classes(t)->n, 10);
+    struct row row;
+    struct image img;
+    int64_t class;
+    CHECK_INT(table_row(t, 0, &arena, &row, &err), 1);
+    CHECK_OK(row_class(t, &row, table_column(t, ROLE_LABEL, 0), &class, &err), &err);
+    CHECK_INT(class, 7); /* the first digit of the test set */
+    CHECK_OK(row_image(t, &row, 0, &arena, NULL, &img, &err), &err);
+    CHECK_INT(img.width, 28);
+}
