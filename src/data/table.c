@@ -266,8 +266,8 @@ static int finish_row(const struct table *t, struct arena *a, struct row *row, s
     return 1;
 }
 
-static int read_row(const struct table *t, struct cursor *c, struct arena *a, int idle_ms, struct row *row,
-    struct err *e)
+static int read_row(
+    const struct table *t, struct cursor *c, struct arena *a, int idle_ms, struct row *row, struct err *e)
 {
     struct cursor start = *c;
     *row = (struct row){ .index = (int64_t)start.row, .cells = ARENA_ARRAY(a, t->n_columns, struct cell) };
@@ -344,8 +344,8 @@ static int index_row(struct table *t, struct cursor *c, struct arena *scratch, s
 int table_index(struct table *t, struct err *e)
 {
     if (t->kind->in_order_only)
-        return fail(e, ERR_USAGE, "%s: rows that come one by one cannot be read in any order: put them into a file",
-            t->path);
+        return fail(
+            e, ERR_USAGE, "%s: rows that come one by one cannot be read in any order: put them into a file", t->path);
     bool classes = table_column(t, ROLE_LABEL, 0) >= 0 && !t->classes.names;
     if (t->count >= 0 && !classes) return 0;
     struct map labels = map_in(t->arena);

@@ -46,13 +46,13 @@ enum role {
 #define X(name, text) ROLE_##name,
     ROLE_LIST(X)
 #undef X
-    N_ROLES
+        N_ROLES
 };
 
 struct column {
     const char *name; /* as the table has it; "" for the one column of a list of paths */
     enum role role;
-    int input;        /* of the model that is fed with it (table_options.inputs); -1: none, so numbers are targets */
+    int input; /* of the model that is fed with it (table_options.inputs); -1: none, so numbers are targets */
 };
 
 struct table_options {
@@ -84,9 +84,9 @@ struct cell {
     const struct tensor *array; /* one row of an array, without the row's dimension; NULL: none */
 };
 struct row {
-    int64_t index;     /* from 0, broken rows counted */
-    const char *id;    /* what it is called in results: the cell of ROLE_ID, else the path, else its number */
-    const char *where; /* "pets.csv:12", for messages */
+    int64_t index;      /* from 0, broken rows counted */
+    const char *id;     /* what it is called in results: the cell of ROLE_ID, else the path, else its number */
+    const char *where;  /* "pets.csv:12", for messages */
     struct cell *cells; /* (table_columns) */
 };
 /* The next row, in the arena (which the caller may rewind between rows): 1, 0 at the end; negative: ERR_DATA of this
@@ -110,22 +110,21 @@ const struct classes *table_classes(const struct table *t);
 int table_set_classes(struct table *t, const char *const *names, size_t n, struct err *e);
 
 /* The contents of cells. `column` is a place in table_columns(). Errors begin with row->where. ERR_DATA, ERR_IO. */
-int row_bytes(const struct table *t, const struct row *row, int column, struct arena *a, struct bytes *out,
-    struct err *e);
+int row_bytes(
+    const struct table *t, const struct row *row, int column, struct arena *a, struct bytes *out, struct err *e);
 /* Pixels: a file or bytes decoded (options may be NULL), or an array of uint8: (H, W), (H, W, 1..4) or (1..4, H, W). */
 int row_image(const struct table *t, const struct row *row, int column, struct arena *a,
     const struct image_options *options, struct image *out, struct err *e);
 /* One channel of labels, 8 or 16 bits: gray as it is, of palette images the indices. */
-int row_mask(const struct table *t, const struct row *row, int column, struct arena *a, struct image *out,
-    struct err *e);
+int row_mask(
+    const struct table *t, const struct row *row, int column, struct arena *a, struct image *out, struct err *e);
 /* The number of the class; -1 where the cell is empty. ERR_DATA for a name that is no class. */
 int row_class(const struct table *t, const struct row *row, int column, int64_t *out, struct err *e);
 /* All numbers of the unbound columns of ROLE_NUMBERS, in order. */
-int row_numbers(const struct table *t, const struct row *row, struct arena *a, double **out, size_t *n,
-    struct err *e);
+int row_numbers(const struct table *t, const struct row *row, struct arena *a, double **out, size_t *n, struct err *e);
 /* An array: .npy file or bytes, a row of an array, or numbers in text (rank 1, float32). No row dimension is added. */
-int row_tensor(const struct table *t, const struct row *row, int column, struct arena *a, struct tensor **out,
-    struct err *e);
+int row_tensor(
+    const struct table *t, const struct row *row, int column, struct arena *a, struct tensor **out, struct err *e);
 struct box {
     int64_t class;
     double x, y, width, height; /* centre and size as shares of the image's sides, 0 .. 1, as YOLO has them */

@@ -38,8 +38,8 @@ static int arrays_new(struct table *t, size_t n, struct err *e)
     return s->of && s->labels ? 0 : fail_nomem(e);
 }
 
-static int read_array(struct table *t, struct cursor *c, struct arena *a, struct cell *cells, int idle_ms,
-    struct err *e)
+static int read_array(
+    struct table *t, struct cursor *c, struct arena *a, struct cell *cells, int idle_ms, struct err *e)
 {
     const struct arrays *s = t->state;
     if (t->count < 0 || c->at >= (uint64_t)t->count) return 0;
@@ -127,7 +127,12 @@ static const struct {
     unsigned char code;
     enum dtype dtype;
 } idx_types[] = {
-    { 0x08, DT_U8 }, { 0x09, DT_I8 }, { 0x0b, DT_I16 }, { 0x0c, DT_I32 }, { 0x0d, DT_F32 }, { 0x0e, DT_F64 },
+    { 0x08, DT_U8 },
+    { 0x09, DT_I8 },
+    { 0x0b, DT_I16 },
+    { 0x0c, DT_I32 },
+    { 0x0d, DT_F32 },
+    { 0x0e, DT_F64 },
 };
 
 static enum dtype idx_type(unsigned char code)
@@ -140,7 +145,7 @@ static enum dtype idx_type(unsigned char code)
 static bool is_idx_file(struct bytes b)
 {
     return b.len >= 8 && !b.data[0] && !b.data[1] && idx_type(b.data[2]) != DT_NONE && b.data[3] >= 1 &&
-           b.data[3] <= SHAPE_MAX && b.len >= 4 + 4 * (size_t)b.data[3];
+        b.data[3] <= SHAPE_MAX && b.len >= 4 + 4 * (size_t)b.data[3];
 }
 
 static bool is_idx(const char *path, struct bytes head)
@@ -179,8 +184,8 @@ static const char *labels_beside(struct arena *a, const char *path)
 {
     const char *base = file_base(path), *images = strstr(base, "images"), *rank = strstr(base, "idx3");
     if (!images || !rank || rank < images) return NULL;
-    const char *beside = arena_printf(a, "%.*slabels%.*sidx1%s", (int)(images - path), path, (int)(rank - images) - 6,
-        images + 6, rank + 4);
+    const char *beside = arena_printf(
+        a, "%.*slabels%.*sidx1%s", (int)(images - path), path, (int)(rank - images) - 6, images + 6, rank + 4);
     return beside && file_exists(beside) ? beside : NULL;
 }
 
@@ -193,7 +198,10 @@ static int open_idx(struct table *t, struct err *e)
     bool is_image = images->dtype == DT_U8 && images->shape.rank >= 3;
     bool is_label = images->dtype == DT_U8 && images->shape.rank == 1;
     TRY(add_array(t, is_label ? "label" : "image",
-        is_image ? ROLE_IMAGE : is_label ? ROLE_LABEL : ROLE_SEQUENCE, images, e));
+        is_image       ? ROLE_IMAGE
+            : is_label ? ROLE_LABEL
+                       : ROLE_SEQUENCE,
+        images, e));
     if (!path) return 0;
     TRY(read_idx(t, path, &labels, e));
     return add_array(t, "label", labels->shape.rank == 1 ? ROLE_LABEL : ROLE_NUMBERS, labels, e);

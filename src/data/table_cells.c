@@ -22,8 +22,8 @@ static int nothing(const struct table *t, const struct row *row, int column, str
     return fail(e, ERR_DATA, "%s: column \"%s\" is empty", row->where, column < 0 ? "?" : t->columns[column].name);
 }
 
-int row_bytes(const struct table *t, const struct row *row, int column, struct arena *a, struct bytes *out,
-    struct err *e)
+int row_bytes(
+    const struct table *t, const struct row *row, int column, struct arena *a, struct bytes *out, struct err *e)
 {
     const struct cell *c = cell_at(row, column);
     if (c->bytes.data) return *out = c->bytes, 0;
@@ -42,8 +42,7 @@ static const char *called(const struct row *row, const struct cell *c)
 }
 
 /* (H, W), (H, W, C) or (C, H, W) of uint8. The pixels are shared where they lie in order. */
-static int array_image(const struct row *row, const struct tensor *t, struct arena *a, struct image *out,
-    struct err *e)
+static int array_image(const struct row *row, const struct tensor *t, struct arena *a, struct image *out, struct err *e)
 {
     int64_t d[3] = { 1, 1, 1 };
     if (t->dtype != DT_U8 || t->shape.rank < 2 || t->shape.rank > 3)
@@ -73,8 +72,8 @@ int row_image(const struct table *t, const struct row *row, int column, struct a
     return image_decode(out, a, file, options, e) ? err_prefix(e, "%s", called(row, c)) : 0;
 }
 
-int row_mask(const struct table *t, const struct row *row, int column, struct arena *a, struct image *out,
-    struct err *e)
+int row_mask(
+    const struct table *t, const struct row *row, int column, struct arena *a, struct image *out, struct err *e)
 {
     TRY(row_image(t, row, column, a, &(struct image_options){ .keep_index = true }, out, e));
     if (out->channels == 1) return 0;
@@ -117,8 +116,7 @@ static int add_number(struct arena *a, struct numbers *list, double v, struct er
 }
 
 /* Numbers separated by blanks, commas, semicolons or brackets. */
-static int parse_numbers(const struct row *row, struct arena *a, const char *text, struct numbers *list,
-    struct err *e)
+static int parse_numbers(const struct row *row, struct arena *a, const char *text, struct numbers *list, struct err *e)
 {
     static const char between[] = " \t\r\n,;[]()";
     for (text += strspn(text, between); *text; text += strspn(text, between)) {
@@ -132,16 +130,15 @@ static int parse_numbers(const struct row *row, struct arena *a, const char *tex
     return 0;
 }
 
-static int cell_numbers(const struct row *row, const struct cell *c, struct arena *a, struct numbers *list,
-    struct err *e)
+static int cell_numbers(
+    const struct row *row, const struct cell *c, struct arena *a, struct numbers *list, struct err *e)
 {
     if (!c->array) return c->text ? parse_numbers(row, a, c->text, list, e) : 0;
     for (int64_t i = 0; i < tensor_count(c->array); i++) TRY(add_number(a, list, tensor_get_f64(c->array, i), e));
     return 0;
 }
 
-int row_numbers(const struct table *t, const struct row *row, struct arena *a, double **out, size_t *n,
-    struct err *e)
+int row_numbers(const struct table *t, const struct row *row, struct arena *a, double **out, size_t *n, struct err *e)
 {
     struct numbers list = { 0 };
     for (size_t i = 0; i < t->n_columns; i++) {
@@ -163,8 +160,8 @@ static int tensor_of_numbers(const struct numbers *list, struct arena *a, struct
     return 0;
 }
 
-int row_tensor(const struct table *t, const struct row *row, int column, struct arena *a, struct tensor **out,
-    struct err *e)
+int row_tensor(
+    const struct table *t, const struct row *row, int column, struct arena *a, struct tensor **out, struct err *e)
 {
     const struct cell *c = cell_at(row, column);
     struct numbers list = { 0 };
@@ -180,8 +177,8 @@ int row_tensor(const struct table *t, const struct row *row, int column, struct 
     return tensor_from_npy(out, a, &array, called(row, c), e);
 }
 
-static int add_box(const char *where, struct arena *a, const double v[5], struct box **out, size_t *n,
-    size_t *cap, struct err *e)
+static int add_box(
+    const char *where, struct arena *a, const double v[5], struct box **out, size_t *n, size_t *cap, struct err *e)
 {
     struct box b = { (int64_t)v[0], v[1], v[2], v[3], v[4] };
     if (!(v[0] >= 0 && v[0] < 1e9) || (double)b.class != v[0])
@@ -204,8 +201,8 @@ static int box_of_json(const json_t *item, double v[5])
     return 0;
 }
 
-static int boxes_of_json(const char *where, struct arena *a, struct bytes text, struct box **out, size_t *n,
-    struct err *e)
+static int boxes_of_json(
+    const char *where, struct arena *a, struct bytes text, struct box **out, size_t *n, struct err *e)
 {
     json_t *list, *item;
     size_t i, cap = 0;

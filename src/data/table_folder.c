@@ -19,7 +19,7 @@ enum { LINE_MAX_BYTES = 1 << 16, MAX_DEPTH = 32 };
 struct files {
     struct file {
         const char *dir, *name;
-    } *list;
+    } * list;
     size_t n, cap;
     size_t root; /* length of the table's own path with its slash: the class is what follows up to the next slash */
 };
@@ -92,8 +92,7 @@ static int open_folder(struct table *t, struct err *e)
     return open_files(t, f, e);
 }
 
-static int read_file(struct table *t, struct cursor *c, struct arena *a, struct cell *cells, int idle_ms,
-    struct err *e)
+static int read_file(struct table *t, struct cursor *c, struct arena *a, struct cell *cells, int idle_ms, struct err *e)
 {
     const struct files *f = t->state;
     if (c->at >= f->n) return 0;
@@ -186,8 +185,7 @@ static int fill(struct stream *s, int idle_ms, struct err *e)
     return n > 0;
 }
 
-static int read_line(struct table *t, struct cursor *c, struct arena *a, struct cell *cells, int idle_ms,
-    struct err *e)
+static int read_line(struct table *t, struct cursor *c, struct arena *a, struct cell *cells, int idle_ms, struct err *e)
 {
     struct stream *s = t->state;
     for (;;) {

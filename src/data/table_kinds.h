@@ -35,9 +35,9 @@ struct table {
     const char *folder; /* relative paths begin here; NULL: they are meant as they stand */
     struct column *columns;
     size_t n_columns, cap_columns;
-    bool said;          /* roles of columns come from the kind or the options: no guess */
-    bool lines;         /* the cursor's line means something to people */
-    int64_t count;      /* -1: not known */
+    bool said;     /* roles of columns come from the kind or the options: no guess */
+    bool lines;    /* the cursor's line means something to people */
+    int64_t count; /* -1: not known */
     struct cursor cursor;
     struct cursor *index;
     size_t n_index, cap_index;

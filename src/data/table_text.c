@@ -83,8 +83,7 @@ static bool is_optional(const struct column *c)
     return c->role == ROLE_OTHER && c->input < 0;
 }
 
-static int read_csv(struct table *t, struct cursor *c, struct arena *a, struct cell *cells, int idle_ms,
-    struct err *e)
+static int read_csv(struct table *t, struct cursor *c, struct arena *a, struct cell *cells, int idle_ms, struct err *e)
 {
     struct csv csv = ((const struct text *)t->state)->csv;
     struct csv_row row;
@@ -127,8 +126,8 @@ static int next_line(const struct bytes *b, struct cursor *c, struct bytes *line
     return 0;
 }
 
-static int parse_line(struct table *t, struct arena *a, const struct cursor *c, struct bytes line,
-    json_t **out, struct err *e)
+static int parse_line(
+    struct table *t, struct arena *a, const struct cursor *c, struct bytes line, json_t **out, struct err *e)
 {
     char where[600];
     snprintf(where, sizeof where, "%.500s:%llu", t->path, (unsigned long long)c->line);
@@ -162,8 +161,8 @@ static const char *text_of(const json_t *value, struct arena *a, struct err *e)
     return copy;
 }
 
-static int read_jsonl(struct table *t, struct cursor *c, struct arena *a, struct cell *cells, int idle_ms,
-    struct err *e)
+static int read_jsonl(
+    struct table *t, struct cursor *c, struct arena *a, struct cell *cells, int idle_ms, struct err *e)
 {
     const struct text *x = t->state;
     struct bytes line;
@@ -175,8 +174,8 @@ static int read_jsonl(struct table *t, struct cursor *c, struct arena *a, struct
         cells[i].text = text_of(json_object_get(object, t->columns[i].name), a, e);
         if (e->code) return e->code;
         if (!cells[i].text && t->columns[i].input >= 0)
-            return fail(e, ERR_DATA, "%s:%llu: \"%s\" is missing", t->path, (unsigned long long)c->line,
-                t->columns[i].name);
+            return fail(
+                e, ERR_DATA, "%s:%llu: \"%s\" is missing", t->path, (unsigned long long)c->line, t->columns[i].name);
     }
     return 1;
 }
