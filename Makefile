@@ -1,5 +1,5 @@
 # Makefile - a thin door: each target installs the Debian packages it needs, then calls Meson. The build itself is meson.build.
-.PHONY: all test demo test-oracle fidelity clean
+.PHONY: all test demo test-oracle fidelity bench clean
 
 all:
 	@tools/install-packages.sh build
@@ -20,6 +20,11 @@ test-oracle:
 fidelity: all
 	@tools/install-packages.sh oracle
 	@/usr/bin/python3 tests/oracle/fidelity.py build/tenrec
+
+# Tenrec, ONNX Runtime and PyTorch by turns on this machine, into docs/performance.md (about an hour, on an idle machine).
+bench: all
+	@tools/install-packages.sh bench
+	@tools/bench.sh $(BENCH)
 
 clean:
 	rm -rf build build-*

@@ -1,0 +1,204 @@
+#!/usr/bin/python3
+"""bench.py - Tenrec beside ONNX Runtime and PyTorch on this machine.
+
+    bench.py BUILD [--nets a,b] [--threads 1,2] [--batches 1,8] [--rounds 5] [--seconds 0.4] [--out PREFIX]
+
+All peers of a workload are loaded first; then they take turns, round after round, so that what the machine does
+meanwhile hits all alike. Only ratios within one round are compared. A run in which the kernel took the processor from
+the peer (involuntary context switches) is left out; where too few quiet runs remain, all count and the figure has a *.
+Written: PREFIX.md and PREFIX.json.
+"""
+import argparse
+import glob
+import json
+import math
+import os
+import platform
+import statistics
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SHAPES = {"resnet18": "3 224 224", "resnet50": "3 224 224", "mobilenet_v2": "3 224 224", "shufflenet_v2": "3 224 224",
+          "vgg16": "3 224 224", "unet": "3 256 256", "deeplabv3": "3 520 520", "lstm": "100 256"}
+PEERS = ["tenrec", "ort", "torch"]
+NAMES = {"tenrec": "Tenrec", "ort": "ONNX Runtime", "torch": "PyTorch"}
+
+
+class Peer:
+    """A process that holds one loaded network."""
+    def __init__(self, name, command):
+        env = dict(os.environ, PYTHONWARNINGS="ignore")
+        self.name, self.runs = name, []
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
+        self.facts = self.read()
+
+    def read(self):
+        line = self.process.stdout.readline()
+        return json.loads(line) if line else None
+
+    def turn(self, seconds):
+        self.process.stdin.write(f"{seconds}\n")
+        self.process.stdin.flush()
+        self.runs.append(self.read() or [])
+
+    def memory(self):
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
+            return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def commands(build, net, threads, batch):
+    models, shape = f"{build}/bench/models", [str(batch)] + SHAPES[net].split()
+    library = glob.glob(f"{build}/bench/node_modules/onnxruntime-node/bin/napi-v*/linux/*/libonnxruntime.so.1")
+    machine = {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine(), "")
+    library = [path for path in library if f"/{machine}/" in path]
+    made = {"tenrec": [f"{build}/bench/tenrec-peer", f"{models}/{net}.onnx", str(threads)] + shape,
+            "torch": [sys.executable, f"{HERE}/torch_peer.py", f"{models}/{net}.pt", str(threads)] + shape}
+    if library:
+        made["ort"] = [f"{build}/bench/ort-peer", library[0], f"{models}/{net}.onnx", str(threads)] + shape
+    return made
+
+
+def quiet(runs, field):
+    """The median of the undisturbed runs of one turn, and whether there were any."""
+    clean = [r[field] for r in runs if r[2] == 0]
+    return statistics.median(clean or [r[field] for r in runs]), bool(clean)
+
+
+def compare(peers, net, threads, batch):
+    """One row of figures: medians over rounds, and medians of the same-round ratios."""
+    row = {"net": net, "threads": threads, "batch": batch, "peers": {}}
+    reference = peers.get("tenrec")
+    for name, peer in peers.items():
+        wall = [quiet(runs, 0) for runs in peer.runs]
+        cpu = [quiet(runs, 1) for runs in peer.runs]
+        good = [t for t, clean in wall if clean]
+        entry = {"ms": statistics.median(good if len(good) > 1 else [t for t, _ in wall]),
+                 "cpu_ms": statistics.median(t for t, _ in cpu), "quiet_rounds": len(good), "rounds": len(wall),
+                 "memory_mb": round(peer.memory(), 1), **peer.facts}
+        if reference is not None and peer is not reference:
+            pairs = [(quiet(a, 0), quiet(b, 0)) for a, b in zip(reference.runs, peer.runs)]
+            both = [b[0] / a[0] for a, b in pairs if a[1] and b[1]]
+            entry["ratio"] = statistics.median(both if len(both) > 1 else [b[0] / a[0] for a, b in pairs])
+            entry["ratio_disturbed"] = len(both) < 2
+            entry["cpu_ratio"] = statistics.median(quiet(b, 1)[0] / quiet(a, 1)[0]
+                                                   for a, b in zip(reference.runs, peer.runs))
+            entry["agrees"] = math.isclose(peer.facts["sum"], reference.facts["sum"], rel_tol=1e-3)
+        row["peers"][name] = entry
+    return row
+
+
+def write_network(options, net):
+    """The network's files, unless they are there; by a process of its own, because importing torch takes seconds."""
+    folder = f"{options.build}/bench/models"
+    if not os.path.exists(f"{folder}/{net}.onnx"):
+        quiet_env = dict(os.environ, PYTHONWARNINGS="ignore")
+        subprocess.run([sys.executable, f"{HERE}/networks.py", folder, net], check=True, env=quiet_env,
+                       stderr=subprocess.DEVNULL)
+
+
+def measure(options, net, threads, batch):
+    peers = {}
+    for name, command in commands(options.build, net, threads, batch).items():
+        if name not in options.peers:
+            continue
+        peer = Peer(name, command)
+        if peer.facts:
+            peers[name] = peer
+        else:
+            print(f"{net} batch {batch}: {NAMES[name]} fails", file=sys.stderr)
+    for i in range(options.rounds):
+        for peer in list(peers.values())[::1 if i % 2 else -1]:
+            peer.turn(options.seconds)
+    row = compare(peers, net, threads, batch)
+    for peer in peers.values():
+        peer.close()
+    return row
+
+
+def figure(entry):
+    if not entry:
+        return ""
+    text = f"{entry['ms']:.2f}" if entry["ms"] < 10 else f"{entry['ms']:.1f}"
+    text += "" if entry["quiet_rounds"] > 1 else "*"
+    if "ratio" not in entry:
+        return text
+    mark = "*" if entry["ratio_disturbed"] else ""
+    doubt = "" if entry["agrees"] else " (other numbers!)"
+    return f"{text} ({entry['ratio']:.2f}{mark}, cpu {entry['cpu_ratio']:.2f}){doubt}"
+
+
+def mean_ratio(rows, name, field):
+    ratios = [row["peers"][name][field] for row in rows if field in row["peers"].get(name, {})]
+    return statistics.geometric_mean(ratios) if ratios else None
+
+
+def table(rows):
+    lines = ["| network | threads | batch | " + " | ".join(NAMES[p] for p in PEERS) + " |",
+             "|---|---|---|" + "---|" * len(PEERS)]
+    for row in rows:
+        cells = [figure(row["peers"].get(p)) for p in PEERS]
+        lines.append(f"| {row['net']} | {row['threads']} | {row['batch']} | " + " | ".join(cells) + " |")
+    means = [f"{NAMES[p]}: {mean_ratio(rows, p, 'ratio'):.2f} by the clock, {mean_ratio(rows, p, 'cpu_ratio'):.2f} by"
+             " processor time" for p in PEERS if mean_ratio(rows, p, "ratio")]
+    return "\n".join(lines + ["", "Geometric means: " + "; ".join(means) + "."])
+
+
+def machine():
+    with open("/proc/cpuinfo", encoding="ascii") as info:
+        lines = info.read().splitlines()
+    model = next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.machine())
+    flags = next((line.split(": ")[1].split() for line in lines if line.startswith("flags")), [])
+    best = [f for f in ("amx_bf16", "avx512_bf16", "avx512f", "avx2") if f in flags]
+    return f"{model}, {os.cpu_count()} processors, {best[0] if best else 'no AVX2'}, Linux {platform.release()}"
+
+
+def versions(rows):
+    found = {p: row["peers"][p]["version"].split(" ")[0] for row in rows for p in PEERS if p in row["peers"]}
+    return ", ".join(f"{NAMES[p]} {v}" for p, v in found.items())
+
+
+def report(rows, options):
+    text = ["# Performance, side by side", "", f"Machine: {machine()}. {versions(rows)}.",
+            f"{options.rounds} interleaved rounds of {options.seconds} s a peer; made by `make bench`.", "",
+            "Milliseconds a batch, float32. In brackets: how many times as long as Tenrec in the same round, by the",
+            "clock and by processor time; above 1 Tenrec is faster. `*`: the machine was busy with something else, so",
+            "the clock is not to be trusted; with one thread the processor time still is.", "", table(rows), ""]
+    with open(f"{options.out}.md", "w", encoding="utf-8") as out:
+        out.write("\n".join(text))
+    with open(f"{options.out}.json", "w", encoding="utf-8") as out:
+        json.dump({"machine": machine(), "rows": rows}, out, indent=1)
+        out.write("\n")
+
+
+def parse():
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("build")
+    words.add_argument("--nets", default=",".join(SHAPES))
+    words.add_argument("--threads", default="1,2")
+    words.add_argument("--batches", default="1,8")
+    words.add_argument("--peers", default=",".join(PEERS))
+    words.add_argument("--rounds", type=int, default=5)
+    words.add_argument("--seconds", type=float, default=0.4)
+    words.add_argument("--out", default="performance")
+    return words.parse_args()
+
+
+def main():
+    options = parse()
+    options.peers = options.peers.split(",")
+    rows = []
+    for net in options.nets.split(","):
+        write_network(options, net)
+        for threads in map(int, options.threads.split(",")):
+            for batch in map(int, options.batches.split(",")):
+                rows.append(measure(options, net, threads, batch))
+                print(table(rows[-1:]).splitlines()[2], flush=True)
+    report(rows, options)
+
+
+main()
