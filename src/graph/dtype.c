@@ -23,6 +23,11 @@ size_t dtype_size(enum dtype t)
     return table[t].size;
 }
 
+int dtype_bits(enum dtype t)
+{
+    return 8 * (int)dtype_size(t);
+}
+
 enum dtype_kind dtype_kind(enum dtype t)
 {
     return table[t].kind;

@@ -47,6 +47,7 @@ struct string_element {
 
 bool dtype_is_valid(int number);
 size_t dtype_size(enum dtype t); /* 0 for DT_NONE */
+int dtype_bits(enum dtype t);    /* of what an element may hold */
 enum dtype_kind dtype_kind(enum dtype t);
 bool dtype_is_float(enum dtype t);
 bool dtype_is_integer(enum dtype t);  /* signed or unsigned, not bool */

@@ -22,7 +22,8 @@ enum op_flags {
     OP_EFFECT = 16,       /* kept although nothing reads it */
     OP_OWN = 32,          /* of Tenrec's domain (ai.tenrec), not of ONNX's */
     OP_TRAINING_ONLY = 64, /* gradients, losses, updates */
-    OP_FLAT = 128 /* element i of its operands of one shape belong together wherever they lie: any layout they share */
+    OP_FLAT = 128, /* element i of its operands of one shape belong together wherever they lie: any layout they share */
+    OP_WRITTEN_OUT = 256 /* never run: an import pass puts other nodes in its place */
 };
 enum { OP_VARIADIC = 127 };
 

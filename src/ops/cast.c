@@ -1,4 +1,6 @@
 /* cast.c - from one element type to another. */
+#include "ops/cast.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -65,14 +67,21 @@ static const struct {
     [DT_F8E5M2FNUZ] = { 61440, 0x80, false },
 };
 
+void cast_to_float8(enum dtype t, bool saturate, int64_t n, const double *from, void *to)
+{
+    uint8_t code = overflows[t].code, *codes = to;
+    store_f64(t, to, n, from);
+    for (int64_t i = 0; code && !saturate && i < n; i++) {
+        bool above = fabs(from[i]) > overflows[t].limit || (fabs(from[i]) == overflows[t].limit && code != 0x7f);
+        if (above) codes[i] = (uint8_t)(code | (overflows[t].is_signed && from[i] < 0 ? 0x80 : 0));
+    }
+}
+
 static void overflow(const struct tensor *x, struct tensor *y)
 {
-    uint8_t *to = y->data, code = overflows[y->dtype].code;
-    int64_t n = tensor_count(x);
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0, n = tensor_count(x); i < n; i++) {
         double v = tensor_get_f64(x, i);
-        bool above = fabs(v) > overflows[y->dtype].limit || (fabs(v) == overflows[y->dtype].limit && code != 0x7f);
-        if (above) to[i] = (uint8_t)(code | (overflows[y->dtype].is_signed && v < 0 ? 0x80 : 0));
+        cast_to_float8(y->dtype, false, 1, &v, (uint8_t *)y->data + i);
     }
 }
 

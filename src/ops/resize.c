@@ -21,7 +21,7 @@ static int choice(const struct node *n, const char *name, const char *const *lis
 
 static const char *const modes[] = { "nearest", "linear", "cubic", NULL };
 static const char *const coordinates[] = { "half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric",
-    "half_pixel_symmetric", "tf_crop_and_resize", NULL };
+    "half_pixel_symmetric", "tf_crop_and_resize", "tf_half_pixel_for_nn", NULL };
 static const char *const nearests[] = { "round_prefer_floor", "round_prefer_ceil", "floor", "ceil", NULL };
 static const char *const policies[] = { "stretch", "not_larger", "not_smaller", NULL };
 

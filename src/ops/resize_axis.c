@@ -15,6 +15,7 @@ static double coordinate(const struct resize_axis *a, int rule, int64_t o)
     case COORDINATE_PYTORCH_HALF_PIXEL: return a->out > 1 ? middle : 0;
     case COORDINATE_ALIGN_CORNERS: return a->out > 1 ? x * (in - 1) / (out - 1) : 0;
     case COORDINATE_ASYMMETRIC: return x / a->scale;
+    case COORDINATE_TF_HALF_PIXEL_FOR_NN: return (x + 0.5) / a->scale;
     case COORDINATE_HALF_PIXEL_SYMMETRIC: return in / 2 * (1 - out / (a->scale * in)) + middle;
     case COORDINATE_TF_CROP_AND_RESIZE:
         if (a->out == 1) return 0.5 * (a->roi_start + a->roi_end) * (in - 1);

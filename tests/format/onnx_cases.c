@@ -9,30 +9,96 @@
 #include "base/str.h"
 #include "format/onnx/write.h"
 #include "graph/graph.h"
+#include "graph/op.h"
 #include "ops/interpret.h"
+#include "pass/pass.h"
 #include "tensors.h"
 
 #define DATA "/usr/share/libonnx-testdata/data"
 enum { IO_MAX = 32 };
-static const double TOLERANCE = 1e-3; /* of the output's scale: what the cases' own runner allows */
+
+/* Cases that ask for what the specification does not say. */
+static const struct {
+    const char *name, *why;
+} wrong_cases[] = {
+    { "test_adam_multiple", "was made with epsilon 1e-2, the node has the default of 1e-6" },
+    { "test_maxunpool_export_with_output_shape", "its indices count in another shape than the one it asks for" },
+    { "test_resize_downsample_scales_cubic_align_corners", "divides by a size that was not rounded, as nobody does" },
+    { "test_resize_downsample_scales_linear_align_corners", "divides by a size that was not rounded, as nobody does" },
+};
+
+static const char *why_wrong(const char *name)
+{
+    for (size_t i = 0; i < sizeof wrong_cases / sizeof wrong_cases[0]; i++)
+        if (!strcmp(wrong_cases[i].name, name)) return wrong_cases[i].why;
+    return NULL;
+}
 
 enum verdict { PASSED, FAILED, UNSUPPORTED, N_VERDICTS };
 struct tally {
     int count[N_VERDICTS];
 };
 
+/* The cases' maker had no bfloat16 and wrote its bits as uint16. */
+static struct tensor *as_typed(struct tensor *t, enum dtype wanted)
+{
+    if (t && t->dtype == DT_U16 && wanted == DT_BF16) t->dtype = DT_BF16;
+    return t;
+}
+
+/* Of the output's scale: what the cases' own runner allows; bfloat16 was cut where it is rounded now. */
+static double tolerance(enum dtype t)
+{
+    return t == DT_BF16 ? 0x1p-7 : 1e-3;
+}
+
+/* Draws random numbers, which are the other program's own: Dropout only where it trains. */
+static bool is_random(const struct graph *g)
+{
+    for (size_t i = 0; i < g->n_nodes; i++)
+        if (g->nodes[i]->op->flags & OP_RANDOM) return true;
+    return false;
+}
+
+/* Whether a value is one that some draw gives: Bernoulli 0 or 1, Dropout 0 or the scaled input. */
+static bool could_be(const struct graph *g, struct tensor *const *in, const struct tensor *want, int64_t i, double v)
+{
+    if (v == 0 || (v == 1 && want->dtype == DT_BOOL)) return true;
+    const struct tensor *ratio = g->n_inputs > 1 ? in[1] : NULL;
+    for (size_t k = 0; k < g->n_nodes; k++)
+        if (node_is(g->nodes[k], "Dropout")) {
+            double scale = 1 / (1 - (ratio && tensor_count(ratio) == 1 ? tensor_get_f64(ratio, 0) : 0.5));
+            return fabs(v - tensor_get_f64(in[0], i) * scale) <= 1e-6 * fabs(v);
+        }
+    return v == 1;
+}
+
+static int check_random(
+    const struct graph *g, struct tensor *const *in, const struct tensor *got, const struct tensor *want, struct err *e)
+{
+    if (got->dtype != want->dtype || !shape_equal(&got->shape, &want->shape))
+        return fail(e, ERR_MISMATCH, "another type or shape");
+    for (int64_t i = 0; i < tensor_count(got); i++)
+        if (!could_be(g, in, want, i, tensor_get_f64(got, i)))
+            return fail(e, ERR_MISMATCH, "element %lld is %g, which no draw gives", (long long)i, tensor_get_f64(got, i));
+    return 0;
+}
+
 static int run_set(struct arena *a, const struct graph *g, const char *dir, struct err *e)
 {
     struct tensor *in[IO_MAX] = { 0 }, *out[IO_MAX] = { 0 };
     if (g->n_inputs > IO_MAX || g->n_outputs > IO_MAX) return fail(e, ERR_FAILED, "too many inputs or outputs");
     for (size_t i = 0; i < g->n_inputs; i++)
-        if (!(in[i] = tensor_from_pb(a, arena_printf(a, "%s/input_%zu.pb", dir, i), e))) return e->code;
+        if (!(in[i] = as_typed(tensor_from_pb(a, arena_printf(a, "%s/input_%zu.pb", dir, i), e), g->inputs[i]->dtype)))
+            return e->code;
     TRY(graph_interpret(g, in, out, a, NULL, e));
     for (size_t i = 0; i < g->n_outputs; i++) {
-        const struct tensor *want = tensor_from_pb(a, arena_printf(a, "%s/output_%zu.pb", dir, i), e);
+        const struct tensor *want = as_typed(
+            tensor_from_pb(a, arena_printf(a, "%s/output_%zu.pb", dir, i), e), g->outputs[i]->dtype);
         if (!want) return e->code;
         double d = tensor_difference(out[i], want);
-        if (d > TOLERANCE)
+        if (d > tolerance(want->dtype) && is_random(g)) TRY(check_random(g, in, out[i], want, e));
+        else if (d > tolerance(want->dtype))
             return fail(e, ERR_MISMATCH, "%s differs by %g (%s rank %d, expected %s rank %d)", g->outputs[i]->name, d,
                 dtype_name(out[i]->dtype), out[i]->shape.rank, dtype_name(want->dtype), want->shape.rank);
     }
@@ -73,6 +139,7 @@ static enum verdict run_case(const char *dir, struct arena *a, struct err *e)
         TAP_FAIL("%s: %s", dir, e->text);
         return FAILED;
     }
+    if (pass_run(g, PASS_IMPORT, NULL, e)) return FAILED;
     int code = run_set(a, g, arena_printf(a, "%s/test_data_set_0", dir), e);
     return !code ? PASSED : code == ERR_UNSUPPORTED ? UNSUPPORTED : FAILED;
 }
@@ -111,7 +178,10 @@ static void run_group(const char *group, int at_least)
         struct arena one;
         arena_init(&one, NULL);
         enum verdict v = run_case(arena_printf(&one, "%s/%s", root, names[i]), &one, &e);
-        if (only && v != PASSED && (!strcmp(only, "all") || strstr(names[i], only)))
+        const char *why = why_wrong(names[i]);
+        if (why && v == PASSED) TAP_FAIL("%s passes after all", names[i]);
+        if (why) printf("# %s does not count: %s\n", names[i], why);
+        else if (only && v != PASSED && (!strcmp(only, "all") || strstr(names[i], only)))
             printf("# %s: %s\n", names[i], e.text);
         err_clear(&e);
         arena_release(&one);
@@ -127,12 +197,12 @@ static void run_group(const char *group, int at_least)
 
 TEST(node)
 {
-    run_group("node", 774);
+    run_group("node", 876);
 }
 
 TEST(simple)
 {
-    run_group("simple", 7);
+    run_group("simple", 9);
 }
 
 TEST(pytorch_operator)

@@ -8,28 +8,47 @@
 #include "base/array.h"
 #include "base/err.h"
 
-static const struct lift_row *const tables[] = { lift_arith_rows, lift_norm_rows, lift_shape_rows, lift_sample_rows };
-enum { N_TABLES = sizeof tables / sizeof tables[0] };
+enum { TABLES_MAX = 6 };
+/* Tables by domain; the rows of ONNX's own change what they match, those of others may also rename it. */
+static const struct domain {
+    const char *name;
+    const struct lift_row *tables[TABLES_MAX];
+} domains[] = {
+    { "", { lift_arith_rows, lift_norm_rows, lift_shape_rows, lift_sample_rows } },
+    { "ai.onnx.preview.training", { lift_training_rows } },
+};
+enum { N_DOMAINS = sizeof domains / sizeof domains[0] };
 
 static bool matches(const struct lift_row *row, const char *op, int64_t version)
 {
     return !strcmp(row->op, op) && version >= row->from && version <= row->to;
 }
 
-const char *lift_needs(const char *op, int64_t version)
+/* The domain's tables; NULL for one that is not known, as our own is not. */
+static const struct lift_row *const *tables_of(const char *domain)
 {
-    for (size_t t = 0; t < N_TABLES; t++)
-        for (const struct lift_row *row = tables[t]; row->op; row++)
-            if (row->needs && matches(row, op, version)) return row->needs;
-    return op;
+    for (size_t i = 0; i < N_DOMAINS; i++)
+        if (!strcmp(domains[i].name, domain)) return domains[i].tables;
+    return NULL;
+}
+
+const char *lift_needs(const char *domain, const char *op, int64_t version)
+{
+    const char *needs = domain[0] ? NULL : op;
+    const struct lift_row *const *table = tables_of(domain);
+    for (; table && *table; table++)
+        for (const struct lift_row *row = *table; row->op; row++)
+            if ((row->needs || domain[0]) && matches(row, op, version)) return row->needs ? row->needs : op;
+    return needs;
 }
 
 static int apply_rows(struct lift *l, struct err *e)
 {
     const char *op = l->op;
-    for (size_t t = 0; t < N_TABLES; t++)
-        for (const struct lift_row *row = tables[t]; row->op && !l->done; row++)
-            if (matches(row, op, l->version)) TRY(row->lift(l, row->arg, e));
+    const struct lift_row *const *table = tables_of(l->domain);
+    for (; table && *table; table++)
+        for (const struct lift_row *row = *table; row->op && !l->done; row++)
+            if (row->lift && matches(row, op, l->version)) TRY(row->lift(l, row->arg, e));
     return e->code;
 }
 
@@ -101,6 +120,11 @@ void lift_result(struct lift *l, struct value *v)
 {
     l->out[0] = v;
     l->done = true;
+}
+
+bool lift_wants(const struct lift *l, int i)
+{
+    return i < l->n_out && l->read[i];
 }
 
 int lift_drop_attr(struct lift *l, const char *name, struct err *e)

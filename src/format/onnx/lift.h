@@ -13,6 +13,7 @@ enum { LIFT_ROOM = 8 }; /* inputs beyond those of the file that rows may add */
 struct lift {
     struct builder *b;
     struct arena *arena;
+    const char *domain; /* "" for ONNX's own */
     const char *op;
     const char *name;   /* of the node; new constants are named after it */
     int64_t version;    /* of the operator's set */
@@ -24,6 +25,9 @@ struct lift {
     int n_out;
     const bool *read; /* which outputs the file gives a name */
     bool done;
+    /* A value by the name that the file gives it; NULL when there is none. */
+    struct value *(*value)(const struct lift *l, const char *name);
+    const void *cookie; /* of value() */
 };
 
 struct lift_row {
@@ -34,12 +38,14 @@ struct lift_row {
     const char *needs; /* the operator that must be known; NULL: `op` itself; "": only basic ones */
 };
 extern const struct lift_row lift_arith_rows[], lift_norm_rows[], lift_shape_rows[], lift_sample_rows[];
+extern const struct lift_row lift_training_rows[];
 enum { LIFT_NEWEST = 22, LIFT_ANY = 1 << 30 };
 
 /* Emits the node; l->out is filled. */
 int lift_emit(struct lift *l, struct err *e);
-/* The operator that a spelling of this version turns into: `op` itself, or "" when it is written in several. */
-const char *lift_needs(const char *op, int64_t version);
+/* The operator that a spelling of this version turns into: `op` itself, or "" when it is written in several. NULL for
+ * an operator of another domain that has no row. */
+const char *lift_needs(const char *domain, const char *op, int64_t version);
 
 /* For rows. */
 const struct attr *lift_attr(const struct lift *l, const char *name); /* NULL when absent; valid until one is dropped */
@@ -50,6 +56,7 @@ int lift_set(struct lift *l, struct attr attr, struct err *e); /* adds or replac
 void lift_input(struct lift *l, int index, struct value *v);
 struct value *lift_ints(struct lift *l, const char *what, const int64_t *v, size_t n); /* a constant named NODE_what */
 void lift_result(struct lift *l, struct value *v); /* output 0; nothing more is emitted */
+bool lift_wants(const struct lift *l, int i);      /* output i is there and read */
 
 /* Rows that many operators share. */
 int lift_drop_attr(struct lift *l, const char *name, struct err *e);

@@ -70,6 +70,12 @@ static int restore_axes(struct onnx_reader *r, struct onnx_scope *scope, const c
     return 0;
 }
 
+static struct value *value_named(const struct lift *l, const char *name)
+{
+    struct value *v = NULL;
+    return onnx_lookup(l->cookie, name, &v) ? v : NULL;
+}
+
 static int emit_operator(
     struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_node *n, struct value **in, struct value **out)
 {
@@ -77,13 +83,16 @@ static int emit_operator(
     bool *read = ARENA_ARRAY(r->arena, n->output.n, bool);
     struct lift l = { .b = &b,
         .arena = r->arena,
+        .domain = onnx_is_standard(n->domain) ? "" : n->domain,
         .op = n->op_type,
         .name = unique_name(r, scope, n),
         .in = in,
         .n_in = (int)n->input.n,
         .out = out,
         .n_out = (int)n->output.n,
-        .read = read };
+        .read = read,
+        .value = value_named,
+        .cookie = scope };
     if (!read || !l.name) return fail_nomem(r->err);
     l.version = onnx_is_standard(n->domain) ? scope->opset : LIFT_ANY;
     while (l.n_out > 1 && !n->output.items[l.n_out - 1][0]) l.n_out--;

@@ -35,13 +35,12 @@ bool onnx_is_standard(const char *domain)
 
 static bool is_known(const struct onnx_node *n, int64_t opset)
 {
-    bool own = !strcmp(n->domain, ONNX_OWN_DOMAIN);
-    if (!own && !onnx_is_standard(n->domain)) return false;
-    if (!own && !strcmp(n->op_type, "Constant")) return true;
-    const char *needs = own ? n->op_type : lift_needs(n->op_type, opset);
-    if (!needs[0]) return true;
+    bool own = !strcmp(n->domain, ONNX_OWN_DOMAIN), standard = onnx_is_standard(n->domain);
+    if (standard && !strcmp(n->op_type, "Constant")) return true;
+    const char *needs = own ? n->op_type : lift_needs(standard ? "" : n->domain, n->op_type, standard ? opset : LIFT_ANY);
+    if (!needs || !needs[0]) return needs != NULL;
     const struct op *op = op_registry.find(needs);
-    return op && own == ((op->flags & OP_OWN) != 0);
+    return op && (own == ((op->flags & OP_OWN) != 0) || !(own || standard));
 }
 
 static int note_fixed(struct check *c, const struct onnx_node *n)
