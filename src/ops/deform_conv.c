@@ -131,7 +131,8 @@ const struct op ops_deform_conv[] = {
         .attrs = deform_attrs,
         .infer = deform_infer,
         .expand = deform_expand,
-        .samples = "f32[1,2,5,4] f32[3,2,2,2] f32%[1,8,4,3]; f32[2,4,5,5] f32[4,2,3,3] f32%[2,36,3,3] f32[4] f32[2,18,3,3] "
-                   "| group=2 offset_group=2 strides=2,2 pads=1,1,1,1" },
+        .samples =
+            "f32[1,2,5,4] f32[3,2,2,2] f32%[1,8,4,3]; f32[2,4,5,5] f32[4,2,3,3] f32%[2,36,3,3] f32[4] f32[2,18,3,3] "
+            "| group=2 offset_group=2 strides=2,2 pads=1,1,1,1" },
     { 0 },
 };

@@ -67,7 +67,9 @@ static int product_shape(const struct node *n, int a, int b, struct shape *y, st
     struct value left = *n->in[a], right = *n->in[b], out = { .shape = shape_unknown() };
     struct value *in[] = { &left, &right }, *result = &out;
     left.dtype = right.dtype = DT_I32;
-    struct node m = { .op = n->graph->ops->find("MatMul"), .n_in = 2, .n_out = 1, .in = in, .out = &result, .name = "" };
+    struct node m = {
+        .op = n->graph->ops->find("MatMul"), .n_in = 2, .n_out = 1, .in = in, .out = &result, .name = ""
+    };
     m.graph = n->graph;
     TRY(m.op->infer(&m, e));
     *y = out.shape;
@@ -189,8 +191,7 @@ static int qconv_expand(struct builder *b, const struct node *n, struct value **
         int64_t dims[SHAPE_MAX];
         for (int d = 0; d < sum->shape.rank; d++) dims[d] = d == 1 ? -1 : 1;
         if (sum->shape.rank < 0) return fail(b->err, ERR_SHAPE, "the input's rank is not known");
-        struct value *bias = emit(
-            b, "Reshape", NO_ATTRS, n->in[BIAS], emit_i64s(b, dims, (size_t)sum->shape.rank));
+        struct value *bias = emit(b, "Reshape", NO_ATTRS, n->in[BIAS], emit_i64s(b, dims, (size_t)sum->shape.rank));
         sum = emit2(b, "Add", sum, emit_cast(b, bias, DT_I32));
     }
     out[0] = requantized(b, n, sum, 1);

@@ -283,7 +283,8 @@ static int dynamic_expand(struct builder *b, const struct node *n, struct value 
 
 static const struct attr_spec quantize_attrs[] = {
     { "axis", ATTR_INT, ATTR_DEFAULT, .i = 1, .doc = "of the scales, when there are several" },
-    { "block_size", ATTR_INT, ATTR_DEFAULT, .i = 0, .doc = "elements along the axis that share a scale; 0: not blocked" },
+    { "block_size", ATTR_INT, ATTR_DEFAULT, .i = 0,
+        .doc = "elements along the axis that share a scale; 0: not blocked" },
     { "output_dtype", ATTR_INT, ATTR_DEFAULT, .i = 0, .doc = "0: of the zero point, else uint8" },
     { "precision", ATTR_INT, ATTR_DEFAULT, .i = 0, .doc = "type of the quotient; 0: of the scale" },
     { "saturate", ATTR_INT, ATTR_DEFAULT, .i = 1, .doc = "to 8-bit floats: 0 overflows" },
@@ -291,7 +292,8 @@ static const struct attr_spec quantize_attrs[] = {
 };
 static const struct attr_spec dequantize_attrs[] = {
     { "axis", ATTR_INT, ATTR_DEFAULT, .i = 1, .doc = "of the scales, when there are several" },
-    { "block_size", ATTR_INT, ATTR_DEFAULT, .i = 0, .doc = "elements along the axis that share a scale; 0: not blocked" },
+    { "block_size", ATTR_INT, ATTR_DEFAULT, .i = 0,
+        .doc = "elements along the axis that share a scale; 0: not blocked" },
     { "output_dtype", ATTR_INT, ATTR_DEFAULT, .i = 0, .doc = "0: of the scale" },
     { 0 },
 };

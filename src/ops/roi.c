@@ -37,9 +37,10 @@ static int check(const struct node *n, int x, int64_t width, int64_t oh, int64_t
     TRY(infer_rank(n, x + 1, 2, 2, e));
     if (oh < 1 || ow < 1) return fail(e, ERR_SHAPE, "an output of %lld by %lld", (long long)oh, (long long)ow);
     if (rois->rank == 2 && rois->dim[1] >= 0 && rois->dim[1] != width)
-        return fail(e, ERR_SHAPE, "regions have %lld numbers, expected %lld", (long long)rois->dim[1], (long long)width);
-    *y = shape_of(4, (int64_t[]){ rois->rank == 2 ? rois->dim[0] : DIM_UNKNOWN, in->rank == 4 ? in->dim[1] : DIM_UNKNOWN,
-                         oh, ow });
+        return fail(
+            e, ERR_SHAPE, "regions have %lld numbers, expected %lld", (long long)rois->dim[1], (long long)width);
+    *y = shape_of(4,
+        (int64_t[]){ rois->rank == 2 ? rois->dim[0] : DIM_UNKNOWN, in->rank == 4 ? in->dim[1] : DIM_UNKNOWN, oh, ow });
     return 0;
 }
 
@@ -144,8 +145,8 @@ static struct bin bin_of(const struct job *j, const struct region *g, int64_t ro
     return b;
 }
 
-/* Value of a bin in `plane`, or with `dx` the spreading of `d` over it. A maximum is taken over the weighted corners, as
- * ONNX defines it. */
+/* Value of a bin in `plane`, or with `dx` the spreading of `d` over it. A maximum is taken over the weighted
+ * corners, as ONNX defines it. */
 static double visit_bin(const struct job *j, const struct bin *b, const double *plane, double *dx, double d)
 {
     double sum = 0, best = -INFINITY, slope = 0;
@@ -395,9 +396,10 @@ const struct op ops_roi[] = {
         .infer = align_infer,
         .run = align_run,
         .grad = align_grad,
-        .samples = "f32[2,3,6,5] f32[2,4]{0,0,4,5,1.5,2,3,4} i64{0,1} | output_height=2 output_width=3 sampling_ratio=2; "
-                   "f32+[1,2,6,6] f32[1,4]{0.3,1,9,9} i64{0} | mode=max output_height=2 output_width=2 "
-                   "coordinate_transformation_mode=output_half_pixel spatial_scale=0.5" },
+        .samples =
+            "f32[2,3,6,5] f32[2,4]{0,0,4,5,1.5,2,3,4} i64{0,1} | output_height=2 output_width=3 sampling_ratio=2; "
+            "f32+[1,2,6,6] f32[1,4]{0.3,1,9,9} i64{0} | mode=max output_height=2 output_width=2 "
+            "coordinate_transformation_mode=output_half_pixel spatial_scale=0.5" },
     { .name = "RoiAlignGrad",
         .doc = "gradient of RoiAlign by x, of (dy, x, regions, their images)",
         .min_in = 4,
@@ -419,8 +421,9 @@ const struct op ops_roi[] = {
         .infer = pool_infer,
         .run = pool_run,
         .grad = pool_grad,
-        .samples = "f32~[2,3,6,5] f32[2,5]{0,0,0,4,5,1,1.5,2,3,4} | pooled_shape=2,3; f32~[1,2,4,4] f32[1,5]{0,2,2,9,9} | "
-                   "pooled_shape=3,3 spatial_scale=0.5" },
+        .samples =
+            "f32~[2,3,6,5] f32[2,5]{0,0,0,4,5,1,1.5,2,3,4} | pooled_shape=2,3; f32~[1,2,4,4] f32[1,5]{0,2,2,9,9} | "
+            "pooled_shape=3,3 spatial_scale=0.5" },
     { .name = "MaxRoiPoolGrad",
         .doc = "gradient of MaxRoiPool by x, of (dy, x, regions)",
         .min_in = 3,

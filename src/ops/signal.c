@@ -165,8 +165,7 @@ static int dft_run(const struct step *s, struct err *e)
     if (d.axis < 0 || d.axis == x->rank - 1) return fail(e, ERR_SHAPE, "axis is %lld", (long long)axis);
     d.length = x->dim[d.axis];
     TRY(step_scalar(s, 1, "dft_length", &d.length, e));
-    if (d.length < 1 || d.length > SIZE_MAX_HERE)
-        return fail(e, ERR_SHAPE, "dft_length is %lld", (long long)d.length);
+    if (d.length < 1 || d.length > SIZE_MAX_HERE) return fail(e, ERR_SHAPE, "dft_length is %lld", (long long)d.length);
     struct fourier f;
     TRY(fourier_init(&f, d.length, d.inverse, s->scratch, e));
     struct transform t = { .f = &f,
@@ -206,8 +205,7 @@ static int dft_grad(struct grad *g)
     if (d.axis < 0 || d.length < 0 || x->dim[d.axis] < 0)
         return fail(g->b->err, ERR_SHAPE, "the gradient needs the transform's axis and length");
     struct value *dy = resized(g->b, g->dy[0], d.axis, d.length);
-    struct value *dx = emit(
-        g->b, "DFT", ATTRS(attr_int("inverse", !d.inverse)), dy, NULL, emit_i64(g->b, d.axis));
+    struct value *dx = emit(g->b, "DFT", ATTRS(attr_int("inverse", !d.inverse)), dy, NULL, emit_i64(g->b, d.axis));
     if (!dx) return 0;
     double scale = d.inverse ? 1 / (double)d.length : (double)d.length;
     dx = emit2(g->b, "Mul", dx, emit_scalar(g->b, dx->dtype, scale));
@@ -355,7 +353,8 @@ static const struct attr_spec mel_attrs[] = {
 #define WINDOW(id, kernel, help) \
     { \
         .name = #id, .doc = help, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1, .attrs = window_attrs, \
-        .infer = window_infer, .run = kernel, .samples = "i64[]{10}; i32[]{7} | periodic=0 output_datatype=11; i64[]{1}" \
+        .infer = window_infer, .run = kernel, \
+        .samples = "i64[]{10}; i32[]{7} | periodic=0 output_datatype=11; i64[]{1}" \
     }
 
 const struct op ops_signal[] = {

@@ -80,7 +80,8 @@ static int check_random(
         return fail(e, ERR_MISMATCH, "another type or shape");
     for (int64_t i = 0; i < tensor_count(got); i++)
         if (!could_be(g, in, want, i, tensor_get_f64(got, i)))
-            return fail(e, ERR_MISMATCH, "element %lld is %g, which no draw gives", (long long)i, tensor_get_f64(got, i));
+            return fail(
+                e, ERR_MISMATCH, "element %lld is %g, which no draw gives", (long long)i, tensor_get_f64(got, i));
     return 0;
 }
 

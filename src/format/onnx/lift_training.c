@@ -8,9 +8,9 @@
 struct update {
     struct lift *l;
     struct builder *b;
-    struct value *r, *t;        /* learning rate, number of updates done */
+    struct value *r, *t;         /* learning rate, number of updates done */
     struct value *x, *g, *v, *h; /* tensor, gradient, accumulated gradient, accumulated square */
-    struct value *to[3];        /* the new tensor and states */
+    struct value *to[3];         /* the new tensor and states */
 };
 
 static struct value *number(struct update *u, double v)
@@ -73,7 +73,8 @@ static void adam(struct update *u)
     struct value *v = two(u, "Add", times(u, alpha, u->v), times(u, 1 - alpha, g));
     struct value *h = two(u, "Add", times(u, beta, u->h), times(u, 1 - beta, square));
     struct value *size = two(u, "Add", root(u, h), number(u, lift_float(u->l, "epsilon", 1e-6f)));
-    struct value *rate = two(u, "Div", two(u, "Mul", u->r, root(u, one_minus_power(u, beta))), one_minus_power(u, alpha));
+    struct value *rate = two(
+        u, "Div", two(u, "Mul", u->r, root(u, one_minus_power(u, beta))), one_minus_power(u, alpha));
     rate = after_first(u, rate, u->r);
     struct value *x = two(u, "Sub", u->x, two(u, "Div", two(u, "Mul", rate, v), size));
     u->to[0] = times(u, 1 - lift_float(u->l, "norm_coefficient_post", 0), x);
@@ -87,8 +88,7 @@ static void momentum(struct update *u)
     double alpha = lift_float(u->l, "alpha", 0), beta = lift_float(u->l, "beta", 1);
     struct value *g = regularized(u), *share = after_first(u, number(u, beta), number(u, 1));
     struct value *v = two(u, "Add", times(u, alpha, u->v), two(u, "Mul", share, g)), *step = v;
-    if (mode && mode->type == ATTR_STRING && !strcmp(mode->s, "nesterov"))
-        step = two(u, "Add", g, times(u, alpha, v));
+    if (mode && mode->type == ATTR_STRING && !strcmp(mode->s, "nesterov")) step = two(u, "Add", g, times(u, alpha, v));
     u->to[0] = two(u, "Sub", u->x, two(u, "Mul", u->r, step));
     u->to[1] = v;
 }
@@ -103,7 +103,8 @@ static int each_tensor(struct lift *l, int states, void (*rule)(struct update *u
         if (!l->in[i]) return fail(e, ERR_MODEL, "input %d is missing", i);
     for (int i = 0; i < n && !e->code; i++) {
         struct value **in = l->in + 2 + i;
-        struct update u = { l, l->b, l->in[0], l->in[1], in[0], in[n], in[2 * n], states > 1 ? in[3 * n] : NULL, { 0 } };
+        struct update u = { l, l->b, l->in[0], l->in[1], in[0], in[n], in[2 * n], states > 1 ? in[3 * n] : NULL,
+            { 0 } };
         u.r = emit_cast(l->b, u.r, u.x->dtype);
         rule(&u);
         for (int k = 0; k <= states; k++) l->out[k * n + i] = u.to[k];

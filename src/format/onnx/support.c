@@ -37,7 +37,8 @@ static bool is_known(const struct onnx_node *n, int64_t opset)
 {
     bool own = !strcmp(n->domain, ONNX_OWN_DOMAIN), standard = onnx_is_standard(n->domain);
     if (standard && !strcmp(n->op_type, "Constant")) return true;
-    const char *needs = own ? n->op_type : lift_needs(standard ? "" : n->domain, n->op_type, standard ? opset : LIFT_ANY);
+    const char *needs = own ? n->op_type
+                            : lift_needs(standard ? "" : n->domain, n->op_type, standard ? opset : LIFT_ANY);
     if (!needs || !needs[0]) return needs != NULL;
     const struct op *op = op_registry.find(needs);
     return op && (own == ((op->flags & OP_OWN) != 0) || !(own || standard));
