@@ -1,0 +1,21 @@
+/* api.h - the public handles, and the ways between the public structs and our own. */
+#ifndef TENREC_API_API_H
+#define TENREC_API_API_H
+
+#include "base/err.h"
+#include "package/model.h"
+#include "tenrec/tenrec.h"
+
+struct tenrec_model {
+    struct mem mem;
+    struct model model;
+    char *manifest; /* as text, made when first asked for; in the model's arena */
+};
+
+/* The public error is our own: see the assertions in error.c. */
+struct err *api_err(struct tenrec_error *error);
+void api_tensor(struct tenrec_tensor *to, const struct tensor *from);
+/* Checks rank, type, sizes. ERR_USAGE, ERR_SHAPE; `what` begins the text. */
+int api_tensor_in(struct tensor *to, const struct tenrec_tensor *from, const char *what, struct err *e);
+
+#endif

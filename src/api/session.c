@@ -1,0 +1,182 @@
+/* session.c - running a model, and scoring one sample. */
+#include <string.h>
+
+#include "api/api.h"
+#include "exec/session.h"
+
+struct tenrec_session {
+    struct tenrec_model *model;
+    struct tenrec_session_options o;
+    struct session *session;
+    struct arena answers; /* of the last call */
+};
+
+static bool is_cancelled(void *cookie)
+{
+    struct tenrec_session *s = cookie;
+    return s->o.cancelled && s->o.cancelled(s->o.cookie);
+}
+
+static int start(struct tenrec_session *s, const struct tenrec_session_options *given, struct err *e)
+{
+    if (given && (given->size < sizeof given->size || given->size > sizeof s->o))
+        return fail(e, ERR_USAGE, "options.size is %zu, not sizeof(struct tenrec_session_options)", given->size);
+    if (given) memcpy(&s->o, given, given->size);
+    s->session = session_new(s->model->model.graph,
+        &(struct session_options){ .threads = s->o.threads,
+            .packs = s->model->model.packs,
+            .mem = &s->model->mem,
+            .cancelled = is_cancelled,
+            .cookie = s },
+        e);
+    return e->code;
+}
+
+struct tenrec_session *tenrec_session_new(
+    struct tenrec_model *model, const struct tenrec_session_options *options, struct tenrec_error *error)
+{
+    struct err *e = api_err(error);
+    struct tenrec_session *s = model->mem.alloc(model->mem.cookie, sizeof *s);
+    if (!s) return fail_nomem(e), NULL;
+    *s = (struct tenrec_session){ .model = model };
+    arena_init(&s->answers, &model->mem);
+    if (start(s, options, e)) return tenrec_session_free(s), NULL;
+    return s;
+}
+
+void tenrec_session_free(struct tenrec_session *session)
+{
+    if (!session) return;
+    struct mem mem = session->model->mem;
+    session_free(session->session);
+    arena_release(&session->answers);
+    mem.free(mem.cookie, session, sizeof *session);
+}
+
+/* Runs on our own tensors; the results lie in the session's memory. */
+static int forward(struct tenrec_session *s, const struct tensor *in, struct tensor **out, struct err *e)
+{
+    const struct graph *g = s->model->model.graph;
+    const struct tensor **list = ARENA_ARRAY(&s->answers, g->n_inputs, const struct tensor *);
+    *out = ARENA_ARRAY(&s->answers, g->n_outputs, struct tensor);
+    if (!list || !*out) return fail_nomem(e);
+    for (size_t i = 0; i < g->n_inputs; i++) list[i] = &in[i];
+    return session_run(s->session, list, *out, e);
+}
+
+static int check_counts(const struct tenrec_session *s, const char *what, size_t n_in, size_t n_out, struct err *e)
+{
+    const struct graph *g = s->model->model.graph;
+    if (n_in != g->n_inputs) return fail(e, ERR_USAGE, "%zu %s for %zu inputs", n_in, what, g->n_inputs);
+    if (n_out != g->n_outputs) return fail(e, ERR_USAGE, "room for %zu of %zu outputs", n_out, g->n_outputs);
+    return 0;
+}
+
+int tenrec_run(struct tenrec_session *session, const struct tenrec_tensor *in, size_t n_in,
+    struct tenrec_tensor *out, size_t n_out, struct tenrec_error *error)
+{
+    struct err *e = api_err(error);
+    arena_release(&session->answers);
+    TRY(check_counts(session, "tensors", n_in, n_out, e));
+    struct tensor *own = ARENA_ARRAY(&session->answers, n_in, struct tensor), *results;
+    TRY_MEM(own, e);
+    for (size_t i = 0; i < n_in; i++)
+        TRY(api_tensor_in(&own[i], &in[i], session->model->model.graph->inputs[i]->name, e));
+    TRY(forward(session, own, &results, e));
+    for (size_t i = 0; i < n_out; i++) api_tensor(&out[i], &results[i]);
+    return 0;
+}
+
+int tenrec_reset(struct tenrec_session *session, struct tenrec_error *error)
+{
+    return session_reset(session->session, api_err(error));
+}
+
+/* Decoded pixels as the decoder would have given them. */
+static int wrap_pixels(const struct tenrec_image *image, struct image *to, struct err *e)
+{
+    int channels = image->channels;
+    if (image->width < 1 || image->height < 1 || channels < 1 || channels > 4)
+        return fail(e, ERR_USAGE, "pixels of %d x %d with %d channels", image->width, image->height, channels);
+    if ((uint64_t)image->width * (uint64_t)image->height > IMAGE_MAX_PIXELS)
+        return fail(e, ERR_DATA, "an image of %d x %d is too large", image->width, image->height);
+    size_t want = (size_t)image->width * (size_t)image->height * (size_t)channels;
+    if (image->size != want) return fail(e, ERR_USAGE, "%zu bytes of pixels, %zu expected", image->size, want);
+    *to = (struct image){ .width = image->width,
+        .height = image->height,
+        .channels = channels,
+        .bits = 8,
+        .pixels = (uint8_t *)(uintptr_t)image->data,
+        .orientation = 1 };
+    return 0;
+}
+
+static int preprocess(struct tenrec_session *s, size_t input, const struct tenrec_image *image, struct tensor *out,
+    struct provenance *from, struct err *e)
+{
+    const struct model *m = &s->model->model;
+    if (input >= m->graph->n_inputs)
+        return fail(e, ERR_USAGE, "the model has %zu inputs, no input %zu", m->graph->n_inputs, input);
+    const struct preprocess *p = m->preprocess[input];
+    if (!p)
+        return fail(e, ERR_USAGE, "input %s takes a tensor: the model says nothing of images (options.like, "
+            "options.preprocess)", m->graph->inputs[input]->name);
+    if (!image->data) return fail(e, ERR_USAGE, "an image without data");
+    struct bytes file = { image->data, image->size };
+    if (!image->width) return preprocess_bytes(p, &s->answers, file, out, from, e);
+    struct image pixels;
+    TRY(wrap_pixels(image, &pixels, e));
+    return preprocess_image(p, &s->answers, &pixels, out, from, e);
+}
+
+int tenrec_preprocess(struct tenrec_session *session, size_t input, const struct tenrec_image *image,
+    struct tenrec_tensor *out, struct tenrec_error *error)
+{
+    struct err *e = api_err(error);
+    struct tensor t;
+    struct provenance from;
+    arena_release(&session->answers);
+    TRY(preprocess(session, input, image, &t, &from, e));
+    api_tensor(out, &t);
+    return 0;
+}
+
+static int name_classes(struct tenrec_session *s, const struct answer *from, struct tenrec_answer *to, struct err *e)
+{
+    const char **label = ARENA_ARRAY(&s->answers, from->n, const char *);
+    TRY_MEM(label, e);
+    for (int64_t i = 0; i < from->n; i++) label[i] = tenrec_label(s->model, from->index[i]);
+    to->n = (size_t)from->n;
+    to->index = from->index;
+    to->score = from->score;
+    to->label = label;
+    return 0;
+}
+
+static int answer(struct tenrec_session *s, size_t output, const struct tensor *t, const struct provenance *from,
+    struct tenrec_answer *to, struct err *e)
+{
+    struct answer a = { 0 };
+    TRY(postprocess_run(s->model->model.postprocess[output], &s->answers, t, from, &a, e));
+    *to = (struct tenrec_answer){ .width = a.width, .height = a.height, .mask = a.labels };
+    switch (a.kind) {
+    case ANSWER_TENSOR: to->kind = TENREC_ANSWER_TENSOR; return api_tensor(&to->tensor, &a.tensor), 0;
+    case ANSWER_CLASSES: to->kind = TENREC_ANSWER_CLASSES; return name_classes(s, &a, to, e);
+    default: to->kind = TENREC_ANSWER_MASK; return 0;
+    }
+}
+
+int tenrec_score(struct tenrec_session *session, const struct tenrec_image *images, size_t n_images,
+    struct tenrec_answer *answers, size_t n_answers, struct tenrec_error *error)
+{
+    struct err *e = api_err(error);
+    arena_release(&session->answers);
+    TRY(check_counts(session, "images", n_images, n_answers, e));
+    struct tensor *in = ARENA_ARRAY(&session->answers, n_images, struct tensor), *out;
+    struct provenance *from = ARENA_ARRAY(&session->answers, n_images + 1, struct provenance);
+    if (!in || !from) return fail_nomem(e);
+    for (size_t i = 0; i < n_images; i++) TRY(preprocess(session, i, &images[i], &in[i], &from[i], e));
+    TRY(forward(session, in, &out, e));
+    for (size_t i = 0; i < n_answers; i++) TRY(answer(session, i, &out[i], &from[0], &answers[i], e));
+    return 0;
+}
