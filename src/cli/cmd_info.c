@@ -6,8 +6,10 @@
 #include "base/str.h"
 #include "cli/facts.h"
 #include "cli/opening.h"
+#include "cli/weights_info.h"
 #include "draw/graph_svg.h"
 #include "enc/json.h"
+#include "format/weights/weights.h"
 
 /* "1.81 G" */
 static const char *human_count(char buf[32], int64_t n)
@@ -203,8 +205,28 @@ static int plot(const struct model *m, const char *path, struct arena *a, struct
     return file_write(a, path, str_done(&svg), svg.len, e);
 }
 
+/* A file of weights that makes no model by itself; *is tells whether it was one. */
+static int weights_work(struct args *args, bool *is, struct err *e)
+{
+    struct format_file file = { .path = args->words[0] };
+    struct weights w;
+    struct report r = report_in(args->arena);
+    *is = false;
+    if (conf_has(&args->conf, "arch") || file_is_dir(file.path)) return 0;
+    if (!(file.blob = mapped_file(args->arena, file.path, &file.bytes, e))) return e->code;
+    if (!weights_is(file.bytes, file.path)) return 0;
+    TRY(weights_read(&w, args->arena, &file, conf_string(&args->conf, "key"), &r, e));
+    if (w.class_name && !conf_has(&args->conf, "key")) return 0;
+    *is = true;
+    print_report(&r, false);
+    return weights_print(&w, file.path, conf_flag(&args->conf, "json"), args->arena, e);
+}
+
 static int work(struct model *m, struct args *args, struct err *e)
 {
+    bool weights;
+    TRY(weights_work(args, &weights, e));
+    if (weights) return 0;
     struct facts f;
     const char *svg = conf_string(&args->conf, "plot");
     TRY(open_model(m, args, 0, e));

@@ -42,12 +42,27 @@ static int read_options(struct model_options *o, struct args *args, struct err *
     return 0;
 }
 
+/* "net" of "models/net.pth" */
+static int name_of(const char **out, struct arena *a, const char *path, struct err *e)
+{
+    const char *base = file_base(path), *dot = strrchr(base, '.');
+    *out = arena_strndup(a, base, dot && dot > base ? (size_t)(dot - base) : strlen(base));
+    return *out ? 0 : fail_nomem(e);
+}
+
 int open_model(struct model *m, struct args *args, size_t word, struct err *e)
 {
     struct model_options o;
     *m = (struct model){ 0 };
+    const char *path = args->words[word], *arch;
     TRY(read_options(&o, args, e));
-    int code = model_open(m, args->words[word], &o, e);
+    if ((arch = conf_string(&args->conf, "arch"))) {
+        o.weights_path = path;
+        o.weights_key = conf_string(&args->conf, "key");
+        if (!o.manifest.name) TRY(name_of(&o.manifest.name, args->arena, path, e));
+        path = arch;
+    }
+    int code = model_open(m, path, &o, e);
     print_report(&m->report, false);
     if (code) print_report(&m->report, true); /* a wrong guess may be why */
     return code;

@@ -1,16 +1,9 @@
-/* arrays.h - NumPy's arrays as tensors and back; tensors from files of either kind, .npy or an image. */
+/* arrays.h - tensors from files of NumPy's, and back. */
 #ifndef TENREC_DATA_ARRAYS_H
 #define TENREC_DATA_ARRAYS_H
 
-#include "enc/npy.h"
-#include "graph/tensor.h"
+#include "graph/npy_tensor.h"
 
-/* A row-major copy in the arena. ERR_DATA for element kinds that have no tensor type and ranks past SHAPE_MAX. */
-int tensor_from_npy(struct tensor **out, struct arena *a, const struct npy *array, const char *path, struct err *e);
-/* The same without copying, where the array's order and alignment allow: the bytes must outlive the tensor. */
-int tensor_view_npy(struct tensor **out, struct arena *a, const struct npy *array, const char *path, struct err *e);
-/* A view of a plain tensor. ERR_UNSUPPORTED for types NumPy's format has no name for (bfloat16, strings). */
-int npy_from_tensor(struct npy *out, const struct tensor *t, struct err *e);
 int tensor_read_npy(struct tensor **out, struct arena *a, const char *path, struct err *e);
 int tensor_write_npy(struct arena *a, const char *path, const struct tensor *t, struct err *e);
 

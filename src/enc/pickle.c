@@ -293,7 +293,8 @@ static int op_persistent(struct machine *m, uint64_t arg)
     id = pop(m);
     TRY(push_new(m, PICKLE_PERSISTENT, &v));
     v->id = id;
-    return 0;
+    struct pickle *out = m->out;
+    return ARRAY_PUSH(m->arena, out->persistent, out->n_persistent, out->cap_persistent, v) ? 0 : fail_nomem(m->e);
 }
 
 /* The memo. */

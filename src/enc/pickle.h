@@ -96,6 +96,8 @@ struct pickle {
     size_t end; /* offset behind STOP: where the next one of several pickles begins */
     struct pickle_global **globals; /* distinct ones, in the order of the file */
     size_t n_globals, cap_globals;
+    struct pickle_value **persistent; /* all of that kind, in the order of the file */
+    size_t n_persistent, cap_persistent;
 };
 
 /* Reads one pickle at offset `at`; all of it lives in `a`, and spans point into `data`. `path` is for messages. After

@@ -1,4 +1,5 @@
 /* pickle_scan.c - which globals a pickle may name: what model files need, and what only an attack needs. */
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,7 +55,7 @@ static const char *const allowed[] = {
     "builtins unicode", "builtins int", "builtins long", "builtins float", "builtins bool",
     "builtins object", "builtins range", "builtins xrange", "_codecs encode",
     "copyreg _reconstructor", "numpy dtype", "numpy ndarray", "numpy.core.multiarray _reconstruct",
-    "numpy.core.multiarray scalar", "numpy.dtypes *",
+    "numpy.core.multiarray scalar", "numpy.dtypes *", "argparse Namespace",
 };
 #define COUNT(table) (sizeof(table) / sizeof *(table))
 
@@ -127,7 +128,8 @@ enum pickle_verdict pickle_judge(const char *module, const char *name)
     text[module_len] = ' ';
     memcpy(text + module_len + 1, name, name_len + 1);
     bool serialized = !strncmp(module, "__torch__", 9) && (!module[9] || module[9] == '.'); /* code of the archive */
-    if (serialized) return PICKLE_ALLOWED;
+    bool layer = !strncmp(module, "torch.nn.modules.", 17) && isupper((unsigned char)name[0]) && !strchr(name, '.');
+    if (serialized || layer) return PICKLE_ALLOWED;
     if (is_dangerous_word(module, strcspn(module, ".")) || walks_to_danger(name)) return PICKLE_DANGEROUS;
     if (fits_one(dangerous, COUNT(dangerous), text)) return PICKLE_DANGEROUS;
     return fits_one(allowed, COUNT(allowed), text) && !strchr(name, '.') ? PICKLE_ALLOWED : PICKLE_UNKNOWN;

@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "enc/yaml.h"
 #include "enc/zip.h"
+#include "format/weights/weights.h"
 #include "package/bundle.h"
 #include "pass/pass.h"
 #include "plan/packs.h"
@@ -167,6 +168,17 @@ static int parse_steps(struct model *m, struct err *e)
     return 0;
 }
 
+/* Weights of another file in the place of the model's own. */
+static int put_weights(struct model *m, const struct model_options *o, struct err *e)
+{
+    struct format_file file = { .path = o->weights_path };
+    struct weights w;
+    if (!(file.blob = mapped_file(&m->arena, file.path, &file.bytes, e))) return e->code;
+    TRY(weights_read(&w, &m->arena, &file, o->weights_key, &m->report, e));
+    if (weights_apply(&w, m->graph, &m->report, e)) return err_prefix(e, "%s", file.path);
+    return 0;
+}
+
 static int open_any(struct model *m, const struct model_options *o, struct err *e)
 {
     struct format_file file = { 0 };
@@ -176,6 +188,7 @@ static int open_any(struct model *m, const struct model_options *o, struct err *
     if (found) TRY(adjust_package(m, o, e));
     else TRY(import_model(m, &file, o, e));
     TRY(parse_steps(m, e));
+    if (o->weights_path) TRY(put_weights(m, o, e));
     return m->arena.failed ? fail_nomem(e) : 0;
 }
 

@@ -19,6 +19,8 @@ struct model_options {
     struct manifest_options manifest;
     const char *labels_path;     /* NULL: what the model or a file beside it says */
     const struct mem *mem;       /* NULL: the default */
+    const char *weights_path;    /* a file of weights to put into the model; NULL: it has its own */
+    const char *weights_key;     /* which part of it; NULL: found by itself */
     const char *preprocess_path; /* YAML or JSON with steps, or a Hugging Face preprocessor_config.json */
 };
 

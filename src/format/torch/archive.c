@@ -1,4 +1,4 @@
-/* archive.c - finding records, reading code and pickles of a TorchScript archive. */
+/* archive.c - finding records, reading code and pickles of an archive of PyTorch's. */
 #include "format/torch/archive.h"
 
 #include <stdlib.h>
@@ -22,8 +22,8 @@ bool archive_is(struct bytes file)
 
 const struct zip_entry *archive_find(struct archive *r, const char *name)
 {
-    const char *full = arena_printf(r->arena, "%s%s", r->root, name);
-    if (!full) fail_nomem(r->err);
+    const char *full = r->root ? arena_printf(r->arena, "%s%s", r->root, name) : NULL;
+    if (r->root && !full) fail_nomem(r->err);
     return full ? zip_find(&r->zip, full) : NULL;
 }
 
@@ -38,7 +38,7 @@ static int read_version(struct archive *r)
     const struct zip_entry *entry = archive_find(r, ".data/version");
     if (!entry) entry = archive_find(r, "version");
     if (r->err->code) return r->err->code;
-    if (!entry) return fail(r->err, ERR_MODEL, "no record \"version\": this is no archive of torch.jit.save");
+    if (!entry) return fail(r->err, ERR_MODEL, "no record \"version\": this is no archive of PyTorch");
     TRY(zip_read(&r->zip, entry, r->arena, 32, 0, &text, r->err));
     char number[33] = { 0 };
     memcpy(number, text.data, text.len);
@@ -57,30 +57,34 @@ static int check_byteorder(struct archive *r)
     return 0;
 }
 
-static int check_kind(struct archive *r)
+int archive_check_script(struct archive *r)
 {
     if (archive_find(r, "model.json"))
         return fail(r->err, ERR_UNSUPPORTED,
             "an archive of PyTorch 1.0 to 1.2 (model.json); load and save it with PyTorch 1.3 or later");
     if (!archive_find(r, "constants.pkl"))
-        return fail(r->err, ERR_UNSUPPORTED,
-            "no \"constants.pkl\": weights or a pickled model of torch.save, not a TorchScript archive; export it with "
-            "torch.jit.trace or torch.jit.script and torch.jit.save");
+        return fail(r->err, ERR_UNSUPPORTED, "no \"constants.pkl\": this is no TorchScript archive");
     return archive_find(r, "data.pkl") ? 0 : fail(r->err, ERR_MODEL, "no record \"data.pkl\"");
 }
 
-int archive_open(struct archive *r, struct arena *a, struct arena *keep, const struct format_file *file, struct err *e)
+void archive_init(struct archive *r, struct arena *a, struct arena *keep, const struct format_file *file,
+    struct err *e)
 {
     *r = (struct archive){ .arena = a, .keep = keep, .err = e, .path = file->path, .blob = file->blob };
     r->files = map_in(a);
     r->storages = map_in(a);
+    r->tensors = map_in(a);
+}
+
+int archive_open(struct archive *r, struct arena *a, struct arena *keep, const struct format_file *file, struct err *e)
+{
+    archive_init(r, a, keep, file, e);
     TRY(zip_open(&r->zip, a, file->path, file->bytes, e));
     if (!r->zip.n) return fail(e, ERR_MODEL, "an empty zip archive");
     const char *first = r->zip.entries[0].name, *slash = strchr(first, '/');
     if (!slash)
         return fail(e, ERR_MODEL, "its first record, \"%s\", is in no folder: this is no archive of PyTorch", first);
     TRY_MEM(r->root = arena_strndup(a, first, (size_t)(slash - first) + 1), e);
-    TRY(check_kind(r));
     TRY(check_byteorder(r));
     return read_version(r);
 }
@@ -95,18 +99,27 @@ static void warn_of_globals(const struct archive *r, const struct pickle *p, con
     }
 }
 
+int archive_pickle_at(
+    struct archive *r, const char *name, struct bytes data, size_t *at, struct pickle *out, struct report *report)
+{
+    const char *path = arena_printf(r->arena, "%s:%s", r->path, name);
+    TRY_MEM(path, r->err);
+    TRY(pickle_read(out, r->arena, path, data, *at, r->err));
+    TRY(pickle_check(out, path, r->err));
+    if (report) warn_of_globals(r, out, name, report);
+    *at = out->end;
+    return 0;
+}
+
 struct pickle_value *archive_pickle(struct archive *r, const char *name, struct report *report)
 {
     const struct zip_entry *entry = archive_find(r, name);
     struct bytes data;
     struct pickle p = { 0 };
+    size_t at = 0;
     if (!entry) return fail(r->err, ERR_MODEL, "no record \"%s\"", name), NULL;
     if (zip_read(&r->zip, entry, r->arena, PICKLE_MAX, 0, &data, r->err)) return NULL;
-    const char *path = arena_printf(r->arena, "%s:%s", r->path, name);
-    if (!path) return fail_nomem(r->err), NULL;
-    if (pickle_read(&p, r->arena, path, data, 0, r->err) || pickle_check(&p, path, r->err)) return NULL;
-    warn_of_globals(r, &p, name, report);
-    return p.root;
+    return archive_pickle_at(r, name, data, &at, &p, report) ? NULL : p.root;
 }
 
 /* "__torch__.torch.nn" is in code/__torch__/torch/nn.py */

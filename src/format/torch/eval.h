@@ -53,6 +53,8 @@ struct eval {
 
 /* load.c: the root module and the constants as objects; weights become states of the graph. */
 int eval_load(struct eval *v, struct report *report);
+/* Gives a tensor with data a value in the graph: a state, or a constant that may be folded. */
+int eval_bind_tensor(struct eval *v, struct torch_tensor *t, const char *key, unsigned flags, bool state);
 
 /* eval.c. NULL: an error, or v->stopped. */
 struct object *eval_method(

@@ -194,7 +194,7 @@ static bool is_written(const struct ts_class *c, const char *name)
 
 /* Parameters and floating buffers are states; so is what the code writes. The rest are constants, which may be
  * folded. */
-static int bind_tensor(struct eval *v, struct torch_tensor *t, const char *key, unsigned flags, bool state)
+int eval_bind_tensor(struct eval *v, struct torch_tensor *t, const char *key, unsigned flags, bool state)
 {
     struct arena *keep = v->t.g->arena;
     struct origin *origin = ARENA_NEW(keep, struct origin);
@@ -215,7 +215,7 @@ static int bind_attribute(struct eval *v, const struct slot *s)
     bool parameter = x->type && lists(&x->type->parameters, s->name);
     bool state = parameter || dtype_is_float(t->data->dtype) || is_written(x->type, s->name);
     if (parameter) v->frozen = false;
-    return bind_tensor(v, t, s->key, parameter ? VALUE_TRAINABLE : 0, state || map_find(v->settled, s->key));
+    return eval_bind_tensor(v, t, s->key, parameter ? VALUE_TRAINABLE : 0, state || map_find(v->settled, s->key));
 }
 
 /* The object an attribute has once the model has run; zeros for a tensor. */
@@ -251,7 +251,7 @@ static int add_slot(struct eval *v, struct instance *x, struct map_entry *attr)
 static int bind_constant(struct eval *v, struct torch_tensor *t, const char *key, bool weights)
 {
     bool weight = weights && dtype_is_float(t->data->dtype) && tensor_count(t->data) > 1;
-    return t->value ? 0 : bind_tensor(v, t, key, weight ? VALUE_TRAINABLE : 0, weight);
+    return t->value ? 0 : eval_bind_tensor(v, t, key, weight ? VALUE_TRAINABLE : 0, weight);
 }
 
 /* Weight and bias lead the state of an object of torch's own classes. */
@@ -304,7 +304,7 @@ static int walk(struct eval *v, struct object *o, const char *path, int depth)
     if (object_is(o, OBJECT_LIST) || object_is(o, OBJECT_TUPLE) || object_is(o, OBJECT_DICT))
         return walk_items(v, o, path, depth);
     if (!object_is(o, OBJECT_TENSOR) || o->tensor->value) return 0;
-    return bind_tensor(v, o->tensor, path, 0, dtype_is_float(o->tensor->data->dtype));
+    return eval_bind_tensor(v, o->tensor, path, 0, dtype_is_float(o->tensor->data->dtype));
 }
 
 /* In a frozen archive the weights are constants of the code: floats of more than one element. */

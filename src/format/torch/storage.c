@@ -1,4 +1,5 @@
 /* storage.c - tensors of an archive: views of mapped records where they are row-major, copies where they are not. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -12,7 +13,7 @@ struct storage {
     bool mapped;
 };
 
-static enum dtype storage_dtype(const char *name)
+enum dtype archive_storage_dtype(const struct pickle_value *type)
 {
     static const struct {
         const char *name;
@@ -30,23 +31,41 @@ static enum dtype storage_dtype(const char *name)
         { "BoolStorage", DT_BOOL },
         { "ComplexFloatStorage", DT_C64 },
         { "ComplexDoubleStorage", DT_C128 },
+        { "QInt8Storage", DT_I8 },
+        { "QUInt8Storage", DT_U8 },
+        { "QInt32Storage", DT_I32 },
+        { "UntypedStorage", DT_U8 },
     };
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        if (!strcmp(types[i].name, name)) return types[i].dtype;
+    for (size_t i = 0; type && type->kind == PICKLE_GLOBAL && i < sizeof types / sizeof *types; i++)
+        if (!strcmp(types[i].name, type->global->name)) return types[i].dtype;
     return DT_NONE;
+}
+
+static int add_storage(struct archive *r, const char *name, struct bytes data, bool mapped, struct storage **out)
+{
+    struct storage *s = ARENA_NEW(r->arena, struct storage);
+    TRY_MEM(s, r->err);
+    *s = (struct storage){ data, mapped };
+    if (out) *out = s;
+    return map_set(&r->storages, name, s) ? 0 : fail_nomem(r->err);
+}
+
+int archive_add_storage(struct archive *r, const char *folder, const char *key, struct bytes data)
+{
+    const char *name = arena_printf(r->arena, "%s/%s", folder, key);
+    TRY_MEM(name, r->err);
+    return add_storage(r, name, data, true, NULL);
 }
 
 static struct storage *find_storage(struct archive *r, const char *folder, const char *key)
 {
     const char *name = arena_printf(r->arena, "%s/%s", folder, key);
     struct storage *s = name ? map_get(&r->storages, name) : NULL;
+    struct bytes data;
     if (s) return s;
     const struct zip_entry *entry = name ? archive_find(r, name) : NULL;
     if (!entry) return fail(r->err, ERR_MODEL, "no record \"%s/%s\"", folder, key), NULL;
-    if (!(s = ARENA_NEW(r->arena, struct storage))) return fail_nomem(r->err), NULL;
-    if (archive_read(r, entry, &s->bytes)) return NULL;
-    s->mapped = entry->method == ZIP_STORED;
-    if (!map_set(&r->storages, name, s)) return fail_nomem(r->err), NULL;
+    if (archive_read(r, entry, &data) || add_storage(r, name, data, entry->method == ZIP_STORED, &s)) return NULL;
     return s;
 }
 
@@ -54,21 +73,24 @@ struct strided {
     struct storage *storage;
     enum dtype dtype;
     int64_t offset, stride[SHAPE_MAX]; /* in elements */
+    int64_t view;                      /* where the storage begins in one that it is a part of */
     struct shape shape;
 };
 
-/* The persistent id: ('storage', torch FloatStorage, key, device, count). */
+/* The persistent id: ('storage', torch FloatStorage, key, device, count), and in old files a view of the storage:
+ * (key of the view, offset, count) or None. */
 static int read_id(
     struct archive *r, const struct pickle_value *v, const char *folder, struct strided *s, const char **key)
 {
-    const struct pickle_value *id = v && v->kind == PICKLE_PERSISTENT ? v->id : NULL;
-    const struct pickle_value *type = pickle_item(id, 1), *name = pickle_item(id, 2);
+    const struct pickle_value *id = v && v->kind == PICKLE_PERSISTENT ? v->id : v; /* some writers leave it plain */
+    const struct pickle_value *type = pickle_item(id, 1), *name = pickle_item(id, 2), *view = pickle_item(id, 5);
     if (!pickle_is_str(pickle_item(id, 0), "storage") || !name || name->kind != PICKLE_STR || !type ||
         type->kind != PICKLE_GLOBAL)
         return fail(r->err, ERR_MODEL, "a tensor without a storage, at offset %zu of the pickle", v ? v->at : 0);
-    s->dtype = storage_dtype(type->global->name);
-    if (s->dtype == DT_NONE)
-        return fail(r->err, ERR_UNSUPPORTED, "tensors of %s (quantized models are not read yet)", type->global->name);
+    s->dtype = archive_storage_dtype(type);
+    if (s->dtype == DT_NONE) return fail(r->err, ERR_UNSUPPORTED, "tensors of %s", type->global->name);
+    if (view && view->kind == PICKLE_TUPLE && (!pickle_get_int(pickle_item(view, 1), &s->view) || s->view < 0))
+        return fail(r->err, ERR_MODEL, "the view of storage \"%s\" has no offset", name->text.s);
     *key = name->text.s;
     s->storage = find_storage(r, folder, *key);
     return s->storage ? 0 : r->err->code;
@@ -136,7 +158,7 @@ static struct tensor *make_tensor(struct archive *r, const struct strided *s, co
     size_t width = dtype_size(s->dtype);
     const unsigned char *data = s->storage->bytes.data + (count ? (size_t)s->offset * width : 0);
     bool plain = is_row_major(s);
-    if (plain && s->storage->mapped && count && (uintptr_t)data % width == 0) {
+    if (plain && s->storage->mapped && r->blob && count && (uintptr_t)data % width == 0) {
         struct tensor *t = ARENA_NEW(r->keep, struct tensor);
         if (!t) return fail_nomem(r->err), NULL;
         *t = (struct tensor){ s->dtype, s->shape, (void *)(uintptr_t)data, r->blob, NULL };
@@ -159,25 +181,213 @@ static const char *identity_of(struct arena *a, const struct strided *s, const c
     return str_done(&text);
 }
 
+/* Calls whose arguments begin with storage, offset, sizes, strides; and those that only wrap another. */
+static const char *const calls[] = { "_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3", "_rebuild_qtensor" };
+static const char *const wrappers[] = { "_rebuild_parameter", "_rebuild_parameter_with_state" };
+
+static const struct pickle_value *unwrap(const struct pickle_value *v)
+{
+    for (int depth = 0; depth < 4; depth++) {
+        bool wrapped = pickle_is_call(v, "torch.nn.parameter", "Parameter") ||
+            pickle_is_call(v, "torch.nn.parameter", "Buffer");
+        for (size_t i = 0; i < sizeof wrappers / sizeof *wrappers; i++)
+            wrapped |= pickle_is_call(v, "torch._utils", wrappers[i]);
+        if (!wrapped) return v;
+        v = pickle_arg(v, 0);
+    }
+    return v;
+}
+
+static bool is_rebuild(const struct pickle_value *function)
+{
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+        if (pickle_is_global(function, "torch._utils", calls[i])) return true;
+    return false;
+}
+
+/* The function that makes the tensor, and its arguments; NULL when it is no tensor. */
+static const struct pickle_value *rebuilt(const struct pickle_value *v, const struct pickle_value **args)
+{
+    v = unwrap(v);
+    if (pickle_is_call(v, "torch._tensor", "_rebuild_from_type_v2")) {
+        *args = pickle_arg(v, 2);
+        return is_rebuild(pickle_arg(v, 0)) ? pickle_arg(v, 0) : NULL;
+    }
+    if (!v || (v->kind != PICKLE_CALL && v->kind != PICKLE_OBJECT) || !is_rebuild(v->call->function)) return NULL;
+    *args = v->call->args;
+    return v->call->function;
+}
+
+/* Tensors that stand beside the pickle are named by a number. */
+static const struct pickled_tensor *beside(const struct archive *r, const struct pickle_value *v)
+{
+    char key[24];
+    v = unwrap(v);
+    const struct pickle_value *id = v && v->kind == PICKLE_PERSISTENT ? v->id : NULL;
+    if (!r->tensors.n || !id) return NULL;
+    if (id->kind == PICKLE_STR) return map_get(&r->tensors, id->text.s);
+    if (id->kind != PICKLE_INT) return NULL;
+    snprintf(key, sizeof key, "%lld", (long long)id->integer);
+    return map_get(&r->tensors, key);
+}
+
+bool archive_is_tensor(const struct archive *r, const struct pickle_value *v)
+{
+    const struct pickle_value *args;
+    return beside(r, v) || rebuilt(v, &args);
+}
+
+int archive_tensor_rank(const struct archive *r, const struct pickle_value *v)
+{
+    const struct pickled_tensor *known = beside(r, v);
+    const struct pickle_value *args = NULL;
+    if (known) return known->tensor->shape.rank;
+    const struct pickle_items *sizes = rebuilt(v, &args) ? pickle_seq(pickle_item(args, 2)) : NULL;
+    return sizes ? (int)sizes->n : -1;
+}
+
+static int read_strided(struct archive *r, const struct pickle_value *args, struct strided *s)
+{
+    int rank = 0;
+    if (!pickle_get_int(pickle_item(args, 1), &s->offset) || s->offset < 0)
+        return fail(r->err, ERR_MODEL, "a tensor's offset is no size");
+    TRY(read_numbers(r, pickle_item(args, 2), "shape", s->shape.dim, &s->shape.rank));
+    TRY(read_numbers(r, pickle_item(args, 3), "strides", s->stride, &rank));
+    if (rank != s->shape.rank)
+        return fail(r->err, ERR_MODEL, "a tensor has %d sizes and %d strides", s->shape.rank, rank);
+    if (__builtin_add_overflow(s->offset, s->view, &s->offset))
+        return fail(r->err, ERR_MODEL, "a tensor's offset is no size");
+    return 0;
+}
+
+static int make_rebuilt(struct archive *r, const struct pickle_value *function, const struct pickle_value *args,
+    const char *folder, struct pickled_tensor *out);
+
+/* scale, or a tensor of scales */
+static const struct tensor *read_scales(
+    struct archive *r, const struct pickle_value *v, const char *folder, enum dtype t, int64_t count)
+{
+    struct pickled_tensor given = { 0 };
+    struct shape shape = shape_of(1, &count);
+    const struct pickle_value *args, *function = rebuilt(v, &args);
+    if (pickle_is_global(function, "torch._utils", "_rebuild_qtensor")) /* which might hold itself */
+        return fail(r->err, ERR_MODEL, "the scales of a quantized tensor are quantized"), NULL;
+    if (function && make_rebuilt(r, function, args, folder, &given)) return NULL;
+    if (given.tensor && tensor_count(given.tensor) != count)
+        return fail(r->err, ERR_MODEL, "a quantized tensor has a wrong number of scales"), NULL;
+    struct tensor *out = tensor_new(r->keep, t, &shape, r->err);
+    double number = 0;
+    if (!given.tensor && (count != 1 || !pickle_get_number(v, &number)))
+        return fail(r->err, ERR_MODEL, "a quantized tensor without a scale"), NULL;
+    for (int64_t i = 0; out && i < count; i++)
+        if (t == DT_I64) tensor_set_i64(out, i, given.tensor ? tensor_get_i64(given.tensor, i) : (int64_t)number);
+        else tensor_set_f64(out, i, given.tensor ? tensor_get_f64(given.tensor, i) : number);
+    return out;
+}
+
+/* (per_tensor_affine, scale, zero point) or (per_channel_affine, scales, zero points, axis) */
+static const struct quantization *read_quantizer(
+    struct archive *r, const struct pickle_value *v, const char *folder, const struct shape *s)
+{
+    struct quantization *q = ARENA_NEW(r->keep, struct quantization);
+    const struct pickle_value *scheme = pickle_item(v, 0);
+    int64_t axis = -1, count = 1;
+    if (!q) return fail_nomem(r->err), NULL;
+    if (pickle_is_global(scheme, "torch", "per_channel_affine") ||
+        pickle_is_global(scheme, "torch", "per_channel_affine_float_qparams")) {
+        if (!pickle_get_int(pickle_item(v, 3), &axis) || axis < 0 || axis >= s->rank)
+            return fail(r->err, ERR_MODEL, "a tensor is quantized along an axis that it does not have"), NULL;
+        count = s->dim[axis];
+    } else if (!pickle_is_global(scheme, "torch", "per_tensor_affine")) {
+        return fail(r->err, ERR_UNSUPPORTED, "a tensor quantized by an unknown scheme"), NULL;
+    }
+    q->axis = (int)axis;
+    q->scales = read_scales(r, pickle_item(v, 1), folder, DT_F64, count);
+    q->zero_points = q->scales ? read_scales(r, pickle_item(v, 2), folder, DT_I64, count) : NULL;
+    return q->zero_points ? q : NULL;
+}
+
+/* Complex numbers that were saved as a view of their conjugates. */
+static const struct tensor *conjugate(struct archive *r, const struct tensor *t)
+{
+    size_t half = dtype_size(t->dtype) / 2, n = (size_t)tensor_count(t);
+    if (t->dtype != DT_C64 && t->dtype != DT_C128) return t;
+    struct tensor *copy = tensor_copy(r->keep, t->dtype, &t->shape, t->data, r->err);
+    for (size_t i = 0; copy && i < n; i++) ((unsigned char *)copy->data)[(2 * i + 2) * half - 1] ^= 0x80; /* the sign */
+    return copy;
+}
+
+static int make_rebuilt(struct archive *r, const struct pickle_value *function, const struct pickle_value *args,
+    const char *folder, struct pickled_tensor *out)
+{
+    struct strided s = { 0 };
+    const char *key = "";
+    bool conjugated = false;
+    bool quantized = pickle_is_global(function, "torch._utils", "_rebuild_qtensor");
+    bool typed = pickle_is_global(function, "torch._utils", "_rebuild_tensor_v3");
+    const struct pickle_value *metadata = pickle_item(args, typed ? 7 : 6), *type = pickle_item(args, 6);
+    TRY(read_id(r, pickle_item(args, 0), folder, &s, &key));
+    if (typed) {
+        s.dtype = type && type->kind == PICKLE_GLOBAL ? dtype_from_name(type->global->name) : DT_NONE;
+        if (s.dtype == DT_NONE || s.dtype == DT_STRING)
+            return fail(r->err, ERR_UNSUPPORTED, "a tensor of type %s",
+                type && type->kind == PICKLE_GLOBAL ? type->global->name : "unknown");
+    }
+    TRY(read_strided(r, args, &s));
+    TRY(check_bounds(r, &s, key));
+    if (!(out->identity = identity_of(r->arena, &s, folder, key))) return fail_nomem(r->err);
+    if (quantized && !(out->quantized = read_quantizer(r, pickle_item(args, 4), folder, &s.shape))) return r->err->code;
+    out->tensor = make_tensor(r, &s, key);
+    if (!quantized && metadata && metadata->kind == PICKLE_DICT) {
+        const struct pickle_value *conj = pickle_dict_get(metadata, "conj"), *neg = pickle_dict_get(metadata, "neg");
+        conjugated = conj && conj->kind == PICKLE_BOOL && conj->boolean;
+        if (neg && neg->kind == PICKLE_BOOL && neg->boolean)
+            return fail(r->err, ERR_UNSUPPORTED, "a tensor that was saved as the negative of another");
+    }
+    if (out->tensor && conjugated) out->tensor = conjugate(r, out->tensor);
+    return out->tensor ? 0 : r->err->code;
+}
+
+int archive_read_tensor(
+    struct archive *r, const struct pickle_value *v, const char *folder, struct pickled_tensor *out)
+{
+    const struct pickled_tensor *known = beside(r, v);
+    const struct pickle_value *args = NULL, *function = rebuilt(v, &args);
+    *out = (struct pickled_tensor){ 0 };
+    if (known) return *out = *known, 0;
+    if (!function) return fail(r->err, ERR_MODEL, "no tensor at offset %zu of the pickle", v ? v->at : 0);
+    return make_rebuilt(r, function, args, folder, out);
+}
+
 const struct tensor *archive_tensor(
     struct archive *r, const struct pickle_value *v, const char *folder, const char **identity)
 {
-    if (pickle_is_call(v, "torch._utils", "_rebuild_parameter")) v = pickle_arg(v, 0);
-    if (pickle_is_call(v, "torch._utils", "_rebuild_qtensor"))
-        return fail(r->err, ERR_UNSUPPORTED, "quantized tensors are not read yet"), NULL;
-    if (!pickle_is_call(v, "torch._utils", "_rebuild_tensor_v2") &&
-        !pickle_is_call(v, "torch._utils", "_rebuild_tensor"))
-        return fail(r->err, ERR_MODEL, "no tensor at offset %zu of the pickle", v ? v->at : 0), NULL;
-    struct strided s = { 0 };
+    struct pickled_tensor t;
+    if (archive_read_tensor(r, v, folder, &t)) return NULL;
+    if (t.quantized) return fail(r->err, ERR_UNSUPPORTED, "quantized tensors are not read yet"), NULL;
+    *identity = t.identity;
+    return t.tensor;
+}
+
+const struct tensor *archive_storage(struct archive *r, const struct pickle_value *id, const char *folder)
+{
+    struct strided s = { .shape = { .rank = 1 }, .stride = { 1 } };
     const char *key = "";
-    int rank = 0;
-    if (read_id(r, pickle_arg(v, 0), folder, &s, &key)) return NULL;
-    if (!pickle_get_int(pickle_arg(v, 1), &s.offset) || s.offset < 0)
-        return fail(r->err, ERR_MODEL, "a tensor's offset is no size"), NULL;
-    if (read_numbers(r, pickle_arg(v, 2), "shape", s.shape.dim, &s.shape.rank)) return NULL;
-    if (read_numbers(r, pickle_arg(v, 3), "strides", s.stride, &rank)) return NULL;
-    if (rank != s.shape.rank)
-        return fail(r->err, ERR_MODEL, "a tensor has %d sizes and %d strides", s.shape.rank, rank), NULL;
+    if (read_id(r, id, folder, &s, &key)) return NULL;
+    s.shape.dim[0] = (int64_t)(s.storage->bytes.len / dtype_size(s.dtype));
+    return check_bounds(r, &s, key) ? NULL : make_tensor(r, &s, key);
+}
+
+const struct tensor *archive_view(struct archive *r, const char *folder, const char *key, enum dtype dtype,
+    int64_t offset, int rank, const int64_t *sizes, const int64_t *strides, const char **identity)
+{
+    struct strided s = { .storage = find_storage(r, folder, key), .dtype = dtype, .offset = offset };
+    if (!s.storage) return NULL;
+    s.shape = shape_of(rank, sizes);
+    for (int i = 0; i < rank; i++)
+        if (sizes[i] < 0 || strides[i] < 0 || offset < 0)
+            return fail(r->err, ERR_MODEL, "a tensor of storage \"%s\" has a negative size or stride", key), NULL;
+    if (rank) memcpy(s.stride, strides, (size_t)rank * sizeof *strides);
     if (check_bounds(r, &s, key)) return NULL;
     if (!(*identity = identity_of(r->arena, &s, folder, key))) return fail_nomem(r->err), NULL;
     return make_tensor(r, &s, key);

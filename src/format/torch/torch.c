@@ -55,6 +55,7 @@ static int read_once(struct reading *r, struct err *e)
     r->changed = map_in(&r->scratch);
     if (!(r->graph = graph_new(r->keep, &op_registry, file_base(r->file->path), e))) return e->code;
     TRY(archive_open(&r->archive, &r->scratch, r->keep, r->file, e));
+    TRY(archive_check_script(&r->archive));
     TRY(torch_init(&v->t, &r->scratch, r->graph, r->report, e));
     v->t.version = r->archive.version;
     TRY(eval_load(v, r->report));

@@ -1,0 +1,32 @@
+/* format.c - files of weights among the formats of models: what to say of one that lacks its structure. */
+#include "base/err.h"
+#include "format/format.h"
+#include "format/torch/module.h"
+#include "format/weights/weights.h"
+
+static enum format_match probe(struct bytes file, const char *path)
+{
+    return weights_is(file, path) ? FORMAT_BY_CONTENT : FORMAT_NO;
+}
+
+/* A module that was pickled as a whole is rebuilt; for all else a structure is wanting. */
+static int read_model(struct arena *a, const struct format_file *file, const struct import_options *o, struct graph **g,
+    struct report *report, struct err *e)
+{
+    struct weights w;
+    TRY(weights_read(&w, a, file, NULL, report, e));
+    if (w.class_name)
+        return fail(e, ERR_UNSUPPORTED, "%s: a pickled %s, whose code is not in the file (%zu tensors are); give its "
+            "structure with --arch, or export it with torch.jit.script or torch.onnx", file->path, w.class_name, w.n);
+    return fail(e, ERR_UNSUPPORTED,
+        "%s: weights without a structure (%s, %zu tensors); say with --arch which network they belong to: an ONNX or "
+        "TorchScript file, or a package", file->path, w.format, w.n);
+}
+
+const struct format format_weights = {
+    .name = "weights",
+    .doc = "weights without a structure (state_dicts, checkpoints, safetensors, .npz), with --arch",
+    .extensions = "pth pt bin ckpt safetensors npz tar",
+    .probe = probe,
+    .read = read_model,
+};

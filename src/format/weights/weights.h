@@ -1,0 +1,53 @@
+/* weights.h - files of weights without a structure: PyTorch's state_dicts and checkpoints, safetensors (in one file or in
+ * many with an index), NumPy's .npz.
+ *
+ * A file may hold more than a model's weights: an optimizer, averages of the weights, numbers. The weights of the model
+ * are found by themselves where there is one, or chosen by a key.
+ */
+#ifndef TENREC_FORMAT_WEIGHTS_H
+#define TENREC_FORMAT_WEIGHTS_H
+
+#include "base/map.h"
+#include "format/format.h"
+
+struct graph;
+struct pickle_value;
+struct quantization;
+struct tensor;
+
+struct weight {
+    const char *path; /* "model_state_dict.conv1.weight" */
+    const char *name; /* below the chosen key: "conv1.weight"; NULL: it is none of the model's weights */
+    const struct tensor *tensor;
+    const struct quantization *quantized; /* NULL: the numbers are what they are */
+    const char *identity;                 /* equal for tied weights; NULL: not known */
+};
+struct weights {
+    const char *format; /* "PyTorch (zip)", "safetensors" */
+    struct weight *list;
+    size_t n, cap, n_chosen;
+    const char *key;     /* the chosen part, "" for all of it */
+    struct map groups;   /* "model_state_dict" -> the number of its tensors: what `key` may be */
+    struct map by_name;  /* of the chosen: name -> struct weight */
+    struct map facts;    /* what else the file says, as text: "epoch" -> "3" */
+    const char *class_name; /* the class of the module that was pickled as a whole, or NULL */
+};
+
+/* Does the file look like weights? A zip of PyTorch's may also be a TorchScript archive: that is not. */
+bool weights_is(struct bytes file, const char *path);
+/* `key` NULL: found by itself. Tensors lie in the file where they can, else in `a`. ERR_MODEL, ERR_USAGE for a key that
+ * is not there. */
+int weights_read(struct weights *w, struct arena *a, const struct format_file *file, const char *key,
+    struct report *report, struct err *e);
+
+/* Puts the chosen weights into the states of `g` by the keys these had in their source, else by name. Quantized numbers
+ * become what they stand for. Every matched, missing and unexpected name is told in `report`; ERR_MODEL when nothing
+ * fits, or a shape does not. */
+int weights_apply(const struct weights *w, struct graph *g, struct report *report, struct err *e);
+
+/* For readers. */
+int weights_add(struct weights *w, const struct weight *x, struct err *e);
+int weights_of_torch(struct weights *w, struct arena *a, const struct format_file *file, const char *key,
+    struct report *report, struct err *e);
+
+#endif
