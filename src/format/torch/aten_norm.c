@@ -68,6 +68,20 @@ static struct value *lower_batch_norm_legit(struct aten_call *c)
     return NULL;
 }
 
+/* The same with a mode, and with (.., new mean, new var): in the scoring form these are the old ones. */
+static struct value *lower_batch_norm_moded(struct aten_call *c)
+{
+    give(c, batch_norm(c, arg_float(c, 6), arg_float(c, 7)));
+    for (int i = 0; i < 2; i++) give(c, emit_i64s(c->b, NULL, 0));
+    return NULL;
+}
+static struct value *lower_batch_norm_functional(struct aten_call *c)
+{
+    lower_batch_norm_moded(c);
+    for (int i = 3; i < 5; i++) give(c, arg_tensor(c, i));
+    return NULL;
+}
+
 static struct value *lower_instance_norm(struct aten_call *c)
 {
     struct value *x = arg_tensor(c, 0);
@@ -119,6 +133,18 @@ static struct value *lower_group_norm(struct aten_call *c)
         or_filled(c, arg_tensor(c, 2), x, 1), or_filled(c, arg_tensor(c, 3), x, 0));
 }
 
+/* (output, mean, rstd), as above */
+static struct value *lower_native_group_norm(struct aten_call *c)
+{
+    struct value *x = arg_tensor(c, 0);
+    give(c,
+        emit(c->b, "GroupNormalization",
+            ATTRS(attr_int("num_groups", arg_int(c, 6)), attr_float("epsilon", arg_float(c, 7))), x,
+            or_filled(c, arg_tensor(c, 1), x, 1), or_filled(c, arg_tensor(c, 2), x, 0)));
+    for (int i = 0; i < 2; i++) give(c, emit_i64s(c->b, NULL, 0));
+    return NULL;
+}
+
 static struct value *dropout(struct aten_call *c, struct value *x)
 {
     return emit_op(c, "Dropout", x, emit_scalar(c->b, DT_F32, arg_float(c, 1)), emit_scalar(c->b, DT_BOOL, 0));
@@ -157,6 +183,7 @@ static struct value *lower_bernoulli(struct aten_call *c)
         name "(Tensor input, float p, bool train) -> Tensor", __VA_ARGS__ \
     }
 #define STATISTICS "Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, "
+#define MODED STATISTICS "bool training, float momentum, float eps) -> "
 #define LAYER "(Tensor input, int[] normalized_shape, Tensor? weight=None, Tensor? bias=None, "
 
 const struct aten_row aten_norm[] = {
@@ -165,6 +192,10 @@ const struct aten_row aten_norm[] = {
     { "_native_batch_norm_legit_no_training(Tensor input, Tensor? weight, Tensor? bias, Tensor running_mean, "
       "Tensor running_var, float momentum, float eps) -> (Tensor, Tensor, Tensor)",
         lower_batch_norm_legit },
+    { "native_batch_norm(Tensor input, " MODED "(Tensor, Tensor, Tensor)", lower_batch_norm_moded },
+    { "_native_batch_norm_legit(Tensor input, " MODED "(Tensor, Tensor, Tensor)", lower_batch_norm_moded },
+    { "_native_batch_norm_legit_functional(Tensor input, " MODED "(Tensor, Tensor, Tensor, Tensor, Tensor)",
+        lower_batch_norm_functional },
     { "instance_norm(Tensor input, " STATISTICS "bool use_input_stats, float momentum, float eps, "
       "bool cudnn_enabled) -> Tensor",
         lower_instance_norm },
@@ -175,6 +206,9 @@ const struct aten_row aten_norm[] = {
     { "group_norm(Tensor input, int num_groups, Tensor? weight=None, Tensor? bias=None, float eps=1e-05, "
       "bool cudnn_enabled=True) -> Tensor",
         lower_group_norm },
+    { "native_group_norm(Tensor input, Tensor? weight, Tensor? bias, int N, int C, int HxW, int group, float eps) -> "
+      "(Tensor, Tensor, Tensor)",
+        lower_native_group_norm },
     DROPOUT("dropout", lower_dropout),
     DROPOUT("alpha_dropout", lower_identity),
     DROPOUT("feature_dropout", lower_feature_dropout),

@@ -218,7 +218,7 @@ static int index_names(struct weights *w, const char *path, const char *key, str
         w->n_chosen++;
         if (!map_set(&w->by_name, x->name, x)) return fail_nomem(e);
     }
-    if (w->n_chosen || !key) return 0;
+    if (w->n_chosen || !key || !key[0]) return 0;
     struct str all = str_in(w->facts.arena);
     for (size_t i = 0; i < w->groups.n && i < 20; i++) str_addf(&all, "%s%s", i ? ", " : "", w->groups.entries[i].key);
     return fail(e, ERR_USAGE, "%s: no tensors below --key %s (there are: %s)", path, key, str_done(&all));
