@@ -180,6 +180,7 @@ int program_open(struct program *p, struct report *report)
     const struct format_file *file = p->file;
     TRY(zip_open(&p->zip, &p->scratch, file->path, file->bytes, p->err));
     p->root = "";
+    if (!p->zip.n) return fail(p->err, ERR_MODEL, "an empty zip archive");
     const struct zip_entry *entry = zip_find(&p->zip, old_program);
     if (!entry) {
         const char *first = p->zip.entries[0].name, *slash = strchr(first, '/');
