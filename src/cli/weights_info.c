@@ -32,7 +32,8 @@ static void print_parts(const struct weights *w)
 {
     if (w->key[0]) printf("  %-12s %s, %zu of %zu tensors\n", "weights of", w->key, w->n_chosen, w->n);
     for (size_t i = 0; w->key[0] && i < w->groups.n; i++)
-        printf("  %-12s %s, %zu tensors\n", i ? "" : "parts", w->groups.entries[i].key[0] ? w->groups.entries[i].key : "-",
+        printf("  %-12s %s, %zu tensors\n", i ? "" : "parts",
+            w->groups.entries[i].key[0] ? w->groups.entries[i].key : "-",
             (size_t)(uintptr_t)w->groups.entries[i].value);
     for (size_t i = 0; i < w->facts.n; i++)
         printf("  %-12s %s = %s\n", i ? "" : "says", w->facts.entries[i].key, (const char *)w->facts.entries[i].value);

@@ -95,12 +95,12 @@ static int read_made(struct made *m, const char *json)
 
 /* y = relu(x).view(3 s0), for any s0 up to 64 */
 static const char flattened[] = PROGRAM(
-    NODE("torch.ops.aten.sym_size.int", ARG("self", TENSOR("x")) "," ARG("dim", "{\"as_int\": 0}"), NAMED("n")) ","
-    NODE("_operator.mul", ARG("a", "{\"as_sym_int\": {\"as_name\": \"n\"}}") "," ARG("b", "{\"as_int\": 3}"),
-        NAMED("m")) ","
-    NODE("torch.ops.aten.relu.default", ARG("self", TENSOR("x")), TENSOR("r")) ","
-    NODE("torch.ops.aten.view_copy.default", ARG("self", TENSOR("r")) ","
-        ARG("size", "{\"as_sym_ints\": [{\"as_name\": \"m\"}]}"), TENSOR("y")),
+    NODE("torch.ops.aten.sym_size.int", ARG("self", TENSOR("x")) "," ARG("dim", "{\"as_int\": 0}"),
+        NAMED("n")) "," NODE("_operator.mul",
+        ARG("a", "{\"as_sym_int\": {\"as_name\": \"n\"}}") "," ARG("b", "{\"as_int\": 3}"),
+        NAMED("m")) "," NODE("torch.ops.aten.relu.default", ARG("self", TENSOR("x")),
+        TENSOR("r")) "," NODE("torch.ops.aten.view_copy.default",
+        ARG("self", TENSOR("r")) "," ARG("size", "{\"as_sym_ints\": [{\"as_name\": \"m\"}]}"), TENSOR("y")),
     "\"s0\": {\"min_val\": 2, \"max_val\": 64}");
 
 TEST(symbols_stay_free_within_their_range)
@@ -139,7 +139,8 @@ TEST(what_cannot_be_read_is_told)
         { PROGRAM("{}", ""), "a node without a target" },
         { "{\"graph_module\": 3}", "the program has no graph" },
         { "{\"graph_module\": {\"graph\": {}, \"signature\": {\"input_specs\": [{\"parameter\": {\"arg\": {\"name\": "
-          "\"p\"}, \"parameter_name\": \"w\"}}]}}}", "the archive has no weight \"w\"" },
+          "\"p\"}, \"parameter_name\": \"w\"}}]}}}",
+            "the archive has no weight \"w\"" },
         { "{\"graph_module\": ", "serialized_exported_program.json" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

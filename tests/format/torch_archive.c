@@ -176,7 +176,7 @@ TEST(other_archives_of_pytorch_are_told_apart)
     struct case_ c = { 0 };
     begin(&c);
     add_rest(&c, "3\n", false);
-    refused(&c, ERR_UNSUPPORTED, "torch.save");
+    refused(&c, ERR_UNSUPPORTED, "without a structure");
     begin(&c);
     build_text(&c.b, "model.json", "{}", &c.e);
     add_rest(&c, "3\n", true);

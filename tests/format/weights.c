@@ -13,7 +13,8 @@
 
 enum { FILES_AT_LEAST = 69 };
 
-static int read_weights(struct weights *w, struct arena *a, const char *path, const char *key, struct report *r, struct err *e)
+static int read_weights(
+    struct weights *w, struct arena *a, const char *path, const char *key, struct report *r, struct err *e)
 {
     struct format_file file = { .path = path };
     if (!(file.blob = mapped_file(a, path, &file.bytes, e))) return e->code;

@@ -209,7 +209,8 @@ TEST(pickle_judges_names)
         { "__torch__", "os", PICKLE_ALLOWED },
         { "__torch__evil", "x", PICKLE_UNKNOWN },
         { "torch", "x.FloatStorage", PICKLE_UNKNOWN },
-        { "torch.nn.modules.conv", "Conv2d", PICKLE_UNKNOWN },
+        { "torch.nn.modules.conv", "Conv2d", PICKLE_ALLOWED },
+        { "torch.nn.modules.conv", "conv", PICKLE_UNKNOWN },
         { "osmium", "Reader", PICKLE_UNKNOWN },
         { "models.yolo", "Outer.Inner", PICKLE_UNKNOWN },
     };

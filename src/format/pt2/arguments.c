@@ -24,8 +24,8 @@ const json_t *union_get(const json_t *x, const char **tag)
 
 /* Not PyTorch's own numbers of its element types: those of the export's schema. */
 static const signed char types[] = { DT_NONE, DT_U8, DT_I8, DT_I16, DT_I32, DT_I64, DT_F16, DT_F32, DT_F64, DT_NONE,
-    DT_C64, DT_C128, DT_BOOL, DT_BF16, [28] = DT_U16, [29] = DT_F8E4M3FN, [30] = DT_F8E5M2, [31] = DT_F8E4M3FNUZ,
-    [32] = DT_F8E5M2FNUZ };
+    DT_C64, DT_C128, DT_BOOL,
+    DT_BF16, [28] = DT_U16, [29] = DT_F8E4M3FN, [30] = DT_F8E5M2, [31] = DT_F8E4M3FNUZ, [32] = DT_F8E5M2FNUZ };
 
 enum dtype program_dtype(int64_t number)
 {
@@ -120,7 +120,8 @@ static struct object *read_complex(struct program *p, const struct map *env, con
     struct object *o = object_none(&p->scratch);
     if (!o) return NULL;
     o->kind = OBJECT_COMPLEX;
-    if (!read_float(json_object_get(x, "real"), &o->complex[0]) || !read_float(json_object_get(x, "imag"), &o->complex[1]))
+    if (!read_float(json_object_get(x, "real"), &o->complex[0]) ||
+        !read_float(json_object_get(x, "imag"), &o->complex[1]))
         return bad(p, "complex number");
     return o;
 }

@@ -6,6 +6,7 @@
 #ifndef TENREC_FORMAT_PT2_PROGRAM_H
 #define TENREC_FORMAT_PT2_PROGRAM_H
 
+#include "base/arena.h"
 #include "enc/json.h"
 #include "format/torch/entry.h"
 #include "format/weights/weights.h"
@@ -21,8 +22,8 @@ struct program {
     struct report *report;
     struct err *err;
     struct zip zip;
-    const char *root;       /* "" or "package/": all names are below it */
-    const char *name;       /* "model": of one of the programs in the archive; NULL: the old layout */
+    const char *root; /* "" or "package/": all names are below it */
+    const char *name; /* "model": of one of the programs in the archive; NULL: the old layout */
     const json_t *json;
     struct map weights;   /* "conv1.weight" -> struct weight */
     struct map constants; /* the same */

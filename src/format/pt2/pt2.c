@@ -70,10 +70,13 @@ static int check_hint(struct program *p, const char *name, size_t i, const struc
 {
     const struct import_hint *h = import_hint_for(p->options, name, i);
     bool same = !h || h->rank == s->rank;
-    for (int d = 0; h && same && d < h->rank; d++) same = h->dim[d].symbol ? s->dim[d] < 0 : s->dim[d] < 0 || s->dim[d] == h->dim[d].size;
+    for (int d = 0; h && same && d < h->rank; d++)
+        same = s->dim[d] < 0 || (!h->dim[d].symbol && s->dim[d] == h->dim[d].size);
     if (!same)
-        report_add(p->report, REPORT_WARNING, "", "the program was exported for another shape of %s than --input says; "
-            "its own is kept", name);
+        report_add(p->report, REPORT_WARNING, "",
+            "the program was exported for another shape of %s than --input says; "
+            "its own is kept",
+            name);
     return 0;
 }
 
@@ -179,7 +182,8 @@ static int read_program(struct program *p, struct graph **g)
     TRY(add_outputs(p, &env));
     TRY(torch_settle(&v->t));
     if (p->scratch.failed) return fail_nomem(p->err);
-    return p->report->n_errors ? report_fail(p->report, ERR_UNSUPPORTED, "a program that cannot be imported", p->err) : 0;
+    if (!p->report->n_errors) return 0;
+    return report_fail(p->report, ERR_UNSUPPORTED, "a program that cannot be imported", p->err);
 }
 
 static int pt2_read(struct arena *a, const struct format_file *file, const struct import_options *o, struct graph **g,

@@ -148,8 +148,7 @@ static struct object *call_graph(struct program *p, const struct call *c)
 static struct object *call(struct program *p, const struct call *c)
 {
     for (size_t i = 0; i < sizeof builtins / sizeof *builtins; i++)
-        if (!strcmp(c->target, builtins[i][0]))
-            return eval_builtin(&p->eval, builtins[i][1], c->args, c->n, NULL, 0);
+        if (!strcmp(c->target, builtins[i][0])) return eval_builtin(&p->eval, builtins[i][1], c->args, c->n, NULL, 0);
     if (is_one_of(c->target, checks, sizeof checks / sizeof *checks)) return object_none(&p->scratch);
     if (c->graph && is_one_of(c->target, wrappers, sizeof wrappers / sizeof *wrappers)) return call_graph(p, c);
     const char *name = operator_name(p, c->target);
@@ -217,8 +216,8 @@ static int set_place(struct program *p, const json_t *node, size_t i)
         const char *base = file;
         for (const char *s = file; s < line; s++)
             if (*s == '/' || *s == '\\') base = s + 1;
-        text = arena_printf(p->eval.t.g->arena, "%.*s:%.*s", (int)(line - base), base,
-            (int)strspn(line + 8, "0123456789"), line + 8);
+        text = arena_printf(
+            p->eval.t.g->arena, "%.*s:%.*s", (int)(line - base), base, (int)strspn(line + 8, "0123456789"), line + 8);
     } else {
         text = arena_printf(p->eval.t.g->arena, "node %zu", i);
     }

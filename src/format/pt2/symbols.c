@@ -54,7 +54,8 @@ int symbol_shape(struct program *p, const json_t *meta, struct shape *s, struct 
     const json_t *sizes = json_object_get(meta, "sizes");
     size_t n = json_array_size(sizes);
     if (!json_is_array(sizes)) return fail(p->err, ERR_MODEL, "an input without sizes");
-    if (n > SHAPE_MAX) return fail(p->err, ERR_UNSUPPORTED, "an input of rank %zu, at most %d is possible", n, SHAPE_MAX);
+    if (n > SHAPE_MAX)
+        return fail(p->err, ERR_UNSUPPORTED, "an input of rank %zu, at most %d is possible", n, SHAPE_MAX);
     *s = *example = shape_of(0, NULL);
     s->rank = example->rank = (int)n;
     for (size_t i = 0; i < n; i++) TRY(read_dim(p, json_array_get(sizes, i), &s->dim[i], &example->dim[i]));

@@ -67,8 +67,7 @@ int archive_check_script(struct archive *r)
     return archive_find(r, "data.pkl") ? 0 : fail(r->err, ERR_MODEL, "no record \"data.pkl\"");
 }
 
-void archive_init(struct archive *r, struct arena *a, struct arena *keep, const struct format_file *file,
-    struct err *e)
+void archive_init(struct archive *r, struct arena *a, struct arena *keep, const struct format_file *file, struct err *e)
 {
     *r = (struct archive){ .arena = a, .keep = keep, .err = e, .path = file->path, .blob = file->blob };
     r->files = map_in(a);

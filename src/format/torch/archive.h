@@ -30,8 +30,8 @@ struct archive {
 /* Does the file look like a zip of PyTorch's; the pages it takes to know are few. */
 bool archive_is(struct bytes file);
 /* An archive without records yet: for the containers that are no zip. */
-void archive_init(struct archive *r, struct arena *a, struct arena *keep, const struct format_file *file,
-    struct err *e);
+void archive_init(
+    struct archive *r, struct arena *a, struct arena *keep, const struct format_file *file, struct err *e);
 int archive_open(struct archive *r, struct arena *a, struct arena *keep, const struct format_file *file, struct err *e);
 /* What only torch.jit.save writes is there. */
 int archive_check_script(struct archive *r);
@@ -41,8 +41,8 @@ int archive_read(struct archive *r, const struct zip_entry *entry, struct bytes 
 /* Reads "data.pkl" or "constants.pkl"; unknown harmless globals become warnings. */
 struct pickle_value *archive_pickle(struct archive *r, const char *name, struct report *report);
 /* Reads the pickle at *at of `data`, a part of the file that `name` is for messages, and moves *at behind it. */
-int archive_pickle_at(struct archive *r, const char *name, struct bytes data, size_t *at, struct pickle *out,
-    struct report *report);
+int archive_pickle_at(
+    struct archive *r, const char *name, struct bytes data, size_t *at, struct pickle *out, struct report *report);
 /* The code of a qualified prefix ("__torch__.torch.nn"), parsed once; NULL without an error when there is none. */
 struct ts_file *archive_code(struct archive *r, const char *prefix);
 
@@ -53,7 +53,7 @@ struct quantization {
 };
 struct pickled_tensor {
     const struct tensor *tensor;
-    const char *identity; /* equal for two that are the same memory seen in the same way */
+    const char *identity;                 /* equal for two that are the same memory seen in the same way */
     const struct quantization *quantized; /* NULL: not quantized */
 };
 /* Is it one of the calls by which PyTorch pickles a tensor? */

@@ -27,8 +27,8 @@ int legacy_storage(struct archive *r, const char *key, enum dtype dtype, struct 
     if (left < 8) return fail(r->err, ERR_MODEL, "cut short at byte %zu, before storage \"%s\"", *at, key);
     uint64_t n = get_le64(data.data + *at);
     if (n > (left - 8) / width)
-        return fail(r->err, ERR_MODEL, "storage \"%s\" at byte %zu should have %llu elements; the file ends before", key,
-            *at, (unsigned long long)n);
+        return fail(r->err, ERR_MODEL, "storage \"%s\" at byte %zu should have %llu elements; the file ends before",
+            key, *at, (unsigned long long)n);
     TRY(archive_add_storage(r, "data", key, (struct bytes){ data.data + *at + 8, (size_t)n * width }));
     *at += 8 + (size_t)n * width;
     return 0;
@@ -57,8 +57,7 @@ static int read_storages(
         const struct pickle_value *key = list->items[i];
         if (key->kind != PICKLE_STR) return fail(r->err, ERR_MODEL, "the key of storage %zu is no string", i);
         enum dtype t = (enum dtype)(uintptr_t)map_get(&types, key->text.s);
-        if (!t)
-            return fail(r->err, ERR_UNSUPPORTED, "storage \"%s\" has no type that is known here", key->text.s);
+        if (!t) return fail(r->err, ERR_UNSUPPORTED, "storage \"%s\" has no type that is known here", key->text.s);
         TRY(legacy_storage(r, key->text.s, t, data, &at));
     }
     return 0;
@@ -74,7 +73,8 @@ struct pickle_value *legacy_open(struct archive *r, const struct format_file *fi
         if (archive_pickle_at(r, names[i], file->bytes, &at, &p[i], i == 3 ? report : NULL)) return NULL;
     const struct pickle_value *little = pickle_dict_get(p[2].root, "little_endian");
     if (!pickle_get_int(p[1].root, &version) || version != 1001)
-        return fail(r->err, ERR_UNSUPPORTED, "version %lld of PyTorch's old form; 1001 is known", (long long)version), NULL;
+        return fail(r->err, ERR_UNSUPPORTED, "version %lld of PyTorch's old form; 1001 is known", (long long)version),
+               NULL;
     if (little && little->kind == PICKLE_BOOL && !little->boolean)
         return fail(r->err, ERR_UNSUPPORTED, "saved on a big-endian machine; save it on a little-endian one"), NULL;
     return read_storages(r, &p[3], p[4].root, file->bytes, at) ? NULL : p[3].root;

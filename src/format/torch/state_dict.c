@@ -11,9 +11,9 @@
 #include "format/weights/weights.h"
 
 enum {
-    DEPTH = 64,         /* of dictionaries in dictionaries */
-    VISITS = 2000000,   /* values looked at, those reached on several ways counted again */
-    FACTS = 64,         /* numbers and texts that are kept to be told */
+    DEPTH = 64,       /* of dictionaries in dictionaries */
+    VISITS = 2000000, /* values looked at, those reached on several ways counted again */
+    FACTS = 64,       /* numbers and texts that are kept to be told */
     FACT_DEPTH = 2,
     FACT_TEXT = 200,
 };
@@ -107,8 +107,7 @@ static int walk_items(struct collect *c, const struct pickle_items *items, const
 static int walk_module(struct collect *c, const struct pickle_value *v, const char *path, int depth)
 {
     static const char *const parts[] = { "_parameters", "_buffers", "_modules" };
-    for (size_t i = 0; i < 3; i++)
-        TRY(walk_pairs(c, pickle_pairs(pickle_attr(v, parts[i])), path, depth));
+    for (size_t i = 0; i < 3; i++) TRY(walk_pairs(c, pickle_pairs(pickle_attr(v, parts[i])), path, depth));
     return 0;
 }
 
@@ -136,8 +135,7 @@ static int walk(struct collect *c, const struct pickle_value *v, const char *pat
     case PICKLE_TUPLE: return walk_items(c, v->seq, path, depth);
     case PICKLE_CALL:
     case PICKLE_OBJECT: return walk_call(c, v, path, depth);
-    case PICKLE_PERSISTENT:
-        return pickle_is_str(pickle_item(v->id, 0), "storage") ? add_tensor(c, v, path, true) : 0;
+    case PICKLE_PERSISTENT: return pickle_is_str(pickle_item(v->id, 0), "storage") ? add_tensor(c, v, path, true) : 0;
     default: return depth <= FACT_DEPTH ? add_fact(c, v, path) : 0;
     }
 }
@@ -166,8 +164,9 @@ static bool is_mapping(const struct pickle_value *v)
 }
 
 /* How a training script calls the weights of its model, the best name first. */
-static const char *const usual[] = { "state_dict", "model_state_dict", "model_state", "model", "net", "network", "state",
-    "module", "weights", "params", "params_ema", "model_ema", "ema_state_dict", "ema", "generator", "encoder" };
+static const char *const usual[] = { "state_dict", "model_state_dict", "model_state", "model", "net", "network",
+    "state", "module", "weights", "params", "params_ema", "model_ema", "ema_state_dict", "ema", "generator",
+    "encoder" };
 
 /* The parts of a dictionary that hold weights and are no optimizer's; *own: it has tensors of its own, numbers alone
  * not counted. */
@@ -201,8 +200,10 @@ static const char *find_model(struct collect *c, const struct pickle_value *v)
         if (own || !n || (n > 1 && !named)) break;
         const struct pickle_pair *taken = n > 1 ? named : first;
         if (n > 1)
-            report_add(c->report, REPORT_GUESS, "", "the weights are those of \"%s\", one of %zu parts of the file; say "
-                "--key NAME for another", taken->key->text.s, n);
+            report_add(c->report, REPORT_GUESS, "",
+                "the weights are those of \"%s\", one of %zu parts of the file; say "
+                "--key NAME for another",
+                taken->key->text.s, n);
         if (!(path = join(c, path, taken->key->text.s))) return NULL;
         v = taken->value;
     }

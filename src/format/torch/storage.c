@@ -182,7 +182,8 @@ static const char *identity_of(struct arena *a, const struct strided *s, const c
 }
 
 /* Calls whose arguments begin with storage, offset, sizes, strides; and those that only wrap another. */
-static const char *const calls[] = { "_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3", "_rebuild_qtensor" };
+static const char *const calls[] = { "_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3",
+    "_rebuild_qtensor" };
 static const char *const wrappers[] = { "_rebuild_parameter", "_rebuild_parameter_with_state" };
 
 static const struct pickle_value *unwrap(const struct pickle_value *v)
@@ -348,8 +349,7 @@ static int make_rebuilt(struct archive *r, const struct pickle_value *function, 
     return out->tensor ? 0 : r->err->code;
 }
 
-int archive_read_tensor(
-    struct archive *r, const struct pickle_value *v, const char *folder, struct pickled_tensor *out)
+int archive_read_tensor(struct archive *r, const struct pickle_value *v, const char *folder, struct pickled_tensor *out)
 {
     const struct pickled_tensor *known = beside(r, v);
     const struct pickle_value *args = NULL, *function = rebuilt(v, &args);

@@ -144,7 +144,8 @@ struct pickle_value *tar_open(struct archive *r, const struct format_file *file,
     struct map types = map_in(r->arena), parts = map_in(r->arena);
     struct pickle p;
     size_t at = 0;
-    if (need_member(r, file->bytes, "storages", &storages) || need_member(r, file->bytes, "pickle", &object)) return NULL;
+    if (need_member(r, file->bytes, "storages", &storages) || need_member(r, file->bytes, "pickle", &object))
+        return NULL;
     if (read_storages(r, storages, &types, &parts)) return NULL;
     if (find_member(file->bytes, "tensors", &tensors) && read_tensors(r, tensors, &types, &parts)) return NULL;
     return archive_pickle_at(r, "pickle", object, &at, &p, report) ? NULL : p.root;

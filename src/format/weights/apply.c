@@ -184,8 +184,8 @@ int weights_apply(const struct weights *w, struct graph *g, struct report *repor
         const struct weight *x = find(w, &by, key_of(state), &text);
         if (!x) add_name(&missing, "%s%s", key_of(state), "");
         else if (!fits(state, x->tensor)) {
-            const char *have = arena_printf(a, "%s, not %s", shape_text(a, &x->tensor->shape),
-                shape_text(a, &state->data->shape));
+            const char *have = arena_printf(
+                a, "%s, not %s", shape_text(a, &x->tensor->shape), shape_text(a, &state->data->shape));
             add_name(&bad, "%s (%s)", x->name, have ? have : "");
         } else TRY(put(state, x, g->arena, e));
         if (x && !map_set(&used, x->name, state)) return fail_nomem(e);

@@ -1,6 +1,6 @@
 /* format.c - files of weights among the formats of models: what to say of one that lacks its structure. */
-#include "base/err.h"
 #include "format/format.h"
+#include "base/err.h"
 #include "format/torch/module.h"
 #include "format/weights/weights.h"
 
@@ -16,11 +16,14 @@ static int read_model(struct arena *a, const struct format_file *file, const str
     struct weights w;
     TRY(weights_read(&w, a, file, NULL, report, e));
     if (w.class_name)
-        return fail(e, ERR_UNSUPPORTED, "%s: a pickled %s, whose code is not in the file (%zu tensors are); give its "
-            "structure with --arch, or export it with torch.jit.script or torch.onnx", file->path, w.class_name, w.n);
+        return fail(e, ERR_UNSUPPORTED,
+            "%s: a pickled %s, whose code is not in the file (%zu tensors are); give its "
+            "structure with --arch, or export it with torch.jit.script or torch.onnx",
+            file->path, w.class_name, w.n);
     return fail(e, ERR_UNSUPPORTED,
         "%s: weights without a structure (%s, %zu tensors); say with --arch which network they belong to: an ONNX or "
-        "TorchScript file, or a package", file->path, w.format, w.n);
+        "TorchScript file, or a package",
+        file->path, w.format, w.n);
 }
 
 const struct format format_weights = {

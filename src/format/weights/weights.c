@@ -65,8 +65,8 @@ static bool is_index(struct bytes file, const char *path)
     return str_ends(path, ".json") && n && memmem(file.data, n, "\"weight_map\"", 12) != NULL;
 }
 
-static int read_shard(struct weights *w, struct arena *a, const struct format_file *index, const char *name,
-    struct err *e)
+static int read_shard(
+    struct weights *w, struct arena *a, const struct format_file *index, const char *name, struct err *e)
 {
     struct format_file shard = { .path = name };
     if (!file_is_inside(name)) return fail(e, ERR_UNSAFE, "the shard \"%s\" leaves the folder of its index", name);
@@ -86,9 +86,8 @@ static int check_map(const struct weights *w, const json_t *map, struct arena *a
     json_t *value;
     for (size_t i = 0; i < w->n; i++)
         if (!map_set(&have, w->list[i].path, (void *)&w->list[i])) return fail_nomem(e);
-    json_object_foreach((json_t *)(uintptr_t)map, name, value)
-        if (!map_get(&have, name))
-            return fail(e, ERR_MODEL, "the index names a tensor \"%s\" that is in none of its files", name);
+    json_object_foreach((json_t *)(uintptr_t)map, name, value) if (!map_get(&have, name)) return fail(
+        e, ERR_MODEL, "the index names a tensor \"%s\" that is in none of its files", name);
     return 0;
 }
 
@@ -137,7 +136,8 @@ static int read_npz(struct weights *w, struct arena *a, const struct format_file
         if (!str_ends(z.entries[i].name, ".npy")) continue;
         char *name = arena_strndup(a, z.entries[i].name, len - 4);
         TRY_MEM(name, e);
-        if (npz_read(&array, a, &z, name, UINT64_MAX, e) || tensor_from_npy(&t, a, &array, file->path, e)) return e->code;
+        if (npz_read(&array, a, &z, name, UINT64_MAX, e) || tensor_from_npy(&t, a, &array, file->path, e))
+            return e->code;
         TRY(weights_add(w, &(struct weight){ .path = name, .name = name, .tensor = t }, e));
     }
     return 0;

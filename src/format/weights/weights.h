@@ -1,5 +1,4 @@
-/* weights.h - files of weights without a structure: PyTorch's state_dicts and checkpoints, safetensors (in one file or in
- * many with an index), NumPy's .npz.
+/* weights.h - files of weights without a structure: PyTorch's, safetensors (also many with an index), NumPy's .npz.
  *
  * A file may hold more than a model's weights: an optimizer, averages of the weights, numbers. The weights of the model
  * are found by themselves where there is one, or chosen by a key.
@@ -26,10 +25,10 @@ struct weights {
     const char *format; /* "PyTorch (zip)", "safetensors" */
     struct weight *list;
     size_t n, cap, n_chosen;
-    const char *key;     /* the chosen part, "" for all of it */
-    struct map groups;   /* "model_state_dict" -> the number of its tensors: what `key` may be */
-    struct map by_name;  /* of the chosen: name -> struct weight */
-    struct map facts;    /* what else the file says, as text: "epoch" -> "3" */
+    const char *key;        /* the chosen part, "" for all of it */
+    struct map groups;      /* "model_state_dict" -> the number of its tensors: what `key` may be */
+    struct map by_name;     /* of the chosen: name -> struct weight */
+    struct map facts;       /* what else the file says, as text: "epoch" -> "3" */
     const char *class_name; /* the class of the module that was pickled as a whole, or NULL */
 };
 
