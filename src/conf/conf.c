@@ -2,6 +2,7 @@
 #include "conf/conf.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -65,6 +66,11 @@ static int parse(const struct conf_key *k, struct conf_value *v, const char *tex
     char *end = NULL;
     errno = 0;
     switch (k->type) {
+    case CONF_BOOL:
+        v->i = is_choice("true|yes|on|1", text);
+        if (!v->i && !is_choice("false|no|off|0", text))
+            return fail(e, ERR_USAGE, "%s: %s: \"%s\" is neither true nor false", where, k->name, text);
+        return 0;
     case CONF_INT:
         v->i = strtoll(text, &end, 10);
         if (end == text || *end || errno)
@@ -118,6 +124,15 @@ int conf_init(struct conf *c, struct arena *a, const struct conf_key *const *tab
     return 0;
 }
 
+int conf_reset(struct conf *c, const char *name, struct err *e)
+{
+    int i = index_of(c, name);
+    if (i < 0) return unknown(c, name, "reset", e);
+    c->values[i] = (struct conf_value){ 0 };
+    const char *fallback = key_at(c, (size_t)i)->fallback;
+    return fallback ? set_value(c, (size_t)i, fallback, "default", e) : 0;
+}
+
 static const struct conf_value *value_of(const struct conf *c, const char *name)
 {
     int i = index_of(c, name);
@@ -157,6 +172,14 @@ const char *const *conf_list(const struct conf *c, const char *name, size_t *n)
     return v->list;
 }
 
+static void help_text(const struct conf_key *k, struct str *out)
+{
+    str_addf(out, "\n        %s", k->help);
+    if (k->fallback) str_addf(out, " (default %s)", k->fallback);
+    if (k->type == CONF_LIST || k->type == CONF_BREAK) str_add(out, "; may be given again");
+    str_addc(out, '\n');
+}
+
 void conf_help(const struct conf_key *table, struct str *out)
 {
     for (const struct conf_key *k = table; k->name; k++) {
@@ -164,9 +187,48 @@ void conf_help(const struct conf_key *table, struct str *out)
         if (k->letter) str_addf(out, "-%c, ", k->letter);
         str_addf(out, "--%s", k->name);
         if (k->type != CONF_FLAG) str_addf(out, " %s", k->choices ? k->choices : k->arg);
-        str_addf(out, "\n        %s", k->help);
-        if (k->fallback) str_addf(out, " (default %s)", k->fallback);
-        if (k->type == CONF_LIST || k->type == CONF_BREAK) str_add(out, "; may be given again");
-        str_addc(out, '\n');
+        help_text(k, out);
+    }
+}
+
+void conf_help_keys(const struct conf_key *table, struct str *out)
+{
+    for (const struct conf_key *k = table; k->name; k++) {
+        str_addf(out, "  %s: %s", k->name, k->type == CONF_BOOL ? "true|false" : k->choices ? k->choices : k->arg);
+        help_text(k, out);
+    }
+}
+
+/* Numbers, and words that YAML takes for nothing else, stand as they are; all else is quoted as JSON quotes it. */
+static void print_text(struct str *out, const char *text)
+{
+    bool plain = *text != 0;
+    for (const char *p = text; *p; p++) plain = plain && (isalnum((unsigned char)*p) || strchr("_./+-", *p));
+    if (plain && (isalnum((unsigned char)*text) || *text == '/') && strcmp(text, "null")) {
+        str_add(out, text);
+        return;
+    }
+    str_addc(out, '"');
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+        if (*p == '"' || *p == '\\') str_addf(out, "\\%c", *p);
+        else if (*p < 0x20) str_addf(out, "\\x%02x", *p);
+        else str_addc(out, (char)*p);
+    }
+    str_addc(out, '"');
+}
+
+void conf_print(const struct conf *c, struct str *out)
+{
+    for (size_t i = 0; i < c->n_keys; i++) {
+        const struct conf_key *k = key_at(c, i);
+        const struct conf_value *v = &c->values[i];
+        if (!v->s) continue;
+        str_addf(out, "%s: ", k->name);
+        if (k->type != CONF_LIST) print_text(out, v->s);
+        for (size_t j = 0; k->type == CONF_LIST && j < v->n; j++) {
+            str_add(out, j ? ", " : "[");
+            print_text(out, v->list[j]);
+        }
+        str_add(out, k->type == CONF_LIST ? "]\n" : "\n");
     }
 }

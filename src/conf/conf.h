@@ -14,6 +14,7 @@ struct str;
 
 enum conf_type {
     CONF_FLAG, /* present or not */
+    CONF_BOOL, /* true or false, or yes, no, on, off, 1, 0; read by conf_int() */
     CONF_INT,  /* within [min, max] when max > min */
     CONF_FLOAT,
     CONF_STRING,
@@ -57,6 +58,9 @@ int conf_set(struct conf *c, const char *name, const char *text, const char *whe
 const struct conf_key *conf_find(const struct conf *c, const char *name); /* NULL when unknown */
 const struct conf_key *conf_letter(const struct conf *c, char letter);
 
+/* Takes back what was set: the default again, an empty list. */
+int conf_reset(struct conf *c, const char *name, struct err *e);
+
 /* Reading; the name must be in a table (our own bug otherwise). */
 bool conf_has(const struct conf *c, const char *name); /* was set */
 bool conf_flag(const struct conf *c, const char *name);
@@ -65,7 +69,10 @@ double conf_float(const struct conf *c, const char *name);
 const char *conf_string(const struct conf *c, const char *name); /* NULL when neither set nor with a default */
 const char *const *conf_list(const struct conf *c, const char *name, size_t *n);
 
-/* Help: one paragraph per key. */
+/* Help: one paragraph per key, as options of a command (--key), or as keys of a description. */
 void conf_help(const struct conf_key *table, struct str *out);
+void conf_help_keys(const struct conf_key *table, struct str *out);
+/* Every key that has a value, set or by default, as a YAML mapping that reads back as the same. */
+void conf_print(const struct conf *c, struct str *out);
 
 #endif

@@ -93,7 +93,7 @@ static int64_t round_even(double x)
     return (int64_t)nearbyint(x);
 }
 
-static int64_t center(int64_t have, int64_t want)
+int64_t image_center(int64_t have, int64_t want)
 {
     return want > have ? -((want - have) / 2) : round_even((double)(have - want) / 2.0);
 }
@@ -101,7 +101,8 @@ static int64_t center(int64_t have, int64_t want)
 int image_center_crop(struct image *out, struct arena *a, const struct image *in, int width, int height,
                       struct err *e)
 {
-    return image_window(out, a, in, center(in->width, width), center(in->height, height), width, height, NULL, e);
+    return image_window(
+        out, a, in, image_center(in->width, width), image_center(in->height, height), width, height, NULL, e);
 }
 
 /* a * b / c as a real number: exact up to the division, as in Python, for products below 2^53. */

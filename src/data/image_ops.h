@@ -34,6 +34,8 @@ int image_orient(struct image *out, struct arena *a, const struct image *in, str
  * value per channel. Crops (Pillow's Image.crop) and pads alike. */
 int image_window(struct image *out, struct arena *a, const struct image *in, int64_t left, int64_t top, int64_t width,
                  int64_t height, const uint8_t *fill, struct err *e);
+/* Where the window of center_crop begins along one side; below 0: it is larger than the image. */
+int64_t image_center(int64_t have, int64_t want);
 /* torchvision.transforms.functional.center_crop: pads with 0 where the crop is larger. */
 int image_center_crop(struct image *out, struct arena *a, const struct image *in, int width, int height,
                       struct err *e);

@@ -42,7 +42,8 @@ struct work {
     struct image img;
     struct provenance *from;
     struct normalization norm;
-    bool planar;
+    bool planar, labels; /* labels: the pixels are numbers of classes and must not be mixed */
+    uint8_t outside[4];  /* the label of what lies outside the image */
     int threads;
 };
 
@@ -50,6 +51,7 @@ struct preprocess_kind {
     const char *name;
     int (*parse)(struct preprocess_step *s, struct step_reader *r);
     int (*run)(const struct preprocess_step *s, struct work *w, struct err *e);
+    bool floats; /* acts on the pixels when they become floats, not before */
 };
 
 static void parse_size(struct preprocess_step *s, struct step_reader *r, const char *key)
@@ -86,6 +88,7 @@ static int parse_decode(struct preprocess_step *s, struct step_reader *r)
 static int run_decode(const struct preprocess_step *s, struct work *w, struct err *e)
 {
     if (s->choice) TRY(image_orient(&w->img, w->arena, &w->img, e));
+    if (w->labels) return 0;
     if (s->high_byte) TRY(image_to_8bit(&w->img, w->arena, &w->img, e));
     w->from->original = (struct extent){ w->img.width, w->img.height };
     return image_convert(&w->img, w->arena, &w->img, (enum image_color)s->mode, e);
@@ -109,6 +112,12 @@ static int parse_resize(struct preprocess_step *s, struct step_reader *r)
     return 0;
 }
 
+/* What is put around the image: labels have a colour of their own. */
+static const uint8_t *outside(const struct work *w, const uint8_t *fill)
+{
+    return w->labels ? w->outside : fill;
+}
+
 static int run_resize(const struct preprocess_step *s, struct work *w, struct err *e)
 {
     struct extent in = { w->img.width, w->img.height }, to = { s->width, s->height };
@@ -119,11 +128,12 @@ static int run_resize(const struct preprocess_step *s, struct work *w, struct er
         box = letterbox_fit(in, to, s->grow, s->choice == 0);
         to = (struct extent){ box.width, box.height };
     }
-    TRY(image_resize(
-        &w->img, w->arena, &w->img, to.width, to.height, (enum resample_filter)s->filter, NULL, w->threads, e));
+    enum resample_filter filter = w->labels ? RESAMPLE_NEAREST : (enum resample_filter)s->filter;
+    TRY(image_resize(&w->img, w->arena, &w->img, to.width, to.height, filter, NULL, w->threads, e));
     if (s->mode != RESIZE_LETTERBOX) return 0;
     w->from->letterbox = box;
-    return image_window(&w->img, w->arena, &w->img, -box.left, -box.top, box.out_width, box.out_height, s->fill, e);
+    return image_window(
+        &w->img, w->arena, &w->img, -box.left, -box.top, box.out_width, box.out_height, outside(w, s->fill), e);
 }
 
 static int parse_crop(struct preprocess_step *s, struct step_reader *r)
@@ -140,9 +150,9 @@ static int64_t half_down(int64_t x)
 
 static int run_crop(const struct preprocess_step *s, struct work *w, struct err *e)
 {
-    if (s->choice == 0) return image_center_crop(&w->img, w->arena, &w->img, (int)s->width, (int)s->height, e);
     int64_t left = half_down(w->img.width - s->width), top = half_down(w->img.height - s->height);
-    return image_window(&w->img, w->arena, &w->img, left, top, s->width, s->height, NULL, e);
+    if (s->choice == 0) left = image_center(w->img.width, s->width), top = image_center(w->img.height, s->height);
+    return image_window(&w->img, w->arena, &w->img, left, top, s->width, s->height, outside(w, NULL), e);
 }
 
 static int parse_pad(struct preprocess_step *s, struct step_reader *r)
@@ -157,7 +167,7 @@ static int run_pad(const struct preprocess_step *s, struct work *w, struct err *
 {
     int64_t width = (w->img.width + s->width - 1) / s->width * s->width;
     int64_t height = (w->img.height + s->height - 1) / s->height * s->height;
-    return image_window(&w->img, w->arena, &w->img, 0, 0, width, height, s->fill, e);
+    return image_window(&w->img, w->arena, &w->img, 0, 0, width, height, outside(w, s->fill), e);
 }
 
 static int parse_rescale(struct preprocess_step *s, struct step_reader *r)
@@ -215,9 +225,9 @@ static const struct preprocess_kind kinds[] = {
     { "resize", parse_resize, run_resize },
     { "center_crop", parse_crop, run_crop },
     { "pad", parse_pad, run_pad },
-    { "rescale", parse_rescale, run_rescale },
-    { "normalize", parse_normalize, run_normalize },
-    { "layout", parse_layout, run_layout },
+    { "rescale", parse_rescale, run_rescale, true },
+    { "normalize", parse_normalize, run_normalize, true },
+    { "layout", parse_layout, run_layout, true },
 };
 
 static int parse_step(void *ctx, size_t i, int kind, struct step_reader *r)
@@ -239,19 +249,62 @@ int preprocess_parse(struct preprocess *p, struct arena *a, const json_t *list, 
     return steps_parse(list, where, names, parse_step, p, e);
 }
 
+static int run_steps(const struct preprocess *p, struct work *w, bool floats, struct err *e)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (p->steps[i].kind->floats == floats) TRY(p->steps[i].kind->run(&p->steps[i], w, e));
+    return 0;
+}
+
+int preprocess_pixels(const struct preprocess *p, struct arena *a, const struct image *img, struct provenance *from,
+    int threads, struct err *e)
+{
+    *from = (struct provenance){ .original = { img->width, img->height } };
+    struct work w = { .arena = a, .img = *img, .from = from, .threads = threads };
+    TRY(run_steps(p, &w, false, e));
+    from->seen = w.img;
+    return 0;
+}
+
+int preprocess_labels(const struct preprocess *p, struct arena *a, const struct image *labels, uint8_t outside,
+    struct image *out, struct err *e)
+{
+    struct provenance unused = { .original = { labels->width, labels->height } };
+    struct work w = {
+        .arena = a, .img = *labels, .from = &unused, .labels = true, .outside = { outside }, .threads = 1
+    };
+    if (labels->channels != 1 || labels->bits != 8)
+        return fail(e, ERR_DATA, "a mask of %d channels of %d bits, expected one of 8", labels->channels, labels->bits);
+    TRY(run_steps(p, &w, false, e));
+    *out = w.img;
+    return 0;
+}
+
+struct shape preprocess_shape(const struct preprocess *p, const struct image *seen)
+{
+    bool planar = true;
+    for (size_t i = 0; i < p->n; i++)
+        if (p->steps[i].kind->run == run_layout) planar = p->steps[i].mode == 0;
+    int64_t c = seen->channels, h = seen->height, w = seen->width;
+    return planar ? shape_of(4, (int64_t[]){ 1, c, h, w }) : shape_of(4, (int64_t[]){ 1, h, w, c });
+}
+
+int preprocess_floats(const struct preprocess *p, const struct image *seen, float *out, struct err *e)
+{
+    struct work w = { .img = *seen, .planar = true };
+    TRY(run_steps(p, &w, true, e));
+    return image_normalize(out, seen, &w.norm, w.planar, e);
+}
+
 int preprocess_image(const struct preprocess *p, struct arena *a, const struct image *img, struct tensor *out,
     struct provenance *from, struct err *e)
 {
-    *from = (struct provenance){ .original = { img->width, img->height } };
-    struct work w = { .arena = a, .img = *img, .from = from, .planar = true, .threads = team_default_size() };
-    for (size_t i = 0; i < p->n; i++) TRY(p->steps[i].kind->run(&p->steps[i], &w, e));
-    from->seen = w.img;
-    int64_t c = w.img.channels, h = w.img.height, wd = w.img.width;
-    struct shape s = w.planar ? shape_of(4, (int64_t[]){ 1, c, h, wd }) : shape_of(4, (int64_t[]){ 1, h, wd, c });
+    TRY(preprocess_pixels(p, a, img, from, team_default_size(), e));
+    struct shape s = preprocess_shape(p, &from->seen);
     struct tensor *t = tensor_new(a, DT_F32, &s, e);
     if (!t) return e->code;
     *out = *t;
-    return image_normalize(out->data, &w.img, &w.norm, w.planar, e);
+    return preprocess_floats(p, &from->seen, out->data, e);
 }
 
 int preprocess_bytes(const struct preprocess *p, struct arena *a, struct bytes file, struct tensor *out,

@@ -42,6 +42,16 @@ int preprocess_bytes(const struct preprocess *p, struct arena *a, struct bytes f
 int preprocess_image(const struct preprocess *p, struct arena *a, const struct image *img, struct tensor *out,
     struct provenance *from, struct err *e);
 
+/* The same in two halves, for what is done to pixels in between: up to from->seen, and from there on to floats of
+ * preprocess_shape(). */
+int preprocess_pixels(const struct preprocess *p, struct arena *a, const struct image *img, struct provenance *from,
+    int threads, struct err *e);
+struct shape preprocess_shape(const struct preprocess *p, const struct image *seen);
+int preprocess_floats(const struct preprocess *p, const struct image *seen, float *out, struct err *e);
+/* An image of labels (one channel of 8 bits) to where its image would lie; `outside` of it is this label. */
+int preprocess_labels(const struct preprocess *p, struct arena *a, const struct image *labels, uint8_t outside,
+    struct image *out, struct err *e);
+
 /* The input that steps are wanted for. */
 struct preset_for {
     int64_t channels;      /* 1 or 3, others: ERR_USAGE */

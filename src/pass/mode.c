@@ -22,17 +22,18 @@ static struct attr *with_attr(const struct node *n, struct attr fresh, struct er
     return list;
 }
 
-static int train_batch_norm(struct graph *g, struct node *n, bool unbiased, struct err *e)
+static int train_batch_norm(struct graph *g, struct node *n, const struct train_mode *how, struct err *e)
 {
     struct value *mean = n->in[3], *var = n->in[4];
     if (mean->kind != VALUE_STATE || var->kind != VALUE_STATE || mean->next || var->next) return 0;
+    if (how->stats_move && !how->stats_move(how->cookie, mean)) return 0;
     struct attr *attrs = with_attr(n, attr_int("training_mode", 1), e);
     if (!attrs) return e->code;
     struct node m = *n;
     m.attrs = attrs;
     m.n_attrs = 0;
     while (attrs[m.n_attrs].name) m.n_attrs++;
-    if (!(attrs = with_attr(&m, attr_int("unbiased", unbiased), e))) return e->code;
+    if (!(attrs = with_attr(&m, attr_int("unbiased", how->unbiased), e))) return e->code;
     struct builder b = { g, e, .where = n->where, .name = n->name };
     struct node *fresh = builder_node(&b, "BatchNormalization", attrs, n->in, n->n_in, 3);
     if (!fresh) return e->code;
@@ -56,15 +57,15 @@ static int train_dropout(struct graph *g, struct node *n, struct value *step, st
     return 0;
 }
 
-int graph_training(struct graph *g, struct value *step, bool unbiased, bool batch_statistics, struct err *e)
+int graph_training(struct graph *g, const struct train_mode *m, struct err *e)
 {
     size_t n = g->n_nodes;
     for (size_t i = 0; i < n; i++) {
         struct node *node = g->nodes[i];
         for (int k = 0; k < node->n_in; k++) node->in[k] = value_resolve(node->in[k]);
-        if (batch_statistics && node_is(node, "BatchNormalization") && !node_int(node, "training_mode"))
-            TRY(train_batch_norm(g, node, unbiased, e));
-        else if (node_is(node, "Dropout")) TRY(train_dropout(g, node, step, e));
+        if (node_is(node, "BatchNormalization") && !node_int(node, "training_mode"))
+            TRY(train_batch_norm(g, node, m, e));
+        else if (node_is(node, "Dropout")) TRY(train_dropout(g, node, m->step, e));
     }
     return graph_tidy(g, e);
 }

@@ -10,12 +10,17 @@ struct err;
 struct graph;
 struct value;
 
-/* Training mode: Dropout drops, anew in every step (`step` counts them; NULL: always the same), each node
- * by a seed of its own; BatchNormalization uses the statistics of its batch and updates its running ones
- * (which must be states, else it stays as it is: frozen), unless `batch_statistics` is false: then all of
- * them are frozen. `unbiased`: the running variance takes the unbiased variance of the batch, as PyTorch
- * does, instead of ONNX's biased one. The graph is tidy afterwards. */
-int graph_training(struct graph *g, struct value *step, bool unbiased, bool batch_statistics, struct err *e);
+/* How a graph is trained. */
+struct train_mode {
+    struct value *step; /* updates done so far: Dropout drops anew in every step; NULL: always the same */
+    bool unbiased; /* running variances take the unbiased variance of the batch, as PyTorch does, not ONNX's biased */
+    /* Whether the BatchNormalization of this running mean uses and follows the statistics of its batch; NULL: all do. */
+    bool (*stats_move)(void *cookie, const struct value *mean);
+    void *cookie;
+};
+/* Training mode: Dropout drops, each node by a seed of its own; BatchNormalization uses the statistics of its batch and
+ * updates its running ones (which must be states, else it stays as it is: frozen). The graph is tidy afterwards. */
+int graph_training(struct graph *g, const struct train_mode *m, struct err *e);
 
 /* Every float of type `from` becomes `to`: inputs, constants, states (converted, rounding to nearest),
  * casts. */

@@ -1,7 +1,9 @@
 /* step.c - building the graph of one training step. */
 #include "train/step.h"
 
+#include <fnmatch.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/arena.h"
 #include "base/err.h"
@@ -10,54 +12,94 @@
 #include "pass/gradient.h"
 #include "pass/mode.h"
 #include "pass/pass.h"
+#include "train/optimizer.h"
 
 struct making {
     struct graph *g;
     const struct train_step_options *o;
+    const struct optimizer *optimizer;
     struct builder b;
     struct value **params, **grads; /* one per trained parameter */
     size_t n;
-    struct value *loss, *lr, *finite, *step;
+    struct value *loss, *lr, *finite;
+    struct value *step, *runs;                /* updates done, and runs done: the same unless gradients are gathered */
+    struct value *apply, *share, *go, *scale; /* go: update now; scale: of gradients; NULL: always, 1 */
 };
 
-/* Updates done so far; it changes at the end, so that it lives through every tidying until then. */
-static int add_counter(struct making *m, struct err *e)
+/* It changes at the end of a run, so that it lives through every tidying until then. */
+static struct value *counter(struct making *m, const char *name, struct err *e)
 {
     struct shape scalar = shape_of(0, NULL);
     struct tensor *zero = tensor_new(m->g->arena, DT_I64, &scalar, e);
-    if (!zero || !(m->step = graph_state(m->g, "step", zero, 0, e))) return e->code;
-    m->step->next = emit(&m->b, "Add", NO_ATTRS, m->step, emit_i64(&m->b, 1));
+    struct value *v = zero ? graph_state(m->g, name, zero, 0, e) : NULL;
+    if (v) v->next = emit(&m->b, "Add", NO_ATTRS, v, emit_i64(&m->b, 1));
+    return v;
+}
+
+static int add_head(struct making *m, size_t i, struct value *const *outputs, size_t n, struct err *e)
+{
+    const struct train_head *h = &m->o->heads[i];
+    char name[40] = "target";
+    enum dtype t;
+    struct shape s;
+    if (h->output >= n) return fail(e, ERR_USAGE, "the model has no output %zu", h->output);
+    struct value *scores = loss_scores(&h->loss, outputs[h->output]);
+    TRY(loss_target(&h->loss, scores, &t, &s, e));
+    if (i) snprintf(name, sizeof name, "target_%zu", i + 1);
+    struct value *target = graph_input(m->g, name, t, &s, e), *one = NULL;
+    if (!target || !(one = loss_emit(&m->b, &h->loss, scores, target))) return e->code;
+    if (h->weight != 0 && h->weight != 1)
+        one = emit(&m->b, "Mul", NO_ATTRS, one, emit_scalar(&m->b, one->dtype, h->weight));
+    m->loss = m->loss ? emit(&m->b, "Add", NO_ATTRS, m->loss, one) : one;
     return e->code;
 }
 
-static int add_loss(struct making *m, struct value *out, struct err *e)
+static int add_loss(struct making *m, struct err *e)
 {
-    bool classes = m->o->loss == LOSS_CROSS_ENTROPY;
-    struct shape s = out->shape;
-    if (classes && s.rank >= 2) {
-        for (int d = 1; d < s.rank - 1; d++) s.dim[d] = s.dim[d + 1];
-        s.rank--;
-    }
-    struct value *target = graph_input(m->g, "target", classes ? DT_I64 : out->dtype, &s, e);
-    if (!target) return e->code;
-    if (classes) m->loss = emit(&m->b, "SoftmaxCrossEntropyLoss", NO_ATTRS, out, target);
-    else {
-        struct value *d = emit(&m->b, "Sub", NO_ATTRS, out, target);
-        m->loss = emit(&m->b, "ReduceMean", ATTRS(attr_int("keepdims", 0)), emit(&m->b, "Mul", NO_ATTRS, d, d));
-    }
-    return e->code;
+    size_t n = m->g->n_outputs;
+    struct value **outputs = ARENA_ARRAY(m->g->arena, n, struct value *);
+    TRY_MEM(outputs, e);
+    for (size_t i = 0; i < n; i++) outputs[i] = value_resolve(m->g->outputs[i]);
+    for (size_t i = 0; i < m->o->n_heads; i++) TRY(add_head(m, i, outputs, n, e));
+    return 0;
+}
+
+bool train_rule_matches(const struct train_rule *r, const struct value *state)
+{
+    const char *source = state->origin ? state->origin->key : NULL;
+    return !fnmatch(r->pattern, state->name, 0) || (source && !fnmatch(r->pattern, source, 0));
+}
+
+static const struct train_rule *rule_for(const struct train_step_options *o, const struct value *state, int kind)
+{
+    const struct train_rule *found = NULL;
+    for (size_t i = 0; i < o->n_rules; i++)
+        if ((int)o->rules[i].kind == kind && train_rule_matches(&o->rules[i], state)) found = &o->rules[i];
+    return found;
+}
+
+static bool stats_move(void *cookie, const struct value *mean)
+{
+    const struct train_step_options *o = cookie;
+    return !o->frozen_stats && !rule_for(o, mean, RULE_FREEZE_STATS);
 }
 
 static int find_params(struct making *m, struct err *e)
 {
     const struct graph *g = m->g;
+    size_t there = 0;
     m->params = ARENA_ARRAY(g->arena, g->n_states, struct value *);
     m->grads = ARENA_ARRAY(g->arena, g->n_states, struct value *);
     if (!m->params || !m->grads) return fail_nomem(e);
-    for (size_t i = 0; i < g->n_states; i++)
-        if (g->states[i]->flags & VALUE_TRAINABLE && dtype_is_float(g->states[i]->dtype) && !g->states[i]->next)
-            m->params[m->n++] = g->states[i];
-    return m->n ? 0 : fail(e, ERR_UNSUPPORTED, "the model has no parameters to train");
+    for (size_t i = 0; i < g->n_states; i++) {
+        struct value *s = g->states[i];
+        if (!(s->flags & VALUE_TRAINABLE) || !dtype_is_float(s->dtype) || s->next) continue;
+        there++;
+        if (!rule_for(m->o, s, RULE_FREEZE)) m->params[m->n++] = s;
+    }
+    if (m->n) return 0;
+    return there ? fail(e, ERR_USAGE, "freeze: all %zu parameters are frozen, nothing is left to train", there)
+                 : fail(e, ERR_UNSUPPORTED, "the model has no parameters to train");
 }
 
 static int add_gradients(struct making *m, struct err *e)
@@ -70,7 +112,7 @@ static int add_gradients(struct making *m, struct err *e)
         m->params[used] = m->params[i];
         m->grads[used++] = m->grads[i];
     }
-    m->n = used;
+    if (!(m->n = used)) return fail(e, ERR_UNSUPPORTED, "the loss depends on no parameter that is to be trained");
     struct value **all = ARENA_ARRAY(m->g->arena, m->n + 1, struct value *);
     TRY_MEM(all, e);
     all[0] = m->loss;
@@ -79,44 +121,115 @@ static int add_gradients(struct making *m, struct err *e)
     return e->code;
 }
 
-static struct value *zero_state(struct making *m, const char *prefix, const struct value *like, struct err *e)
+static struct value *own_state(struct making *m, const char *prefix, const struct value *like, bool zero, struct err *e)
 {
     char name[300];
     snprintf(name, sizeof name, "%s/%.250s", prefix, like->name);
     struct tensor *t = tensor_new(m->g->arena, like->dtype, &like->data->shape, e);
+    if (t && !zero) memcpy(t->data, like->data->data, (size_t)tensor_bytes(t));
     return t ? graph_state(m->g, name, t, 0, e) : NULL;
+}
+
+/* Gradients of several steps add up until "apply" says that they are used. */
+static int gather(struct making *m, struct err *e)
+{
+    struct shape scalar = shape_of(0, NULL);
+    struct builder *b = &m->b;
+    if (!(m->apply = graph_input(m->g, "apply", DT_BOOL, &scalar, e))) return e->code;
+    if (!(m->share = graph_input(m->g, "share", DT_F32, &scalar, e))) return e->code;
+    m->go = emit(b, "And", NO_ATTRS, m->finite, m->apply);
+    for (size_t i = 0; i < m->n; i++) {
+        struct value *kept = own_state(m, "gathered", m->params[i], true, e);
+        if (!kept) return e->code;
+        m->grads[i] = emit(b, "Add", NO_ATTRS, kept, m->grads[i]);
+        struct value *next = emit(b, "Where", NO_ATTRS, m->apply, emit_scalar(b, kept->dtype, 0), m->grads[i]);
+        kept->next = emit(b, "Where", NO_ATTRS, m->finite, next, kept);
+    }
+    m->scale = m->share;
+    return e->code;
+}
+
+/* torch.nn.utils.clip_grad_norm_: times max / (norm + 1e-6) where that is below 1. */
+static int clip_norm(struct making *m, struct err *e)
+{
+    struct builder *b = &m->b;
+    struct value *norm = builder_emit(b, "GradientNorm", NO_ATTRS, m->grads, (int)m->n);
+    if (m->scale) norm = emit(b, "Mul", NO_ATTRS, norm, m->scale);
+    norm = emit(b, "Add", NO_ATTRS, norm, emit_scalar(b, DT_F32, 1e-6));
+    struct value *fit = emit(b, "Div", NO_ATTRS, emit_scalar(b, DT_F32, m->o->clip_norm), norm);
+    fit = emit(b, "Min", NO_ATTRS, fit, emit_scalar(b, DT_F32, 1));
+    m->scale = m->scale ? emit(b, "Mul", NO_ATTRS, m->scale, fit) : fit;
+    return e->code;
+}
+
+static double attr_value(const struct attr *list, const char *name)
+{
+    for (; list && list->name; list++)
+        if (!strcmp(list->name, name)) return list->type == ATTR_INT ? (double)list->i : list->f;
+    return 0;
+}
+
+/* The optimizer's hyper-parameters as they are for this parameter. */
+static struct attr *attrs_for(struct making *m, const struct value *p, struct err *e)
+{
+    const struct train_rule *rate = rule_for(m->o, p, RULE_RATE), *decay = rule_for(m->o, p, RULE_DECAY);
+    size_t n = 0;
+    while (m->o->attrs && m->o->attrs[n].name) n++;
+    struct attr *list = ARENA_ARRAY(m->g->arena, n + 4, struct attr);
+    if (!list) return fail_nomem(e), NULL;
+    size_t used = 0;
+    for (size_t i = 0; i < n; i++)
+        if (!decay || strcmp(m->o->attrs[i].name, "weight_decay")) list[used++] = m->o->attrs[i];
+    if (decay) list[used++] = attr_float("weight_decay", decay->value);
+    if (rate) list[used++] = attr_float("rate", rate->value);
+    if (m->optimizer->always) list[used++] = attr_int(m->optimizer->always, 1);
+    return list;
+}
+
+static int add_average(struct making *m, const struct value *p, struct err *e)
+{
+    struct value *average = own_state(m, "average", p, false, e);
+    if (!average) return e->code;
+    average->next = emit(
+        &m->b, "AverageUpdate", ATTRS(attr_float("decay", m->o->ema)), average, p->next, m->step, m->lr, m->go);
+    return e->code;
 }
 
 static int add_update(struct making *m, size_t i, struct err *e)
 {
-    const struct train_step_options *o = m->o;
-    struct value *p = m->params[i], *buf = NULL;
-    if (o->momentum != 0 && !(buf = zero_state(m, "momentum", p, e))) return e->code;
-    struct value *in[] = { p, m->grads[i], buf, m->step, m->lr, m->finite };
-    struct node *n = builder_node(&m->b, "SGDUpdate",
-        ATTRS(attr_float("momentum", o->momentum), attr_float("dampening", o->dampening),
-            attr_float("weight_decay", o->weight_decay), attr_int("nesterov", o->nesterov)),
-        in, 6, buf ? 2 : 1);
-    if (!n) return e->code;
-    p->next = n->out[0];
-    if (buf) buf->next = n->out[1];
-    return 0;
+    struct value *p = m->params[i], *in[10] = { p, m->grads[i], m->step, m->lr, m->go, m->scale };
+    int n = 6;
+    for (const struct optimizer_state *s = m->optimizer->states; s->name; s++)
+        if (!s->when || attr_value(m->o->attrs, s->when) != 0)
+            if (!(in[n++] = own_state(m, s->name, p, true, e))) return e->code;
+    struct attr *attrs = attrs_for(m, p, e);
+    struct node *node = attrs ? builder_node(&m->b, m->optimizer->op, attrs, in, n, n - 5) : NULL;
+    if (!node) return e->code;
+    p->next = node->out[0];
+    for (int k = 6; k < n; k++) in[k]->next = node->out[k - 5];
+    return m->o->ema > 0 ? add_average(m, p, e) : 0;
 }
 
-/* States that no optimizer updates (running statistics) keep their content when the step is not finite. */
+/* States that no optimizer updates (running statistics) keep their content when the step is not finite; the counter
+ * also while gradients are only gathered. */
 static void guard_states(struct making *m, size_t n_states)
 {
     for (size_t i = 0; i < n_states; i++) {
         struct value *s = m->g->states[i];
-        if (s->next) s->next = emit(&m->b, "Where", NO_ATTRS, m->finite, s->next, s);
+        struct value *when = s == m->step ? m->go : m->finite;
+        if (s->next) s->next = emit(&m->b, "Where", NO_ATTRS, when, s->next, s);
     }
 }
 
 static int add_updates(struct making *m, struct err *e)
 {
     struct shape scalar = shape_of(0, NULL);
-    guard_states(m, m->g->n_states);
+    size_t n_states = m->g->n_states;
+    m->go = m->finite;
     if (!(m->lr = graph_input(m->g, "lr", DT_F32, &scalar, e))) return e->code;
+    if (m->o->accumulate) TRY(gather(m, e));
+    guard_states(m, n_states);
+    if (m->o->clip_norm > 0) TRY(clip_norm(m, e));
     for (size_t i = 0; i < m->n; i++) TRY(add_update(m, i, e));
     return e->code;
 }
@@ -139,16 +252,30 @@ static int set_outputs(struct making *m, struct err *e)
     return 0;
 }
 
+static int make(struct making *m, struct err *e)
+{
+    struct graph *g = m->g;
+    if (!(m->optimizer = optimizer_find(m->o->optimizer ? m->o->optimizer : "sgd", e))) return e->code;
+    if (!m->o->n_heads) return fail(e, ERR_USAGE, "a training step needs a loss");
+    if (!(m->step = m->runs = counter(m, "step", e))) return e->code;
+    if (m->o->accumulate && !(m->runs = counter(m, "runs", e))) return e->code;
+    struct train_mode mode = { m->runs, !m->o->biased, stats_move, (void *)(uintptr_t)m->o };
+    TRY(graph_training(g, &mode, e));
+    TRY(add_loss(m, e));
+    g->n_outputs = 0; /* only the loss is needed from here on */
+    TRY(graph_output(g, m->loss, e));
+    TRY(graph_tidy(g, e));
+    TRY(find_params(m, e));
+    TRY(add_gradients(m, e));
+    TRY(add_updates(m, e));
+    TRY(set_outputs(m, e));
+    return graph_tidy(g, e);
+}
+
 struct graph *train_step_new(
     const struct graph *model, const struct train_step_options *o, struct arena *a, struct err *e)
 {
     struct graph *g = graph_copy(model, a, e);
     struct making m = { .g = g, .o = o, .b = { g, e } };
-    if (!g || add_counter(&m, e) || graph_training(g, m.step, !o->biased, !o->frozen_stats, e)) return NULL;
-    if (o->output >= g->n_outputs) return fail(e, ERR_USAGE, "the model has no output %zu", o->output), NULL;
-    if (add_loss(&m, g->outputs[o->output], e)) return NULL;
-    g->n_outputs = 0; /* only the loss is needed from here on */
-    if (graph_output(g, m.loss, e) || graph_tidy(g, e) || find_params(&m, e)) return NULL;
-    if (add_gradients(&m, e) || add_updates(&m, e) || set_outputs(&m, e)) return NULL;
-    return graph_tidy(g, e) ? NULL : g;
+    return !g || make(&m, e) ? NULL : g;
 }

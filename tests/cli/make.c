@@ -8,6 +8,7 @@
  *   cycle.onnx     two nodes that read each other
  *   outside.onnx, missing.onnx  weights in a file outside the folder, and in one that is not there
  *   bomb.tenrec    a package whose manifest inflates a thousandfold
+ *   learn/         folders red, green, blue, white with 8 images each; pairs.csv: images with masks, 1 where it is red
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,6 +167,33 @@ static void make_image(const char *name, const uint8_t left[3], const uint8_t ri
     if (!png_encode(&png, &arena, &img, &err)) put_file(name, png.data, png.len);
 }
 
+/* Tables to learn from: shades of four colours, and left halves that are red. */
+static void make_lessons(void)
+{
+    static const char *const names[] = { "blue", "green", "red", "white" };
+    static const uint8_t colors[4][3] = { { 40, 60, 200 }, { 50, 190, 60 }, { 210, 60, 50 }, { 200, 200, 210 } };
+    char name[60], table[2000] = "image,mask\n";
+    for (int i = 0; i < 32; i++) {
+        uint8_t left[3], right[3];
+        for (int c = 0; c < 3; c++) left[c] = (uint8_t)(colors[i % 4][c] - 5 * (i / 4)), right[c] = (uint8_t)(8 * i);
+        snprintf(name, sizeof name, "learn/%s/%d.png", names[i % 4], i / 4);
+        make_image(name, left, left);
+        snprintf(name, sizeof name, "halves/%d.png", i);
+        make_image(name, left, (uint8_t[]){ 20, right[1], 90 });
+        uint8_t mask[12 * 10];
+        struct image img = { .width = 12, .height = 10, .channels = 1, .bits = 8, .pixels = mask };
+        for (int k = 0; k < 12 * 10; k++) mask[k] = i % 4 == 2 && k % 12 < 6;
+        struct bytes png;
+        if (!png_encode(&png, &arena, &img, &err)) {
+            snprintf(name, sizeof name, "halves/mask%d.png", i);
+            put_file(name, png.data, png.len);
+        }
+        size_t len = strlen(table);
+        snprintf(table + len, sizeof table - len, "halves/%d.png,halves/mask%d.png\n", i, i);
+    }
+    put_file("pairs.csv", table, strlen(table));
+}
+
 #define PICKLE_EVIL \
     "\x80\x02" \
     "cposix\nsystem\nX\x04\0\0\0true\x85R."
@@ -277,6 +305,7 @@ int main(int argc, char **argv)
     make_image("photos/red.png", red, red);
     make_image("photos/green/green.png", green, green);
     make_image("photos/half.png", red, blue);
+    make_lessons();
     make_cycle();
     make_external("outside.onnx", "../outside.bin");
     make_external("missing.onnx", "nowhere.bin");

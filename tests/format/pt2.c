@@ -34,7 +34,7 @@ TEST(a_program_in_training_mode)
     if (!file_is_dir(folder)) SKIP("no corpus");
     struct report r = report_in(&a);
     CHECK_OK(format_read(&a, file_join(&a, folder, "exported_program.pt2"), NULL, &g, &r, &e), &e);
-    CHECK_OK(graph_training(g, NULL, true, true, &e), &e);
+    CHECK_OK(graph_training(g, &(struct train_mode){ .unbiased = true }, &e), &e);
     in = tensor_from_npy(&a, file_join(&a, folder, "in_0.npy"), &e);
     struct interpret o = { .states = states };
     CHECK(g->n_states < 200 && g->n_outputs == 2);

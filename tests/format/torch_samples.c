@@ -100,7 +100,7 @@ static int run(struct sample *s, const struct way *way, double *most, struct err
     struct graph *g;
     TRY(format_read(s->arena, s->model, &o, &g, &r, e));
     if ((int)g->n_outputs != s->n_want) return fail(e, ERR_FAILED, "%zu outputs, expected %d", g->n_outputs, s->n_want);
-    if (way->train) TRY(graph_training(g, NULL, true, true, e));
+    if (way->train) TRY(graph_training(g, &(struct train_mode){ .unbiased = true }, e));
     struct guards guards = { g, 0 };
     if (symbols && (g->inputs[0]->shape.dim[0] >= 0 || g->outputs[0]->shape.dim[0] >= 0))
         return fail(e, ERR_FAILED, "the first dimension is no symbol any more");

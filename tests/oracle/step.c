@@ -100,8 +100,14 @@ static int run(struct work *w, char **v, int n, struct err *e)
     TRY(pass_run(model, PASS_IMPORT, NULL, e));
     enum dtype precision = !strcmp(v[5], "f64") ? DT_F64 : DT_F32;
     if (precision == DT_F64) TRY(graph_precision(model, DT_F32, DT_F64, e));
-    struct train_step_options o = { .loss = LOSS_CROSS_ENTROPY, .show_gradients = true };
-    if (n > 7) o.momentum = atof(v[7]), o.nesterov = atoi(v[8]), o.weight_decay = atof(v[9]);
+    struct train_head head = { .loss.name = "cross_entropy" };
+    struct attr attrs[4] = { { 0 } };
+    if (n > 7) {
+        attrs[0] = attr_float("momentum", atof(v[7]));
+        attrs[1] = attr_int("nesterov", atoi(v[8]));
+        attrs[2] = attr_float("weight_decay", atof(v[9]));
+    }
+    struct train_step_options o = { .heads = &head, .n_heads = 1, .attrs = attrs, .show_gradients = true };
     if (!(w->g = train_step_new(model, &o, &w->a, e))) return e->code;
     TRY(read_batch(w, v[2], e));
     w->out = ARENA_ARRAY(&w->a, w->g->n_outputs, struct tensor);

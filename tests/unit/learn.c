@@ -39,9 +39,11 @@ TEST(the_momentum_buffer_begins_as_the_gradient)
         one_start(&o);
         one_in(&o, DT_F64, DIMS(1), VALUES(1));
         one_in(&o, DT_F64, DIMS(1), VALUES(2));
-        one_in(&o, DT_F64, DIMS(1), VALUES(4));
         one_in(&o, DT_I64, 0, NULL, VALUES(step));
         one_in(&o, DT_F64, 0, NULL, VALUES(0.25));
+        one_in(&o, DT_BOOL, 0, NULL, VALUES(1));
+        one_in(&o, DT_F64, 0, NULL, VALUES(1));
+        one_in(&o, DT_F64, DIMS(1), VALUES(4));
         one_run(&o, "SGDUpdate", attrs, 2);
         CHECK_OUT(&o, 0, 0, DIMS(1), step ? 0.25 : 0.5);
         CHECK_OUT(&o, 1, 0, DIMS(1), step ? 3 : 2);
@@ -55,11 +57,12 @@ TEST(a_step_that_is_not_finite_changes_nothing)
     one_start(&o);
     one_in(&o, DT_F32, DIMS(2), VALUES(1, 2));
     one_in(&o, DT_F32, DIMS(2), VALUES(INFINITY, 2));
-    one_in(&o, DT_F32, DIMS(2), VALUES(4, 5));
-    one_in(&o, DT_F32, DIMS(2), VALUES(6, 7));
     one_in(&o, DT_I64, 0, NULL, VALUES(3));
     one_in(&o, DT_F32, 0, NULL, VALUES(0.25));
     one_in(&o, DT_BOOL, 0, NULL, VALUES(0));
+    one_in(&o, DT_F32, 0, NULL, VALUES(1));
+    one_in(&o, DT_F32, DIMS(2), VALUES(4, 5));
+    one_in(&o, DT_F32, DIMS(2), VALUES(6, 7));
     one_run(&o, "AdamUpdate", NO_ATTRS, 3);
     CHECK_OUT(&o, 0, 0, DIMS(2), 1, 2);
     CHECK_OUT(&o, 1, 0, DIMS(2), 4, 5);
@@ -74,10 +77,12 @@ TEST(the_first_step_of_adam_has_the_length_of_the_rate)
         one_start(&o);
         one_in(&o, DT_F64, DIMS(2), VALUES(1, 2));
         one_in(&o, DT_F64, DIMS(2), VALUES(3, -5));
-        one_in(&o, DT_F64, DIMS(2), VALUES(0, 0));
-        one_in(&o, DT_F64, DIMS(2), VALUES(0, 0));
         one_in(&o, DT_I64, 0, NULL, VALUES(0));
         one_in(&o, DT_F64, 0, NULL, VALUES(0.25));
+        one_in(&o, DT_BOOL, 0, NULL, VALUES(1));
+        one_in(&o, DT_F64, 0, NULL, VALUES(1));
+        one_in(&o, DT_F64, DIMS(2), VALUES(0, 0));
+        one_in(&o, DT_F64, DIMS(2), VALUES(0, 0));
         one_run(&o, "AdamUpdate",
             ATTRS(attr_float("epsilon", 0), attr_float("weight_decay", 0.5), attr_int("decoupled", decoupled)), 3);
         if (decoupled) CHECK_OUT(&o, 0, 1e-12, DIMS(2), 0.875 - 0.25, 1.75 + 0.25);

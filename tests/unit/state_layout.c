@@ -46,7 +46,10 @@ static void begin(struct fixture *f)
     y = emit(&b, "Flatten", NO_ATTRS, emit(&b, "GlobalAveragePool", NO_ATTRS, y));
     graph_output(f->model, y, &f->e);
     graph_tidy(f->model, &f->e);
-    f->step = train_step_new(f->model, &(struct train_step_options){ .momentum = 0.9 }, &f->a, &f->e);
+    f->step = train_step_new(f->model,
+        &(struct train_step_options){ .heads = &(struct train_head){ .loss.name = "cross_entropy" }, .n_heads = 1,
+            .attrs = ATTRS(attr_float("momentum", 0.9)) },
+        &f->a, &f->e);
     CHECK_OK(f->e.code, &f->e);
 }
 

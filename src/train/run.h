@@ -1,0 +1,70 @@
+/* run.h - the parts of a running training that its files share. */
+#ifndef TENREC_TRAIN_RUN_H
+#define TENREC_TRAIN_RUN_H
+
+#include "base/arena.h"
+#include "conf/conf.h"
+#include "data/augment.h"
+#include "exec/session.h"
+#include "train/folder.h"
+#include "train/judge.h"
+#include "train/samples.h"
+#include "train/schedule.h"
+#include "train/step.h"
+#include "train/trainer.h"
+
+struct train_task {
+    const char *name, *loss, *metric;
+    enum sample_target target;
+};
+
+struct train_run {
+    struct arena a;
+    const struct conf *conf;
+    const struct train_listener *listener;
+    const char *folder;
+    bool resumed, force;
+
+    struct model model;
+    struct table *data, *judged; /* to learn from, to judge by (may be the same) */
+    struct samples train, valid;
+    struct augment augment;
+    const struct train_task *task;
+    struct train_head head;
+    const struct optimizer *optimizer;
+    struct graph *step, *judging;
+    struct session *session, *judge_session;
+    struct judge judge;
+    struct schedule schedule;
+    const char *metric;
+    size_t batch, batches; /* samples a batch, batches an epoch */
+    int accumulate, threads;
+
+    /* what a checkpoint holds beside the states */
+    int64_t epoch, at, updates; /* epochs done, batches done of this one, updates in all */
+    double loss_sum;
+    int64_t loss_n, errors;
+    double best;
+    int64_t best_epoch, since_best;
+    bool done;
+    struct history history;
+
+    double began, told, saved; /* clock */
+    int64_t seen;              /* samples in this process */
+};
+
+void run_say(const struct train_run *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* setup.c: model, tables, task, step, sessions; before anything is written. */
+int run_setup(struct train_run *r, struct err *e);
+/* state.c */
+int run_save(struct train_run *r, struct err *e);
+int run_restore(struct train_run *r, struct err *e);
+int run_write_package(struct train_run *r, const char *name, struct err *e);
+int run_weights_hash(struct train_run *r, char hex[65], struct err *e);
+/* trace.c: names the node where a step ceased to be finite. */
+int run_trace(struct train_run *r, const struct tensor *const *in, struct err *e);
+int run_evaluate(struct train_run *r, struct err *e);
+/* The step's inputs: the model's, target, lr, and what accumulating needs. */
+enum { STEP_EXTRA = 4 };
+
+#endif

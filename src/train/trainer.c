@@ -1,0 +1,324 @@
+/* trainer.c - the loop: epochs, batches, evaluations, checkpoints. */
+#include "train/trainer.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/str.h"
+#include "plan/plan.h"
+#include "train/run.h"
+
+enum { SAVE_SECONDS = 60 };
+
+static bool stopping(const struct train_run *r)
+{
+    double limit = conf_float(r->conf, "max_seconds");
+    if (r->listener->cancelled && r->listener->cancelled(r->listener->cookie)) return true;
+    return limit > 0 && clock_now() - r->began > limit;
+}
+
+static void tell(struct train_run *r, double lr)
+{
+    double now = clock_now(), spent = now - r->began;
+    if (!r->listener->progress) return;
+    int64_t epochs = conf_int(r->conf, "epochs"), left = (epochs - r->epoch) * (int64_t)r->batches - r->at;
+    double rate = (double)r->seen / (spent + 1e-9);
+    struct train_progress p = { r->epoch + 1, epochs, r->at, (int64_t)r->batches, r->loss_sum / (double)r->loss_n, lr,
+        spent, rate > 0 ? (double)left * (double)r->batch / rate : -1, rate };
+    r->listener->progress(r->listener->cookie, &p);
+    r->told = now;
+}
+
+static int count_errors(struct train_run *r, const struct batch *b, struct err *e)
+{
+    int64_t limit = conf_int(r->conf, "max_errors");
+    for (size_t i = 0; i < b->n_errors; i++) {
+        if (++r->errors <= 10) run_say(r, "skipped: %s", b->errors[i]);
+        if (r->errors > limit)
+            return fail(e, ERR_DATA, "%lld rows have failed, more than max_errors: %lld; the last: %s",
+                (long long)r->errors, (long long)limit, b->errors[i]);
+    }
+    return 0;
+}
+
+static struct tensor *scalar(struct arena *a, enum dtype t, double v, struct err *e)
+{
+    struct shape none = shape_of(0, NULL);
+    struct tensor *s = tensor_new(a, t, &none, e);
+    if (s) tensor_set_f64(s, 0, v);
+    return s;
+}
+
+/* How many batches share the update that batch `at` of the epoch belongs to, and whether it is the last of them. */
+static int group_of(const struct train_run *r, int64_t at, bool *last)
+{
+    int64_t begin = at / r->accumulate * r->accumulate, left = (int64_t)r->batches - begin;
+    int size = left < r->accumulate ? (int)left : r->accumulate;
+    *last = at == begin + size - 1;
+    return size;
+}
+
+static int run_step(struct train_run *r, const struct batch *b, struct arena *a, struct err *e)
+{
+    size_t n = r->model.graph->n_inputs;
+    const struct tensor **in = ARENA_ARRAY(a, n + STEP_EXTRA, const struct tensor *);
+    struct tensor out[2] = { { 0 } };
+    bool last = true;
+    int group = group_of(r, r->at, &last);
+    double lr = schedule_rate(&r->schedule, r->updates);
+    TRY_MEM(in, e);
+    for (size_t i = 0; i < n; i++) in[i] = b->in[i];
+    in[n] = b->target;
+    if (!(in[n + 1] = scalar(a, DT_F32, lr, e))) return e->code;
+    if (r->accumulate > 1 && !(in[n + 2] = scalar(a, DT_BOOL, last, e))) return e->code;
+    if (r->accumulate > 1 && !(in[n + 3] = scalar(a, DT_F32, 1.0 / group, e))) return e->code;
+    TRY(session_run(r->session, in, out, e));
+    if (!tensor_get_i64(&out[1], 0)) return run_trace(r, in, e);
+    r->loss_sum += tensor_get_f64(&out[0], 0) * (double)b->n;
+    r->loss_n += b->n;
+    r->seen += b->n;
+    r->updates += last;
+    return 0;
+}
+
+static int save_when_due(struct train_run *r, struct err *e)
+{
+    int64_t every = conf_int(r->conf, "checkpoint_updates");
+    bool due = every ? r->updates && r->updates % every == 0 : clock_now() - r->saved > SAVE_SECONDS;
+    return due && r->at < (int64_t)r->batches ? run_save(r, e) : 0;
+}
+
+static int run_epoch(struct train_run *r, struct err *e)
+{
+    struct arena a, once;
+    arena_init(&a, NULL);
+    arena_init(&once, NULL);
+    size_t *order = ARENA_ARRAY(&once, r->train.n, size_t);
+    if (!order) fail_nomem(e);
+    else samples_order(&r->train, r->epoch, order, &once, e);
+    while (!e->code && r->at < (int64_t)r->batches && !stopping(r)) {
+        size_t begin = (size_t)r->at * r->batch, count = r->train.n - begin < r->batch ? r->train.n - begin : r->batch;
+        struct batch b;
+        if (!samples_batch(&r->train, r->epoch, order + begin, count, &a, &b, e) && !count_errors(r, &b, e) && b.n)
+            run_step(r, &b, &a, e);
+        arena_release(&a);
+        if (e->code) break;
+        r->at++;
+        if (clock_now() - r->told > 0.2) tell(r, schedule_rate(&r->schedule, r->updates));
+        save_when_due(r, e);
+    }
+    arena_release(&once);
+    return e->code;
+}
+
+static int judge_batch(struct train_run *r, const size_t *order, size_t count, struct arena *a, struct err *e)
+{
+    size_t n = r->model.graph->n_inputs, n_out = r->judging->n_outputs;
+    struct batch b;
+    TRY(samples_batch(&r->valid, 0, order, count, a, &b, e));
+    TRY(count_errors(r, &b, e));
+    if (!b.n) return 0;
+    const struct tensor **in = ARENA_ARRAY(a, n + 1, const struct tensor *);
+    struct tensor *out = ARENA_ARRAY(a, n_out, struct tensor);
+    if (!in || !out) return fail_nomem(e);
+    for (size_t i = 0; i < n; i++) in[i] = b.in[i];
+    in[n] = b.target;
+    TRY(session_run(r->judge_session, in, out, e));
+    judge_add(&r->judge, tensor_get_f64(&out[n_out - 1], 0), &out[0], b.target);
+    return 0;
+}
+
+int run_evaluate(struct train_run *r, struct err *e)
+{
+    struct arena a;
+    arena_init(&a, NULL);
+    judge_reset(&r->judge);
+    for (size_t i = 0; i < r->valid.n && !e->code; i += r->batch) {
+        size_t order[4096], count = r->valid.n - i < r->batch ? r->valid.n - i : r->batch;
+        if (count > sizeof order / sizeof order[0]) count = sizeof order / sizeof order[0];
+        for (size_t k = 0; k < count; k++) order[k] = i + k;
+        judge_batch(r, order, count, &a, e);
+        arena_release(&a);
+    }
+    if (!e->code && !r->judge.samples) fail(e, ERR_DATA, "no row to judge by could be used");
+    return e->code;
+}
+
+static double metric_value(const struct train_run *r)
+{
+    for (size_t i = 0; judge_name(&r->judge, i); i++)
+        if (!strcmp(judge_name(&r->judge, i), r->metric)) return judge_value(&r->judge, i);
+    return NAN;
+}
+
+/* A new best is written at once; the plateau and the patience hear of every evaluation. */
+static int weigh(struct train_run *r, bool judged, double loss, struct err *e)
+{
+    bool more = judged && judge_more_is_better(r->metric);
+    double value = judged ? metric_value(r) : loss;
+    schedule_tell(&r->schedule, value, more);
+    if (!(isnan(r->best) || (more ? value > r->best : value < r->best))) return r->since_best++, 0;
+    r->best = value;
+    r->best_epoch = r->epoch + 1;
+    r->since_best = 0;
+    return run_write_package(r, "best.tenrec", e);
+}
+
+static int record(struct train_run *r, bool judged, double loss, struct err *e)
+{
+    double row[JUDGE_MAX + 8] = { (double)(r->epoch + 1), (double)r->updates,
+        schedule_rate(&r->schedule, r->updates ? r->updates - 1 : 0), loss };
+    struct arena a;
+    arena_init(&a, NULL);
+    struct str s = str_in(&a);
+    str_addf(&s, "epoch %lld: loss %.5g", (long long)r->epoch + 1, loss);
+    for (size_t i = 0; judge_name(&r->judge, i); i++) {
+        row[4 + i] = judged ? judge_value(&r->judge, i) : NAN;
+        if (judged) str_addf(&s, ", valid %s %.5g", judge_name(&r->judge, i), row[4 + i]);
+    }
+    if (r->since_best == 0) str_addf(&s, " (best %s)", judged ? r->metric : "loss");
+    run_say(r, "%s", str_done(&s) ? s.s : "");
+    const char *path = folder_file(&a, r->folder, "results.csv", e);
+    if (path && !history_add(&r->history, row, e)) history_write(&r->history, path, e);
+    arena_release(&a);
+    return e->code;
+}
+
+static int end_epoch(struct train_run *r, struct err *e)
+{
+    int64_t epochs = conf_int(r->conf, "epochs"), patience = conf_int(r->conf, "patience");
+    double loss = r->loss_n ? r->loss_sum / (double)r->loss_n : NAN;
+    bool judged = r->valid.n && ((r->epoch + 1) % conf_int(r->conf, "valid_every") == 0 || r->epoch + 1 == epochs);
+    if (judged) TRY(run_evaluate(r, e));
+    if (judged || !r->valid.n) TRY(weigh(r, judged, loss, e));
+    TRY(record(r, judged, loss, e));
+    r->epoch++;
+    r->at = 0;
+    r->loss_sum = 0;
+    r->loss_n = 0;
+    r->done = r->epoch >= epochs || (patience && r->since_best >= patience);
+    if (r->done && r->epoch < epochs)
+        run_say(r, "no better %s for %lld evaluations: enough", r->metric, (long long)r->since_best);
+    return run_save(r, e);
+}
+
+static int train(struct train_run *r, struct err *e)
+{
+    while (!r->done) {
+        TRY(run_epoch(r, e));
+        if (r->at < (int64_t)r->batches) { /* told to stop */
+            TRY(run_save(r, e));
+            return fail(e, ERR_CANCELLED, "stopped in epoch %lld after %lld of %zu batches; --resume %s goes on",
+                (long long)r->epoch + 1, (long long)r->at, r->batches, r->folder);
+        }
+        TRY(end_epoch(r, e));
+    }
+    return 0;
+}
+
+static int begin_history(struct train_run *r, struct err *e)
+{
+    const char **names = ARENA_ARRAY(&r->a, JUDGE_MAX + 8, const char *);
+    TRY_MEM(names, e);
+    static const char *const first[] = { "epoch", "updates", "lr", "train_loss" };
+    size_t n = 0;
+    for (; n < 4; n++) names[n] = first[n];
+    for (size_t i = 0; judge_name(&r->judge, i); i++)
+        TRY_MEM(names[n++] = arena_printf(&r->a, "valid_%s", judge_name(&r->judge, i)), e);
+    r->history = (struct history){ .arena = &r->a, .names = names, .n_names = n };
+    return 0;
+}
+
+static int write_args(struct train_run *r, struct err *e)
+{
+    struct str s = str_in(&r->a);
+    conf_print(r->conf, &s);
+    const char *text = str_done(&s), *path = folder_file(&r->a, r->folder, "args.yaml", e);
+    TRY_MEM(text, e);
+    return path ? file_write(&r->a, path, text, s.len, e) : e->code;
+}
+
+static double state_bytes(const struct graph *g)
+{
+    double bytes = 0;
+    for (size_t i = 0; i < g->n_states; i++)
+        if (g->states[i]->next) bytes += (double)tensor_bytes(g->states[i]->data);
+    return bytes;
+}
+
+/* The first plan is of a full batch: it settles how states are stored, in a resumed run as in the first. */
+static int first_plan(struct train_run *r, struct err *e)
+{
+    struct arena a;
+    struct batch b = { 0 };
+    size_t n = r->model.graph->n_inputs, at = 0;
+    arena_init(&a, NULL);
+    for (; at < r->train.n && !b.n && !e->code; at++) samples_batch(&r->train, 0, &at, 1, &a, &b, e);
+    struct shape *shapes = ARENA_ARRAY(&a, n + STEP_EXTRA, struct shape);
+    if (!shapes) fail_nomem(e);
+    for (size_t i = 0; !e->code && i < n; i++) shapes[i] = b.in[i]->shape, shapes[i].dim[0] = (int64_t)r->batch;
+    if (!e->code) {
+        shapes[n] = b.target->shape, shapes[n].dim[0] = (int64_t)r->batch;
+        for (int i = 1; i < STEP_EXTRA; i++) shapes[n + (size_t)i] = shape_of(0, NULL);
+        const struct plan *p = session_plan(r->session, shapes, e);
+        if (p) run_say(r, "memory: a step needs about %.0f MB", ((double)p->memory + state_bytes(r->step)) / 1e6);
+    }
+    arena_release(&a);
+    return e->code;
+}
+
+static void introduce(const struct train_run *r)
+{
+    int64_t all = 0, trained = 0;
+    for (size_t i = 0; i < r->step->n_states; i++) {
+        const struct value *s = r->step->states[i];
+        if (!(s->flags & VALUE_TRAINABLE)) continue;
+        all += tensor_count(s->data);
+        if (s->next) trained += tensor_count(s->data);
+    }
+    run_say(r, "%s: %zu rows to learn from, %zu to judge by; %lld parameters, %lld of them trained", r->task->name,
+        r->train.n, r->valid.n, (long long)all, (long long)trained);
+}
+
+static int begin(struct train_run *r, const char *resume, struct err *e)
+{
+    TRY(run_setup(r, e));
+    TRY(begin_history(r, e));
+    introduce(r);
+    TRY(first_plan(r, e));
+    if (resume) {
+        r->folder = resume;
+        return run_restore(r, e);
+    }
+    if (!(r->folder = folder_make(&r->a, conf_string(r->conf, "out"), e))) return e->code;
+    return write_args(r, e);
+}
+
+static int finish(struct train_run *r, struct err *e)
+{
+    char hex[65];
+    TRY(run_write_package(r, "last.tenrec", e));
+    TRY(run_weights_hash(r, hex, e));
+    run_say(r, "best %s %.5g in epoch %lld; %s holds best.tenrec, last.tenrec, results.csv",
+        r->valid.n ? r->metric : "loss", r->best, (long long)r->best_epoch, r->folder);
+    if (r->errors) run_say(r, "%lld rows were skipped", (long long)r->errors);
+    run_say(r, "weights %s", hex);
+    return 0;
+}
+
+int train_run(const struct conf *conf, const char *resume, bool force, const struct train_listener *l, struct err *e)
+{
+    struct train_run r = { .conf = conf, .listener = l, .force = force, .resumed = resume != NULL, .best = NAN };
+    arena_init(&r.a, NULL);
+    r.began = r.saved = clock_now();
+    if (!begin(&r, resume, e) && !train(&r, e)) finish(&r, e);
+    session_free(r.judge_session);
+    session_free(r.session);
+    arena_release(&r.a);
+    model_close(&r.model);
+    return e->code;
+}

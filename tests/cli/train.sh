@@ -1,0 +1,127 @@
+#!/bin/sh
+# train.sh - tenrec train: what is wrong is said before the first step, a run learns, and no kill changes a bit of it.
+. "$(dirname "$0")/cli.sh"
+prepare='like=torchvision set=resize.size=16,center_crop.size=16'
+colors="model=classify.onnx data=learn $prepare batch=8 threads=2"
+masks='model=segment.onnx data=pairs.csv like=torchvision set=resize.size=16 task=image-segmentation batch=8 threads=2'
+
+# --- what cannot be ---
+refuse() { # CODE PATTERN NAME ARGUMENTS...
+    expected=$1 pattern=$2 name=$3
+    shift 3
+    run train "$@"
+    exits "$expected" "$name"
+    says talk "$pattern" "$name: it is said"
+}
+refuse 2 'say what to train' 'nothing at all'
+refuse 2 'unknown key "epoch", did you mean "epochs"' 'a misspelt key' $colors epoch=3
+refuse 2 'lr: "fast" is no number' 'a rate that is no number' $colors lr=fast
+refuse 2 'lr: .* is no learning rate' 'a rate below zero' $colors lr=-1
+refuse 2 'no "adm", did you mean "adam"' 'an optimizer that is none' $colors optimizer=adm
+refuse 2 'no "cosin", did you mean "cosine"' 'a schedule that is none' $colors schedule=cosin
+refuse 2 'has no "mae", but loss, accuracy' 'a metric the task does not have' $colors metric=mae
+refuse 2 'loss: mse does not fit' 'a loss of another task' $colors loss=mse
+refuse 2 'sgd has no such number' 'a number of another optimizer' $colors optimizer=sgd beta1=0.5
+refuse 2 'no parameter is called like "layer9' 'a pattern that fits nothing' $colors 'freeze=layer9.*'
+refuse 2 'all 2 parameters are frozen' 'everything frozen' $colors 'freeze=*'
+refuse 2 'flip_h: 2 is not between 0 and 1' 'a strength that cannot be' $colors flip_h=2
+mkdir one && cp -r learn/red one/
+refuse 4 'all rows are of one class \(red\)' 'one class only' model=classify.onnx data=one $prepare
+printf 'image,label\nlearn/red/0.png,red\nlearn/blue/0.png,blue\nlearn/blue/1.png,violet\n' >list.csv
+refuse 4 'violet' 'a label outside the list of classes' model=classify.onnx data=list.csv labels=labels.txt $prepare \
+    head=keep max_errors=0 valid_share=0
+: >empty.csv
+refuse 4 'empty.csv' 'a table with nothing in it' model=classify.onnx data=empty.csv $prepare
+printf 'image,mask\nhalves/0.png,learn/red/0.png\n' >wrong.csv
+refuse 4 'a mask must be gray' 'a mask that is none' $masks data=wrong.csv valid_share=0
+printf 'epochs: 3\nbatch: [1, 2]\n' >list.yaml
+refuse 2 'list.yaml:2:1: batch takes one value' 'a list for a number' list.yaml
+printf 'epochs: 3\nlr: [\n' >broken.yaml
+refuse 2 'broken.yaml:3' 'broken YAML' broken.yaml
+ok 'none of these left a folder' "$(ls -d runs 2>/dev/null)"
+
+# --- a run ---
+run train $colors epochs=12 lr=0.05 out=runs/colors
+exits 0 'a classifier learns'
+is 'a row an epoch' "$(wc -l <runs/colors/results.csv | tr -d ' ')" 13
+says runs/colors/args.yaml '^lr: 0.05' 'what it was told is kept'
+ok 'the loss falls' "$(awk -F, 'NR==2 { a=$4 } END { if (!($4 < a / 2)) print a, $4 }' runs/colors/results.csv)"
+run verify runs/colors/best.tenrec
+exits 0 'the best package proves itself'
+run score runs/colors/best.tenrec learn
+exits 0 'and scores'
+is 'nearly all are right' "$(awk -F, 'NR>1 && index($1, $2 "/")' out | wc -l | awk '{ print ($1 >= 29) }')" 1
+run train $colors epochs=1 out=runs/colors
+ok 'a folder that is there is not written over' "$([ -f runs/colors2/last.tenrec ] || ls runs)"
+printf 'model: runs/colors/best.tenrec\ndata: learn\nepochs: 1\nvalid_share: 0.25\nfreeze: ["fc.weight"]\n' >again.yaml
+run train again.yaml out=runs/again
+exits 0 'a package is trained again, by a description'
+says talk '4 of them trained|16 parameters, 4' 'frozen parameters stay out'
+echo image,label >two.csv
+for i in 0 1 2 3 4 5; do printf 'learn/red/%d.png,warm\nlearn/blue/%d.png,cold\n' $i $i; done >>two.csv
+run train model=classify.onnx data=two.csv $prepare epochs=2 out=runs/two
+exits 0 'other classes than the model had'
+says talk 'answers with 2 classes now \(4 before\)' 'the last layer is made anew'
+run score runs/two/last.tenrec photos
+says out 'warm|cold' 'and the package names them'
+run train $masks epochs=20 lr=0.1 out=runs/masks flip_h=0.5 brightness=0.1
+exits 0 'masks are learnt'
+says talk 'valid miou (0.[89]|1)' 'and found'
+cat >holes.csv <<END
+image,mask
+halves/0.png,halves/mask0.png
+halves/1.png,photos/none.png
+halves/2.png,halves/mask2.png
+END
+run train $masks data=holes.csv valid_share=0 epochs=2 out=runs/holes
+exits 0 'a row that fails is skipped'
+says talk 'skipped: .*none.png' 'and named'
+run train $masks data=holes.csv valid_share=0 epochs=2 max_errors=1 out=runs/holes
+exits 4 'past the limit the run stops'
+
+# --- numbers that run away ---
+run train $colors optimizer=sgd lr=1e38 epochs=3 out=runs/wild
+exits 1 'a loss that is not finite stops the run'
+says talk 'step [0-9]+ \(epoch [0-9]+, batch [0-9]+\).*not finite, first at .*\(' 'the step and the node are named'
+
+# --- resume ---
+long="$colors epochs=40 optimizer=sgd momentum=0.9 lr=0.01 schedule=cosine flip_h=0.5 noise=0.05"
+long="$long checkpoint_updates=3 accumulate=2 ema=0.9"
+run train $long out=runs/whole
+exits 0 'a run of 40 epochs'
+"$tenrec" train $long out=runs/killed 2>talk &
+for i in 1 2 3 4 5 6 7 8 9 10; do
+    sleep "0.0$(awk -v i="$i" 'BEGIN { srand(i); printf "%02d", 20 + int(rand() * 70) }')"
+    kill -9 $! 2>/dev/null
+    wait $! 2>/dev/null
+    if [ -f runs/killed/args.yaml ]; then "$tenrec" train --resume runs/killed 2>talk &
+    else rm -rf runs/killed && "$tenrec" train $long out=runs/killed 2>talk &
+    fi
+done
+wait $!
+is 'killed ten times and resumed, every bit is the same' "$(cmp runs/whole/last.tenrec runs/killed/last.tenrec 2>&1)" ''
+for file in best.tenrec results.csv; do
+    is "so is $file" "$(cmp runs/whole/$file runs/killed/$file 2>&1)" ''
+done
+"$tenrec" train --resume runs/whole 2>again
+is 'the weights have one name' "$(grep ' weights ' talk)" "$(grep ' weights ' again)"
+run train --resume runs/killed epochs=50
+exits 2 'a resume takes no other settings'
+"$tenrec" train $long out=runs/interrupted 2>talk &
+sleep 0.1
+kill -INT $!
+wait $!
+is 'an interrupt ends with 130' "$?" 130
+says talk 'resume runs/interrupted goes on' 'and says how to go on'
+run train --resume runs/interrupted
+is 'as if nothing had happened' "$(cmp runs/whole/last.tenrec runs/interrupted/last.tenrec 2>&1)" ''
+printf 'no checkpoint' >runs/interrupted/checkpoint.safetensors
+run train --resume runs/interrupted
+exits 4 'a checkpoint that is none'
+# Files of this shell may hold two blocks only: neither package nor checkpoint fits.
+(ulimit -f 2; trap '' XFSZ; "$tenrec" train $colors epochs=3 out=runs/fuller >out 2>talk)
+code=$?
+exits 1 'a disk that is full'
+says talk 'runs/fuller|best.tenrec' 'is said with the file'
+ok 'no half file is left' "$(find runs/fuller -name '*.tenrec*')"
+finish
