@@ -1,14 +1,21 @@
-/* tenrec.c - Tenrec as a peer: tenrec MODEL THREADS DIMS... */
+/* tenrec.c - Tenrec as a peer: tenrec infer|train MODEL THREADS DIMS... */
+#include <string.h>
+
 #include "base/arena.h"
 #include "base/err.h"
 #include "exec/session.h"
 #include "package/model.h"
 #include "peer.h"
+#include "train/step.h"
+
+enum { CLASSES = 2 }; /* that labels are drawn from; every network has as many */
 
 struct job {
+    struct arena arena;
+    struct model model;
+    const struct graph *graph;
     struct session *session;
-    const struct tensor *in;
-    struct tensor out[64];
+    struct tensor *in[3], out[8]; /* of a training step: x, target, learning rate */
     struct err err;
 };
 
@@ -21,27 +28,49 @@ static int failed(const struct err *e)
 static void run(void *ctx)
 {
     struct job *j = ctx;
-    if (session_run(j->session, &j->in, j->out, &j->err)) failed(&j->err);
+    if (session_run(j->session, (const struct tensor *const *)j->in, j->out, &j->err)) failed(&j->err);
+}
+
+static void open_model(struct job *j, const char *path, const struct shape *x)
+{
+    struct import_hint hint = { .rank = x->rank };
+    for (int i = 0; i < x->rank; i++) hint.dim[i].size = x->dim[i];
+    struct model_options o = { .import = { .inputs = &hint, .n_inputs = 1 } };
+    if (model_open(&j->model, path, &o, &j->err)) failed(&j->err);
+    j->graph = j->model.graph;
+    if (!(j->in[0] = tensor_new(&j->arena, DT_F32, x, &j->err))) failed(&j->err);
+    peer_fill(j->in[0]->data, (size_t)tensor_count(j->in[0]));
+}
+
+/* One label a sample, or one a pixel. */
+static void make_step(struct job *j)
+{
+    struct train_step_options o = { .loss = LOSS_CROSS_ENTROPY, .momentum = 0.9 };
+    if (!(j->graph = train_step_new(j->model.graph, &o, &j->arena, &j->err))) failed(&j->err);
+    struct shape labels = j->graph->inputs[1]->shape, scalar = shape_of(0, NULL);
+    for (int i = 0; i < labels.rank; i++) labels.dim[i] = j->in[0]->shape.dim[i ? i + 1 : 0];
+    j->in[1] = tensor_new(&j->arena, DT_I64, &labels, &j->err);
+    j->in[2] = tensor_new(&j->arena, DT_F32, &scalar, &j->err);
+    if (j->err.code) failed(&j->err);
+    for (int64_t i = 0; i < tensor_count(j->in[1]); i++) tensor_set_i64(j->in[1], i, i % CLASSES);
+    tensor_set_f64(j->in[2], 0, 1e-3);
 }
 
 int main(int argc, char **argv)
 {
-    static struct job job;
-    struct model model;
-    struct arena a;
-    struct shape shape = { 0 };
-    if (argc < 4) return 2;
-    for (int i = 3; i < argc && shape.rank < SHAPE_MAX; i++) shape.dim[shape.rank++] = atoll(argv[i]);
+    static struct job j;
+    struct shape x = { 0 };
+    if (argc < 5) return 2;
+    for (int i = 4; i < argc && x.rank < SHAPE_MAX; i++) x.dim[x.rank++] = atoll(argv[i]);
     double begin = peer_clock(CLOCK_MONOTONIC);
-    arena_init(&a, NULL);
-    if (model_open(&model, argv[1], &(struct model_options){ 0 }, &job.err)) failed(&job.err);
-    struct session_options o = { .threads = atoi(argv[2]), .packs = model.packs };
-    struct tensor *in = tensor_new(&a, DT_F32, &shape, &job.err);
-    if (!in || !(job.session = session_new(model.graph, &o, &job.err))) failed(&job.err);
-    peer_fill(in->data, (size_t)tensor_count(in));
-    job.in = in;
-    run(&job);
+    arena_init(&j.arena, NULL);
+    open_model(&j, argv[2], &x);
+    bool train = !strcmp(argv[1], "train");
+    if (train) make_step(&j);
+    struct session_options o = { .threads = atoi(argv[3]), .packs = j.model.packs };
+    if (!(j.session = session_new(j.graph, &o, &j.err))) failed(&j.err);
+    run(&j);
     double loaded = peer_clock(CLOCK_MONOTONIC) - begin;
-    peer_serve(TENREC_VERSION, loaded, peer_sum(job.out[0].data, (size_t)tensor_count(&job.out[0])), run, &job);
+    peer_serve(TENREC_VERSION, loaded, peer_sum(j.out[0].data, (size_t)tensor_count(&j.out[0])), run, &j);
     return 0;
 }

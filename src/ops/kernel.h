@@ -22,6 +22,10 @@ struct str;
 struct layout {
     const struct backend *backend;
     size_t bytes; /* with padding */
+    /* For kernels of other backends: a tensor (N, C, ...) of this rank lies as (N, C / block, ..., block), without
+     * padding. block 0: it lies in some other way. */
+    int rank;
+    int64_t block;
 };
 
 struct step {
@@ -56,6 +60,9 @@ struct backend {
     const struct kernel *kernels; /* ends with a NULL op */
     bool (*layout_same)(const struct layout *a, const struct layout *b);
     struct layout *(*layout_copy)(const struct layout *l, struct arena *a, struct err *e);
+    /* The same kind of layout for another shape of its rank. NULL with the error. */
+    const struct layout *(*layout_alike)(
+        const struct layout *l, const struct shape *shape, struct arena *a, struct err *e);
     /* A step that moves a tensor between two layouts (either may be NULL: plain) of this backend. ERR_UNSUPPORTED
      * between two that are not plain: it is done by way of plain. */
     int (*reorder_prepare)(struct step *s, const struct layout *from, const struct layout *to, struct err *e);

@@ -190,6 +190,71 @@ static struct value *random_const(struct builder *b, int rank, const int64_t *di
     return emit_const(b, t);
 }
 
+/* Operators on what convolutions left in a layout of their own. */
+static const struct {
+    const char *op;
+    int n_images, n_out; /* images come first; vectors of one number per channel follow */
+    int vectors;
+    int64_t out_size;    /* of the first image, when it is a gradient of something smaller; 0: as the others */
+    struct attr attrs[3];
+} on_layouts[] = {
+    { "BatchNormalization", 1, 3, 4, 0, { { .name = "training_mode", .type = ATTR_INT, .i = 1 } } },
+    { "BatchNormalizationGrad", 2, 3, 3, 0, { { .name = "training_mode", .type = ATTR_INT, .i = 1 } } },
+    { "BatchNormalizationGrad", 2, 3, 3, 0, { { 0 } } },
+    { "ConvGradBias", 1, 1, 0, 0, { { 0 } } },
+    { "AdaptiveAveragePoolGrad", 2, 1, 0, 1, { { 0 } } },
+    { "AdaptiveAveragePoolGrad", 2, 1, 0, 4, { { 0 } } },
+    { "AdaptiveMaxPoolGrad", 2, 1, 0, 5, { { 0 } } },
+};
+
+static struct value *convolved(struct builder *b, struct trial *t, int64_t channels, int64_t size)
+{
+    struct shape s = shape_of(4, (int64_t[]){ 3, 16, size, size });
+    char name[8];
+    int i = t->p->n_in++;
+    snprintf(name, sizeof name, "x%d", i);
+    t->in[i] = t->p->in[i] = tensor_new(t->a, DT_F32, &s, &t->e);
+    for (int64_t k = 0; k < tensor_count(t->in[i]); k++) {
+        uint32_t mixed = (uint32_t)(k + 1000 * i) * 2654435761u;
+        mixed = (mixed ^ mixed >> 15) * 2246822519u; /* no two windows alike: a maximum must not be a tie */
+        tensor_set_f64(t->in[i], k, (double)(mixed >> 8) / (1 << 24) - 0.5);
+    }
+    struct value *x = graph_input(b->g, name, DT_F32, &s, &t->e);
+    return emit(b, "Conv", NO_ATTRS, x, random_const(b, 4, (int64_t[]){ channels, 16, 1, 1 }));
+}
+
+static void try_on_layout(size_t k, int64_t channels)
+{
+    struct arena a;
+    struct problem p = { .op = op_registry.find(on_layouts[k].op), .text = "of convolutions" };
+    struct value *in[8];
+    int n = 0;
+    arena_init(&a, NULL);
+    struct trial t = { .p = &p, .a = &a };
+    t.g = graph_new(&a, &op_registry, "g", &t.e);
+    struct builder b = { t.g, &t.e };
+    for (; n < on_layouts[k].n_images; n++)
+        in[n] = convolved(&b, &t, channels, n || !on_layouts[k].out_size ? 9 : on_layouts[k].out_size);
+    for (int i = 0; i < on_layouts[k].vectors; i++) {
+        struct value *v = random_const(&b, 1, &channels);
+        in[n++] = i < on_layouts[k].vectors - 1 ? v : emit(&b, "Mul", NO_ATTRS, v, v); /* variances are not negative */
+    }
+    struct node *made = builder_node(&b, on_layouts[k].op, on_layouts[k].attrs, in, n, on_layouts[k].n_out);
+    for (int i = 0; made && i < on_layouts[k].n_out; i++) CHECK_OK(graph_output(t.g, made->out[i], &t.e), &t.e);
+    p.n_out = on_layouts[k].n_out;
+    CHECK_OK(t.e.code ? t.e.code : graph_tidy(t.g, &t.e), &t.e);
+    CHECK_OK(graph_interpret(t.g, t.in, t.want, &a, NULL, &t.e), &t.e);
+    CHECK(try_problem(&t, 2));
+    arena_release(&a);
+}
+
+TEST(kernels_work_in_the_layouts_of_others)
+{
+    if (!backend_list[0]) SKIP("no backend was built");
+    for (size_t k = 0; k < sizeof on_layouts / sizeof *on_layouts; k++)
+        for (size_t c = 0; c < 3; c++) try_on_layout(k, (int64_t[]){ 48, 20, 8 }[c]);
+}
+
 TEST(pieces_in_a_layout_are_joined)
 {
     if (!backend_list[0]) SKIP("no backend was built");

@@ -81,6 +81,32 @@ bool desc_same(const struct desc *a, const struct desc *b)
     return true;
 }
 
+int64_t desc_block(const struct desc *d)
+{
+    const dnnl_memory_desc_t *v = &d->v;
+    const dnnl_blocking_desc_t *b = &v->format_desc.blocking;
+    bool inner = b->inner_nblks == 1 && b->inner_idxs[0] == 1;
+    if (v->format_kind != dnnl_blocked || v->ndims < 3 || (b->inner_nblks && !inner)) return 0;
+    int64_t block = inner ? b->inner_blks[0] : v->dims[1], step = block;
+    if (v->dims[1] % block || (!inner && b->strides[1] != 1)) return 0;
+    for (int i = v->ndims - 1; i >= 2; i--) {
+        if (v->dims[i] != 1 && b->strides[i] != step) return 0;
+        step *= v->dims[i];
+    }
+    if (inner && v->dims[1] != block && b->strides[1] != step) return 0;
+    return v->dims[0] == 1 || b->strides[0] == step * (v->dims[1] / block) ? block : 0;
+}
+
+int desc_rank(const struct desc *d)
+{
+    return d->v.ndims;
+}
+
+const int64_t *desc_dims(const struct desc *d)
+{
+    return d->v.dims;
+}
+
 bool desc_has_dims(const struct desc *d, int rank, const int64_t *dims)
 {
     return d->v.ndims == rank && !memcmp(d->v.dims, dims, (size_t)rank * sizeof *dims);

@@ -23,6 +23,10 @@ int desc_any(struct desc *d, int rank, const int64_t *dims, struct err *e);
 int desc_alike(struct desc *d, const struct desc *like, int rank, const int64_t *dims, struct err *e);
 /* Whether both lie the same way in memory; strides of dimensions of size 1 do not matter. */
 bool desc_same(const struct desc *a, const struct desc *b);
+/* How many channels lie side by side when (N, C, ...) lies as (N, C / block, ..., block) without padding; else 0. */
+int64_t desc_block(const struct desc *d);
+int desc_rank(const struct desc *d);
+const int64_t *desc_dims(const struct desc *d);
 bool desc_has_dims(const struct desc *d, int rank, const int64_t *dims);
 size_t desc_bytes(const struct desc *d);
 

@@ -71,6 +71,7 @@ const struct backend backend_dnnl = {
     .kernels = kernels,
     .layout_same = layout_same,
     .layout_copy = layout_copy,
+    .layout_alike = layout_alike,
     .reorder_prepare = reorder_prepare,
     .reorder_run = job_run,
 };

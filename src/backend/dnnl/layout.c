@@ -43,6 +43,13 @@ int present_desc(const struct tensor *t, struct desc *d, struct err *e)
     return 0;
 }
 
+static bool is_row_major(const struct desc *d)
+{
+    struct desc plain;
+    struct err e = { 0 };
+    return !desc_strided(&plain, desc_rank(d), desc_dims(d), NULL, &e) && desc_same(&plain, d);
+}
+
 int layout_make(
     struct arena *a, const struct desc *plain, const struct desc *own, const struct layout **to, struct err *e)
 {
@@ -50,7 +57,8 @@ int layout_make(
     if (desc_same(plain, own)) return 0;
     struct dnnl_layout *l = ARENA_NEW(a, struct dnnl_layout);
     TRY_MEM(l, e);
-    *l = (struct dnnl_layout){ { &backend_dnnl, desc_bytes(own) }, *plain, *own };
+    *l = (struct dnnl_layout){ { &backend_dnnl, desc_bytes(own), desc_rank(own) }, *plain, *own };
+    if (is_row_major(plain)) l->base.block = desc_block(own);
     *to = &l->base;
     return 0;
 }
@@ -143,6 +151,18 @@ struct layout *layout_copy(const struct layout *l, struct arena *a, struct err *
     if (!copy) return fail_nomem(e), NULL;
     *copy = *(const struct dnnl_layout *)l;
     return &copy->base;
+}
+
+const struct layout *layout_alike(
+    const struct layout *l, const struct shape *shape, struct arena *a, struct err *e)
+{
+    const struct dnnl_layout *of = (const struct dnnl_layout *)l;
+    const struct layout *to = NULL;
+    struct desc plain, own;
+    if (desc_strided(&plain, shape->rank, shape->dim, NULL, e) ||
+        desc_alike(&own, &of->own, shape->rank, shape->dim, e))
+        return NULL;
+    return layout_make(a, &plain, &own, &to, e) ? NULL : to;
 }
 
 int reorder_prepare(struct step *s, const struct layout *from, const struct layout *to, struct err *e)

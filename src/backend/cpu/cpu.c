@@ -1,0 +1,32 @@
+/* cpu.c - our own fast kernels, one row each: what oneDNN lacks, or does slowly. */
+#include "backend/cpu/cpu.h"
+
+#include "base/str.h"
+
+/* Every kernel's: all tensors are float32 and not empty. */
+static bool accepts(const struct step *s, struct str *why)
+{
+    for (int i = 0; i < s->node->n_in + s->node->n_out; i++) {
+        const struct tensor *t = i < s->node->n_in ? s->in[i] : s->out[i - s->node->n_in];
+        if (!t || (t->dtype == DT_F32 && tensor_count(t) > 0)) continue;
+        if (why) str_add(why, t->dtype == DT_F32 ? "an empty tensor" : "not float32");
+        return false;
+    }
+    return true;
+}
+
+#define KERNEL(name, prepare, run) { name, "cpu", false, accepts, prepare, run }
+
+static const struct kernel kernels[] = {
+    { "AllFinite", "cpu", false, all_finite_accepts, NULL, all_finite_run },
+    { "BatchNormalization", "cpu", true, accepts, batch_norm_prepare, batch_norm_run },
+    KERNEL("BatchNormalizationGrad", batch_norm_grad_prepare, batch_norm_grad_run),
+    KERNEL("ConvGradBias", conv_grad_bias_prepare, conv_grad_bias_run),
+    KERNEL("MaxPoolGrad", pool_grad_prepare, max_pool_grad_run),
+    KERNEL("AdaptiveMaxPoolGrad", pool_grad_prepare, max_pool_grad_run),
+    KERNEL("AveragePoolGrad", pool_grad_prepare, average_pool_grad_run),
+    KERNEL("AdaptiveAveragePoolGrad", pool_grad_prepare, average_pool_grad_run),
+    { 0 },
+};
+
+const struct backend backend_cpu = { .name = "cpu", .kernels = kernels };

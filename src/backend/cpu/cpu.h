@@ -1,0 +1,28 @@
+/* cpu.h - what prepares and runs our own fast kernels, by family. */
+#ifndef TENREC_BACKEND_CPU_CPU_H
+#define TENREC_BACKEND_CPU_CPU_H
+
+#include "ops/kernel.h"
+
+/* A function compiled for several instruction sets, the best of which is chosen when the program starts. All give the
+ * same bits: nothing in it is contracted or summed in another order. */
+#if defined __x86_64__ && defined __GNUC__ && !defined __clang__
+#define CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define CLONES
+#endif
+#define INLINE static inline __attribute__((always_inline))
+
+bool all_finite_accepts(const struct step *s, struct str *why);
+int all_finite_run(const struct step *s, struct err *e);
+int batch_norm_prepare(struct step *s, struct err *e);
+int batch_norm_run(const struct step *s, struct err *e);
+int batch_norm_grad_prepare(struct step *s, struct err *e);
+int batch_norm_grad_run(const struct step *s, struct err *e);
+int conv_grad_bias_prepare(struct step *s, struct err *e);
+int conv_grad_bias_run(const struct step *s, struct err *e);
+int pool_grad_prepare(struct step *s, struct err *e);
+int max_pool_grad_run(const struct step *s, struct err *e);
+int average_pool_grad_run(const struct step *s, struct err *e);
+
+#endif
