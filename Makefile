@@ -1,5 +1,5 @@
 # Makefile - a thin door: each target installs the Debian packages it needs, then calls Meson. The build itself is meson.build.
-.PHONY: all test demo test-oracle fidelity bench clean
+.PHONY: all test demo test-oracle fidelity bench install deb clean
 
 all:
 	@tools/install-packages.sh build
@@ -25,6 +25,15 @@ fidelity: all
 bench: all
 	@tools/install-packages.sh bench
 	@tools/bench.sh $(BENCH)
+
+# PREFIX and DESTDIR as everywhere.
+install: all
+	@meson configure build --prefix "$(or $(PREFIX),/usr/local)"
+	@meson install -C build
+
+deb:
+	@tools/install-packages.sh build deb
+	@tools/deb.sh
 
 clean:
 	rm -rf build build-*
