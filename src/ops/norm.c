@@ -287,7 +287,7 @@ const struct op ops_norm[] = {
         "f32[1] | axis=0",
         .run = layer_grad_run),
     ROW("RMSNormalization", 2, 2, 1, 1, layer, "x / sqrt(mean(x^2) + epsilon) scale over the last dimensions",
-        OP_INPLACE | OP_OWN, layer_attrs, "f32[2,3,8] f32[8]; f32[2,3,4,5] f32[4,5] | axis=2; f32[6,300] f32[1]",
+        OP_INPLACE, layer_attrs, "f32[2,3,8] f32[8]; f32[2,3,4,5] f32[4,5] | axis=2; f32[6,300] f32[1]",
         .run = rms_run, .grad = rms_grad, .expand = rms_expand),
     ROW("RMSNormalizationGrad", 3, 3, 1, 2, layer_grad, "gradients of x and scale, of (dy, x, scale)",
         OP_OWN | OP_TRAINING_ONLY, layer_grad_attrs, "f32[2,3,8] f32[2,3,8] f32[8] | outputs=2", .run = rms_grad_run),

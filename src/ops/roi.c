@@ -289,13 +289,19 @@ static int64_t clamp(double v, int64_t most)
     return v > 0 ? v < (double)most ? (int64_t)v : most : 0;
 }
 
+/* In float, as others do: 5 * 0.9f is 4.5 and becomes 5. */
+static double edge(const struct job *j, double v)
+{
+    return (double)roundf((float)v * (float)j->scale);
+}
+
 /* Place of the maximum of bin i of region r in the plane; -1 when the bin is empty. */
 static int64_t pool_bin(const struct job *j, int64_t r, int64_t i, const double *plane)
 {
     const double *v = j->rois + 5 * r;
-    double left = round(v[1] * j->scale), top = round(v[2] * j->scale);
-    double h = fmax(round(v[4] * j->scale) - top + 1, 1) / (double)j->out_rows;
-    double w = fmax(round(v[3] * j->scale) - left + 1, 1) / (double)j->out_cols;
+    double left = edge(j, v[1]), top = edge(j, v[2]);
+    double h = fmax(edge(j, v[4]) - top + 1, 1) / (double)j->out_rows;
+    double w = fmax(edge(j, v[3]) - left + 1, 1) / (double)j->out_cols;
     double row = (double)(i / j->out_cols), col = (double)(i % j->out_cols);
     int64_t y1 = clamp(top + ceil((row + 1) * h), j->rows), x1 = clamp(left + ceil((col + 1) * w), j->cols);
     int64_t best = -1;

@@ -8,13 +8,14 @@
 #include "base/array.h"
 #include "base/err.h"
 
-enum { TABLES_MAX = 6 };
+enum { TABLES_MAX = 8 };
 /* Tables by domain; the rows of ONNX's own change what they match, those of others may also rename it. */
 static const struct domain {
     const char *name;
     const struct lift_row *tables[TABLES_MAX];
 } domains[] = {
-    { "", { lift_arith_rows, lift_norm_rows, lift_shape_rows, lift_sample_rows } },
+    { "", { lift_arith_rows, lift_norm_rows, lift_shape_rows, lift_sample_rows, lift_extra_rows } },
+    { "com.microsoft", { lift_microsoft_rows, lift_qlinear_rows, lift_attention_rows } },
     { "ai.onnx.preview.training", { lift_training_rows } },
 };
 enum { N_DOMAINS = sizeof domains / sizeof domains[0] };

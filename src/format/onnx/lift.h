@@ -38,7 +38,8 @@ struct lift_row {
     const char *needs; /* the operator that must be known; NULL: `op` itself; "": only basic ones */
 };
 extern const struct lift_row lift_arith_rows[], lift_norm_rows[], lift_shape_rows[], lift_sample_rows[];
-extern const struct lift_row lift_training_rows[];
+extern const struct lift_row lift_training_rows[], lift_extra_rows[], lift_microsoft_rows[], lift_qlinear_rows[];
+extern const struct lift_row lift_attention_rows[];
 enum { LIFT_NEWEST = 22, LIFT_ANY = 1 << 30 };
 
 /* Emits the node; l->out is filled. */

@@ -13,15 +13,22 @@
 #include "graph/builder.h"
 #include "graph/op.h"
 
-enum { LOWEST_OPSET = 13, NEWEST_OPSET = 22, EMBEDDED_MAX = 1900 << 20 /* bytes; protobuf's end is at 2 GiB */ };
+enum { LOWEST_OPSET = 13, USUAL_OPSET = 22, NEWEST_OPSET = 23, EMBEDDED_MAX = 1900 << 20 /* bytes; protobuf's end is at 2 GiB */ };
 
-/* Our own operators in standard ones, in a copy of the graph. What they expand to may have to be expanded again. */
-static int expand_own(struct graph *g, struct arena *a, struct err *e)
+static bool has_to_be_expanded(const struct node *n, int opset)
+{
+    const char *why;
+    return n->op->expand && (n->op->flags & OP_OWN || onnx_opset_of(n, &why) > opset);
+}
+
+/* Our own operators, and those that come after `opset`, in standard ones, in a copy of the graph. What they expand to
+ * may have to be expanded again. */
+static int expand_own(struct graph *g, int opset, struct arena *a, struct err *e)
 {
     enum { GROWTH_MAX = 1 << 20 };
     for (size_t i = 0; i < g->n_nodes && i < GROWTH_MAX; i++) {
         struct node *n = g->nodes[i];
-        if (!(n->op->flags & OP_OWN) || !n->op->expand) continue;
+        if (!has_to_be_expanded(n, opset)) continue;
         struct builder b = { g, e, .where = n->where };
         struct value **out = ARENA_ARRAY(a, n->n_out, struct value *);
         TRY_MEM(out, e);
@@ -158,7 +165,7 @@ int onnx_write(const struct graph *g, struct arena *a, const struct onnx_write_o
     if (!o->exact) {
         struct graph *copy = graph_copy(g, a, e);
         if (!copy) return e->code;
-        TRY(expand_own(copy, a, e));
+        TRY(expand_own(copy, o->opset ? o->opset : USUAL_OPSET, a, e));
         g = copy;
     }
     return put_model(&w, g, out);

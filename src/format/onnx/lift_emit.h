@@ -1,0 +1,36 @@
+/* lift_emit.h - short words for rows that write an operator in several others. */
+#ifndef TENREC_FORMAT_ONNX_LIFT_EMIT_H
+#define TENREC_FORMAT_ONNX_LIFT_EMIT_H
+
+#include "format/onnx/lift.h"
+
+static inline struct value *lift_in(const struct lift *l, int i) /* NULL past the end or absent */
+{
+    return i < l->n_in ? l->in[i] : NULL;
+}
+static inline struct value *lift_one(const struct lift *l, const char *op, struct value *x)
+{
+    return emit(l->b, op, NO_ATTRS, x);
+}
+static inline struct value *lift_two(const struct lift *l, const char *op, struct value *x, struct value *y)
+{
+    return emit(l->b, op, NO_ATTRS, x, y);
+}
+/* A scalar of the type of x. */
+static inline struct value *lift_number(const struct lift *l, const struct value *x, double v)
+{
+    return x ? emit_scalar(l->b, x->dtype, v) : NULL;
+}
+static inline struct value *lift_reshaped(const struct lift *l, struct value *x, int rank, const int64_t *dims)
+{
+    return lift_two(l, "Reshape", x, emit_i64s(l->b, dims, (size_t)rank));
+}
+static inline struct value *lift_permuted(const struct lift *l, struct value *x, int rank, const int64_t *perm)
+{
+    return emit(l->b, "Transpose", ATTRS(attr_ints("perm", perm, (size_t)rank)), x);
+}
+/* An activation by name with its parameters; "" is none. */
+struct value *lift_activation(
+    struct lift *l, struct value *x, const char *name, const double *p, size_t n_p, struct err *e);
+
+#endif

@@ -1,0 +1,244 @@
+/* lift_qlinear.c - com.microsoft's quantized operators: taken back to reals, computed, quantized again. */
+#include <string.h>
+
+#include "base/err.h"
+#include "format/onnx/lift.h"
+#include "format/onnx/lift_emit.h"
+
+/* The tensor, scale and zero point at input i and after it, as reals. */
+static struct value *real(struct lift *l, int i)
+{
+    return emit(l->b, "DequantizeLinear", NO_ATTRS, lift_in(l, i), lift_in(l, i + 1), lift_in(l, i + 2));
+}
+
+/* y in the scale and zero point at input i; a zero point that is absent is that of uint8. */
+static void quantized(struct lift *l, struct value *y, int i)
+{
+    lift_result(l, emit(l->b, "QuantizeLinear", NO_ATTRS, y, lift_in(l, i), lift_in(l, i + 1)));
+}
+
+static int need(const struct lift *l, int n, struct err *e)
+{
+    return l->n_in < n ? fail(e, ERR_MODEL, "%d inputs, expected %d", l->n_in, n) : 0;
+}
+
+static int binary(struct lift *l, const char *op, struct err *e)
+{
+    TRY(need(l, 7, e));
+    quantized(l, lift_two(l, op, real(l, 0), real(l, 3)), 6);
+    return e->code;
+}
+
+static int unary(struct lift *l, const char *op, struct err *e)
+{
+    TRY(need(l, 4, e));
+    quantized(l, emit(l->b, op, l->attrs, real(l, 0)), 3);
+    return e->code;
+}
+
+static int softmax(struct lift *l, const char *arg, struct err *e)
+{
+    enum { PER_AXIS_SINCE = 13 };
+    TRY(need(l, 4, e));
+    int rank = l->in[0] ? l->in[0]->shape.rank : -1, axis = rank > 0 ? shape_axis(lift_int(l, "axis", -1), rank) : -1;
+    if (axis < 0) return fail(e, ERR_UNSUPPORTED, "an axis of unknown rank");
+    if (lift_int(l, "opset", PER_AXIS_SINCE) < PER_AXIS_SINCE && axis != rank - 1)
+        return fail(e, ERR_UNSUPPORTED, "a softmax over several axes");
+    quantized(l, emit(l->b, "Softmax", ATTRS(attr_int("axis", axis)), real(l, 0)), 3);
+    return e->code;
+}
+
+/* Poolings, whose channels may come last. */
+static int pool(struct lift *l, const char *op, struct err *e)
+{
+    static const int64_t to_front[] = { 0, 3, 1, 2 }, to_back[] = { 0, 2, 3, 1 };
+    bool last = lift_int(l, "channels_last", 0) != 0;
+    TRY(need(l, 4, e));
+    if (last && (!l->in[0] || l->in[0]->shape.rank != 4))
+        return fail(e, ERR_UNSUPPORTED, "an input that is not of rank 4");
+    lift_drop(l, "channels_last");
+    struct value *x = last ? lift_permuted(l, real(l, 0), 4, to_front) : real(l, 0);
+    struct value *y = emit(l->b, op, l->attrs, x);
+    quantized(l, last ? lift_permuted(l, y, 4, to_back) : y, 3);
+    return e->code;
+}
+
+static int reduce_mean(struct lift *l, const char *arg, struct err *e)
+{
+    const struct attr *axes = lift_attr(l, "axes");
+    TRY(need(l, 4, e));
+    struct value *list = axes && axes->type == ATTR_INTS ? emit_i64s(l->b, axes->ints, axes->n) : NULL;
+    struct value *y = emit(
+        l->b, "ReduceMean", ATTRS(attr_int("keepdims", lift_int(l, "keepdims", 1))), real(l, 0), list);
+    quantized(l, y, 3);
+    return e->code;
+}
+
+/* The result's scale and zero point, then tensor, scale and zero point of each part. */
+static int concat(struct lift *l, const char *arg, struct err *e)
+{
+    enum { PARTS_MAX = 1024 };
+    struct value *parts[PARTS_MAX];
+    int n = (l->n_in - 2) / 3;
+    if (n < 1 || l->n_in != 2 + 3 * n || n > PARTS_MAX) return fail(e, ERR_MODEL, "%d inputs", l->n_in);
+    for (int i = 0; i < n; i++) parts[i] = real(l, 2 + 3 * i);
+    quantized(l, builder_emit(l->b, "Concat", l->attrs, parts, n), 0);
+    return e->code;
+}
+
+/* condition, x and y with scale and zero point each, then the result's */
+static int where(struct lift *l, const char *arg, struct err *e)
+{
+    TRY(need(l, 8, e));
+    quantized(l, emit(l->b, "Where", NO_ATTRS, l->in[0], real(l, 1), real(l, 4)), 7);
+    return e->code;
+}
+
+/* A value less its zero point, as int32; a zero point of rank 1 counts along the last axis. */
+static struct value *whole(struct lift *l, struct value *x, struct value *zero)
+{
+    x = x ? emit_cast(l->b, x, DT_I32) : NULL;
+    return zero ? lift_two(l, "Sub", x, emit_cast(l->b, zero, DT_I32)) : x;
+}
+
+/* a, scale, zero; b, scale, zero (one or one per column); c (int32); y's scale and zero: real without them */
+static int qgemm(struct lift *l, const char *arg, struct err *e)
+{
+    static const int64_t swapped[] = { 1, 0 };
+    TRY(need(l, 6, e));
+    for (int i = 0; i < 6; i++)
+        if (!l->in[i]) return fail(e, ERR_MODEL, "input %d is missing", i);
+    struct value *a = l->in[0], *b = l->in[3];
+    if (lift_int(l, "transA", 0)) a = lift_permuted(l, a, 2, swapped);
+    if (lift_int(l, "transB", 0)) b = lift_permuted(l, b, 2, swapped);
+    struct value *sum = lift_two(l, "MatMul", whole(l, a, l->in[2]), whole(l, b, l->in[5]));
+    if (lift_in(l, 6)) sum = lift_two(l, "Add", sum, l->in[6]);
+    struct value *scale = lift_two(l, "Mul", l->in[1], l->in[4]);
+    double alpha = lift_float(l, "alpha", 1);
+    if (alpha != 1) scale = lift_two(l, "Mul", scale, lift_number(l, scale, alpha));
+    struct value *y = sum ? lift_two(l, "Mul", emit_cast(l->b, sum, l->in[1]->dtype), scale) : NULL;
+    if (lift_in(l, 7)) quantized(l, y, 7);
+    else lift_result(l, y);
+    return e->code;
+}
+
+static void scaled(struct lift *l, struct value *sum, struct value *scale, struct value *bias)
+{
+    struct value *y = sum && scale ? lift_two(l, "Mul", emit_cast(l->b, sum, scale->dtype), scale) : NULL;
+    lift_result(l, bias ? lift_two(l, "Add", y, bias) : y);
+}
+
+/* a, b, scales of both, zero points of both, bias */
+static int to_float(struct lift *l, const char *arg, struct err *e)
+{
+    TRY(need(l, 4, e));
+    struct value *sum = emit(l->b, "MatMulInteger", NO_ATTRS, l->in[0], l->in[1], lift_in(l, 4), lift_in(l, 5));
+    scaled(l, sum, lift_two(l, "Mul", l->in[2], l->in[3]), lift_in(l, 6));
+    return e->code;
+}
+
+/* a (real), b, its scale and zero point, bias */
+static int dynamic(struct lift *l, const char *arg, struct err *e)
+{
+    TRY(need(l, 3, e));
+    struct node *n = builder_node(l->b, "DynamicQuantizeLinear", NO_ATTRS, l->in, 1, 3);
+    if (!n) return e->code;
+    struct value *sum = emit(l->b, "MatMulInteger", NO_ATTRS, n->out[0], l->in[1], n->out[2], lift_in(l, 3));
+    scaled(l, sum, lift_two(l, "Mul", n->out[1], l->in[2]), lift_in(l, 4));
+    return e->code;
+}
+
+/* --- MatMulNBits: b (N, blocks, bytes of a block) of `bits` each, lowest first --- */
+
+struct packed {
+    int64_t k, n, bits, block, blocks;
+};
+
+static int check_size(const struct tensor *t, int64_t want, const char *what, struct err *e)
+{
+    if (t && tensor_count(t) == want) return 0;
+    return fail(e, ERR_UNSUPPORTED, "%s must be a constant of %lld elements", what, (long long)want);
+}
+
+static int64_t bits_at(const struct tensor *t, int64_t row_bytes, int64_t row, int64_t i, int64_t bits)
+{
+    const unsigned char *p = (const unsigned char *)t->data + row * row_bytes;
+    return p[i * bits / 8] >> (i * bits % 8) & ((1 << bits) - 1);
+}
+
+/* The zero point of block `at` of column n: packed like b, real, or the middle of the range. */
+static double zero_of(const struct packed *p, const struct tensor *zero, int64_t n, int64_t at)
+{
+    if (!zero) return (double)(1 << (p->bits - 1));
+    if (dtype_is_float(zero->dtype)) return tensor_get_f64(zero, n * p->blocks + at);
+    return (double)bits_at(zero, (p->blocks * p->bits + 7) / 8, n, at, p->bits);
+}
+
+/* (K, N) in the type of the scales. */
+static struct tensor *unpacked(struct lift *l, const struct packed *p, const struct tensor *b,
+    const struct tensor *scale, const struct tensor *zero, struct err *e)
+{
+    struct shape s = shape_of(2, (int64_t[]){ p->k, p->n });
+    struct tensor *w = tensor_new(l->b->g->arena, scale->dtype, &s, e);
+    int64_t row_bytes = p->blocks * p->block * p->bits / 8;
+    for (int64_t n = 0; w && n < p->n; n++)
+        for (int64_t k = 0; k < p->k; k++) {
+            double v = (double)bits_at(b, row_bytes, n, k, p->bits) - zero_of(p, zero, n, k / p->block);
+            tensor_set_f64(w, k * p->n + n, v * tensor_get_f64(scale, n * p->blocks + k / p->block));
+        }
+    return w;
+}
+
+static int read_packed(const struct lift *l, struct packed *p, struct err *e)
+{
+    enum { SIDE_MAX = 1 << 24 };
+    *p = (struct packed){ lift_int(l, "K", 0), lift_int(l, "N", 0), lift_int(l, "bits", 4),
+        lift_int(l, "block_size", 0) };
+    if (p->k < 1 || p->k > SIDE_MAX || p->n < 1 || p->n > SIDE_MAX || p->block < 8 || p->block > SIDE_MAX)
+        return fail(e, ERR_MODEL, "K, N or block_size is out of range");
+    if (p->bits != 2 && p->bits != 4 && p->bits != 8)
+        return fail(e, ERR_UNSUPPORTED, "%lld bits, 2, 4 and 8 are known", (long long)p->bits);
+    p->blocks = (p->k + p->block - 1) / p->block;
+    return 0;
+}
+
+static int n_bits(struct lift *l, const char *arg, struct err *e)
+{
+    struct packed p;
+    TRY(need(l, 3, e));
+    TRY(read_packed(l, &p, e));
+    const struct tensor *b = l->in[1] ? value_const(l->in[1]) : NULL, *zero = NULL;
+    const struct tensor *scale = l->in[2] && l->in[2]->kind != VALUE_NODE ? l->in[2]->data : NULL;
+    TRY(check_size(b, p.n * p.blocks * p.block * p.bits / 8, "the packed weight", e));
+    TRY(check_size(scale, p.n * p.blocks, "the scales", e));
+    if (b->dtype != DT_U8) return fail(e, ERR_MODEL, "the packed weight is %s", dtype_name(b->dtype));
+    if (lift_in(l, 3)) {
+        zero = l->in[3]->kind != VALUE_NODE ? l->in[3]->data : NULL;
+        bool real_zero = zero && dtype_is_float(zero->dtype);
+        TRY(check_size(zero, real_zero ? p.n * p.blocks : p.n * ((p.blocks * p.bits + 7) / 8), "the zero points", e));
+    }
+    if (lift_in(l, 4)) return fail(e, ERR_UNSUPPORTED, "g_idx: groups in another order");
+    struct tensor *w = unpacked(l, &p, b, scale, zero, e);
+    if (!w) return e->code;
+    struct value *y = lift_two(l, "MatMul", l->in[0], emit_const(l->b, w));
+    lift_result(l, lift_in(l, 5) ? lift_two(l, "Add", y, l->in[5]) : y);
+    return e->code;
+}
+
+const struct lift_row lift_qlinear_rows[] = {
+    { "QLinearAdd", 1, LIFT_ANY, binary, "Add", "" },
+    { "QLinearMul", 1, LIFT_ANY, binary, "Mul", "" },
+    { "QLinearSigmoid", 1, LIFT_ANY, unary, "Sigmoid", "" },
+    { "QLinearLeakyRelu", 1, LIFT_ANY, unary, "LeakyRelu", "" },
+    { "QLinearSoftmax", 1, LIFT_ANY, softmax, NULL, "" },
+    { "QLinearAveragePool", 1, LIFT_ANY, pool, "AveragePool", "" },
+    { "QLinearGlobalAveragePool", 1, LIFT_ANY, pool, "GlobalAveragePool", "" },
+    { "QLinearReduceMean", 1, LIFT_ANY, reduce_mean, NULL, "" },
+    { "QLinearConcat", 1, LIFT_ANY, concat, NULL, "" },
+    { "QLinearWhere", 1, LIFT_ANY, where, NULL, "" },
+    { "QGemm", 1, LIFT_ANY, qgemm, NULL, "" },
+    { "MatMulIntegerToFloat", 1, LIFT_ANY, to_float, NULL, "" },
+    { "DynamicQuantizeMatMul", 1, LIFT_ANY, dynamic, NULL, "" },
+    { "MatMulNBits", 1, LIFT_ANY, n_bits, NULL, "" },
+    { NULL },
+};
