@@ -102,14 +102,14 @@ TEST(unsupported_operators_are_told_all_at_once)
     small(&b);
     build_op(&b, "Frobnicate", "x", "a");
     build_op(&b, "Frobnicate", "x", "b");
-    struct proto_message n = build_node(&b, "FusedConv", "x", "c");
+    struct proto_message n = build_node(&b, "BeamSearch", "x", "c");
     proto_put_text(&n, 7, "com.microsoft");
     proto_put_text(&n, 3, "fused_7");
     build_add(&b, &n);
     CHECK(!build_read(&b));
     CHECK_INT(b.err.code, ERR_UNSUPPORTED);
     CHECK(strstr(b.err.text, "Frobnicate (opset 17) (2 times), first at a") != NULL);
-    CHECK(strstr(b.err.text, "com.microsoft.FusedConv (opset 17), at fused_7") != NULL);
+    CHECK(strstr(b.err.text, "com.microsoft.BeamSearch (opset 17), at fused_7") != NULL);
     build_release(&b);
 }
 

@@ -13,7 +13,8 @@
 #include "graph/builder.h"
 #include "graph/op.h"
 
-enum { LOWEST_OPSET = 13, USUAL_OPSET = 22, NEWEST_OPSET = 23, EMBEDDED_MAX = 1900 << 20 /* bytes; protobuf's end is at 2 GiB */ };
+enum { LOWEST_OPSET = 13, USUAL_OPSET = 22, NEWEST_OPSET = 23 };
+enum { EMBEDDED_MAX = 1900 << 20 /* bytes; protobuf's end is at 2 GiB */ };
 
 static bool has_to_be_expanded(const struct node *n, int opset)
 {
