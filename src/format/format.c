@@ -31,22 +31,27 @@ const struct format *format_find(const char *name)
     return NULL;
 }
 
-bool format_has_extension(const struct format *f, const char *path)
+static bool lists_extension(const char *list, const char *path)
 {
     const char *dot = strrchr(file_base(path), '.');
     if (!dot) return false;
     size_t len = strlen(dot + 1);
-    for (const char *p = f->extensions; *p; p += strcspn(p, " "), p += *p == ' ')
+    for (const char *p = list; *p; p += strcspn(p, " "), p += *p == ' ')
         if (strcspn(p, " ") == len && !strncasecmp(p, dot + 1, len)) return true;
     return false;
 }
 
-/* All that can be read or written, for messages. */
-static const char *known(struct arena *a, bool writing)
+bool format_has_extension(const struct format *f, const char *path)
+{
+    return lists_extension(f->extensions, path);
+}
+
+/* All that can be read, for messages. */
+static const char *known(struct arena *a)
 {
     struct str s = str_in(a);
     for (size_t i = 0; i < N_FORMATS; i++)
-        if (writing ? formats[i]->write != NULL : formats[i]->read != NULL)
+        if (formats[i]->read)
             str_addf(&s, "%s%s", s.len ? ", " : "", formats[i]->name);
     const char *text = str_done(&s);
     return text ? text : "";
@@ -78,7 +83,7 @@ int format_read_file(struct arena *a, const struct format_file *file, const stru
 {
     static const struct import_options defaults = { 0 };
     if (!f && !(f = recognise(file)))
-        return fail(e, ERR_MODEL, "%s: not a model this program knows (it reads %s)", file->path, known(a, false));
+        return fail(e, ERR_MODEL, "%s: not a model this program knows (it reads %s)", file->path, known(a));
     if (!read_checked(a, file, f, o ? o : &defaults, g, r, e)) return 0;
     if (e->code == ERR_DATA) e->code = ERR_MODEL; /* data inside a model */
     return str_starts(e->text, file->path) ? e->code : err_prefix(e, "%s", file->path);
@@ -92,13 +97,28 @@ int format_read(struct arena *a, const char *path, const struct import_options *
     return format_read_file(a, &file, NULL, o, g, r, e);
 }
 
+static const char *endings(struct arena *a)
+{
+    struct str s = str_in(a);
+    for (size_t i = 0; i < N_FORMATS; i++)
+        if (formats[i]->write)
+            str_addf(&s, "%s%s", s.len ? " " : "", formats[i]->writes ? formats[i]->writes : formats[i]->extensions);
+    const char *text = str_done(&s);
+    return text ? text : "";
+}
+
+const struct format *format_for_writing(const char *path, struct arena *a, struct err *e)
+{
+    for (size_t i = 0; i < N_FORMATS; i++)
+        if (formats[i]->write && lists_extension(formats[i]->writes ? formats[i]->writes : formats[i]->extensions, path))
+            return formats[i];
+    return fail(e, ERR_USAGE, "%s: no format is written under this name (it can end in: %s)", path, endings(a)), NULL;
+}
+
 int format_write(
     const struct graph *g, const char *path, const struct export_options *o, struct report *r, struct err *e)
 {
     static const struct export_options defaults = { 0 };
-    for (size_t i = 0; i < N_FORMATS; i++)
-        if (formats[i]->write && format_has_extension(formats[i], path))
-            return formats[i]->write(g, path, o ? o : &defaults, r, e);
-    fail(e, ERR_USAGE, "%s: no format is written under this name (it writes %s)", path, known(g->arena, true));
-    return e->code;
+    const struct format *f = format_for_writing(path, g->arena, e);
+    return f ? f->write(g, path, o ? o : &defaults, r, e) : e->code;
 }

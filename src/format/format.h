@@ -17,6 +17,7 @@ struct arena;
 struct blob;
 struct err;
 struct graph;
+struct node;
 struct report;
 
 /* What a user says of an input. */
@@ -62,14 +63,22 @@ enum format_match { FORMAT_NO, FORMAT_BY_NAME, FORMAT_BY_CONTENT };
 struct format {
     const char *name, *doc;
     const char *extensions; /* separated by blanks, without dots: "h5 keras" */
+    const char *writes;     /* the same, of files that are written; NULL: all */
+    bool whole;             /* what is written holds also weights that nothing reads */
     enum format_match (*probe)(struct bytes file, const char *path);
     /* Errors: ERR_MODEL, ERR_UNSUPPORTED (all of it in the text and the report), ERR_UNSAFE. NULL: cannot
      * read. */
     int (*read)(struct arena *a, const struct format_file *file, const struct import_options *o, struct graph **g,
         struct report *r, struct err *e);
+    /* Nodes that it cannot say are expanded into simpler ones before the graph is given to write. NULL: as it is. */
+    bool (*cannot)(const struct node *n);
     /* NULL: cannot write. */
     int (*write)(
         const struct graph *g, const char *path, const struct export_options *o, struct report *r, struct err *e);
+    /* Compares a written file with the graph, where it is no model that could be run; `text` says what was found. NULL:
+     * it is read back and run. ERR_MISMATCH. */
+    int (*check)(
+        const struct graph *g, const char *path, struct arena *a, char *text, size_t text_size, struct err *e);
 };
 
 const struct format *format_at(size_t i); /* NULL past the end */
@@ -83,6 +92,8 @@ int format_read(struct arena *a, const char *path, const struct import_options *
 /* The same on bytes that are there already; `f` NULL: recognised. */
 int format_read_file(struct arena *a, const struct format_file *file, const struct format *f,
     const struct import_options *o, struct graph **g, struct report *r, struct err *e);
+/* The format that writes files of this name. NULL: an error that names those that are written. */
+const struct format *format_for_writing(const char *path, struct arena *a, struct err *e);
 /* Writes `g` in the format that the extension of `path` names. `o` may be NULL. */
 int format_write(
     const struct graph *g, const char *path, const struct export_options *o, struct report *r, struct err *e);

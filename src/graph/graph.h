@@ -37,6 +37,7 @@ enum value_kind { VALUE_NODE, VALUE_INPUT, VALUE_CONST, VALUE_STATE };
 enum value_flags {
     VALUE_TRAINABLE = 1, /* state: a parameter, as opposed to a buffer */
     VALUE_GUESSED = 2,   /* input: shape or type was guessed by the importer */
+    VALUE_KEPT = 4,      /* state: stays though nothing reads it, because the source's own file has it */
 };
 
 /* Where a weight came from, so that an export can give it back: new[i0][i1].. = source[..] permuted by `perm`. */

@@ -152,7 +152,7 @@ static void compact(struct walk *w)
     }
     size_t states = 0;
     for (size_t i = 0; i < g->n_states; i++)
-        if (w->value_used[g->states[i]->id] || g->states[i]->next) g->states[states++] = g->states[i];
+        if (w->value_used[g->states[i]->id] || g->states[i]->next || g->states[i]->flags & VALUE_KEPT) g->states[states++] = g->states[i];
         else forget_name(g, g->states[i]);
     for (size_t i = 0; i < states; i++) w->value_used[g->states[i]->id] = true;
     g->n_states = states;

@@ -53,6 +53,8 @@ struct example {
     const char *made_by; /* "torch 1.13.1", or "tenrec 0.1.0" for self-consistency */
     const struct tensor *const *in, *const *out;
 };
+/* Example i of a package: 1, or 0 if there is none. */
+int package_example(struct model *m, size_t i, struct example *ex, struct err *e);
 int package_write(struct model *m, const char *path, const struct example *example, struct err *e);
 
 /* The checksums alone; also for a model that could not be opened but whose manifest was read. ERR_MISMATCH. */

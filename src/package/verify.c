@@ -1,5 +1,4 @@
 /* verify.c - a package proves itself: checksums, then golden examples. */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,6 +7,7 @@
 #include "base/str.h"
 #include "data/arrays.h"
 #include "exec/session.h"
+#include "package/compare.h"
 #include "package/model.h"
 
 struct verify {
@@ -43,30 +43,11 @@ static int check_file(struct verify *v, const json_t *entry, struct err *e)
     return 0;
 }
 
-struct difference {
-    double max, scale; /* largest |difference|, largest |reference| */
-    bool exact;        /* not a float: must be equal */
-};
-
-static bool compare(const struct tensor *got, const struct tensor *want, struct difference *d)
-{
-    *d = (struct difference){ .exact = !dtype_is_float(want->dtype) };
-    if (got->dtype != want->dtype || !shape_equal(&got->shape, &want->shape)) return false;
-    for (int64_t i = 0; i < tensor_count(want); i++) {
-        double x = tensor_get_f64(got, i), y = tensor_get_f64(want, i);
-        if (isnan(x) && isnan(y)) continue;
-        double diff = x == y ? 0 : fabs(x - y); /* equal infinities */
-        if (!(diff <= d->max)) d->max = isnan(diff) ? INFINITY : diff;
-        if (isfinite(y) && fabs(y) > d->scale) d->scale = fabs(y);
-    }
-    return true;
-}
-
 /* The arrays of one side of an example, in the order of the graph's inputs or outputs. */
 static int read_arrays(
-    struct verify *v, const json_t *list, struct value *const *values, size_t n, struct tensor ***out, struct err *e)
+    struct model *m, const json_t *list, struct value *const *values, size_t n, struct tensor ***out, struct err *e)
 {
-    struct arena *a = &v->m->arena;
+    struct arena *a = &m->arena;
     *out = ARENA_ARRAY(a, n, struct tensor *);
     TRY_MEM(*out, e);
     for (size_t i = 0; i < n; i++) {
@@ -76,28 +57,41 @@ static int read_arrays(
         const char *file = json_string_value(json_object_get(json_array_get(list, i), "file"));
         if (!name || !file || strcmp(name, values[i]->name))
             return fail(e, ERR_MODEL, "manifest: the example has no array for %s", values[i]->name);
-        TRY(model_file(v->m, file, &data, e));
+        TRY(model_file(m, file, &data, e));
         TRY(npy_read(&array, a, file, data, e));
         TRY(tensor_from_npy(&(*out)[i], a, &array, file, e));
     }
     return 0;
 }
 
-static int run_example(struct verify *v, const json_t *entry, struct session *s, struct err *e)
+int package_example(struct model *m, size_t i, struct example *ex, struct err *e)
+{
+    const json_t *entry = json_array_get(json_object_get(m->manifest, "examples"), i);
+    const struct graph *g = m->graph;
+    struct tensor **in, **out;
+    if (!entry) return 0;
+    const char *by = json_string_value(json_object_get(entry, "made_by"));
+    TRY(read_arrays(m, json_object_get(entry, "inputs"), g->inputs, g->n_inputs, &in, e));
+    TRY(read_arrays(m, json_object_get(entry, "outputs"), g->outputs, g->n_outputs, &out, e));
+    *ex = (struct example){ by ? by : "unknown", (const struct tensor *const *)in, (const struct tensor *const *)out };
+    return 1;
+}
+
+static int run_example(struct verify *v, size_t index, const json_t *entry, struct session *s, struct err *e)
 {
     const struct graph *g = v->m->graph;
-    struct tensor **in, **want, *got = ARENA_ARRAY(&v->m->arena, g->n_outputs, struct tensor);
+    struct example ex;
+    struct tensor *got = ARENA_ARRAY(&v->m->arena, g->n_outputs, struct tensor);
     TRY_MEM(got, e);
-    TRY(read_arrays(v, json_object_get(entry, "inputs"), g->inputs, g->n_inputs, &in, e));
-    TRY(read_arrays(v, json_object_get(entry, "outputs"), g->outputs, g->n_outputs, &want, e));
+    TRY(package_example(v->m, index, &ex, e));
     TRY(session_reset(s, e));
-    TRY(session_run(s, (const struct tensor *const *)in, got, e));
+    TRY(session_run(s, ex.in, got, e));
     const json_t *tolerance = json_object_get(entry, "rtol");
     double rtol = json_is_number(tolerance) ? json_number_value(tolerance) : 1e-4;
     for (size_t i = 0; i < g->n_outputs; i++) {
         struct difference d;
-        bool same_form = compare(&got[i], want[i], &d);
-        double relative = d.max == 0 ? 0 : d.max / (d.scale > 0 ? d.scale : 1);
+        bool same_form = tensor_compare(&got[i], ex.out[i], &d);
+        double relative = difference_relative(&d);
         bool good = same_form && (d.exact ? d.max == 0 : relative <= rtol);
         v->n_bad += !good;
         if (!same_form) line(v, "output %s: shape or type DIFFERS", g->outputs[i]->name);
@@ -119,7 +113,7 @@ static int run_examples(struct verify *v, struct err *e)
     json_array_foreach(examples, i, entry)
     {
         const char *by = json_string_value(json_object_get(entry, "made_by"));
-        if (s && !run_example(v, entry, s, e)) line(v, "example %zu, made by %s", i, by ? by : "unknown");
+        if (s && !run_example(v, i, entry, s, e)) line(v, "example %zu, made by %s", i, by ? by : "unknown");
         fidelity &= by && strcmp(by, "unknown") && strncmp(by, "tenrec", 6);
     }
     session_free(s);

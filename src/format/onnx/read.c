@@ -45,7 +45,8 @@ static int add_initializer(struct onnx_reader *r, struct onnx_scope *scope, cons
     const json_t *state = r->states ? json_object_get(r->states, name) : NULL;
     if (!is_state(r, name, t, state)) return remember(r, scope, name, graph_const(scope->g, name, t, r->err));
     bool trainable = !state || json_is_true(json_object_get(state, "trainable"));
-    struct value *v = graph_state(r->root, name, t, trainable ? VALUE_TRAINABLE : 0, r->err);
+    unsigned kept = json_is_true(json_object_get(state, "kept")) ? VALUE_KEPT : 0;
+    struct value *v = graph_state(r->root, name, t, kept | (trainable ? VALUE_TRAINABLE : 0), r->err);
     if (v) v->origin = read_origin(r, name, state);
     return remember(r, scope, name, v);
 }

@@ -81,6 +81,7 @@ static int64_t ir_version(int opset)
 static json_t *state_json(const struct value *v)
 {
     json_t *x = json_pack("{s:b}", "trainable", (v->flags & VALUE_TRAINABLE) != 0);
+    if (v->flags & VALUE_KEPT) json_object_set_new(x, "kept", json_true());
     if (v->next) json_object_set_new(x, "next", json_string(v->next->name));
     if (!v->origin || !v->origin->key) return x;
     json_object_set_new(x, "key", json_string(v->origin->key));

@@ -46,7 +46,8 @@ static bool is_mutated(const struct program *p, const char *buffer)
     return false;
 }
 
-static int add_weight(struct program *p, struct map *env, const char *name, const char *key, unsigned flags)
+/* `kept`: a weight or buffer of the model, as opposed to a constant of the program. */
+static int add_weight(struct program *p, struct map *env, const char *name, const char *key, unsigned kept)
 {
     struct eval *v = &p->eval;
     const struct weight *w = key ? map_get(&p->weights, key) : NULL;
@@ -60,8 +61,9 @@ static int add_weight(struct program *p, struct map *env, const char *name, cons
     if (!o) return fail_nomem(p->err);
     t->data = w->tensor;
     t->dense = true;
-    bool state = (flags & VALUE_TRAINABLE) || dtype_is_float(t->data->dtype) || is_mutated(p, key);
-    TRY(eval_bind_tensor(v, t, key, flags, state));
+    bool state = (kept & VALUE_TRAINABLE) || dtype_is_float(t->data->dtype) || is_mutated(p, key);
+    if (kept && !state) TRY(eval_keep_buffer(v, t->data, key));
+    TRY(eval_bind_tensor(v, t, key, kept, state));
     if (w->identity && !map_set(&v->tensors, w->identity, o)) return fail_nomem(p->err);
     return env_set(p, env, name, o);
 }
@@ -101,8 +103,9 @@ static int add_specified(struct program *p, struct map *env, const json_t *spec,
     const char *tag = "";
     const json_t *x = union_get(spec, &tag), *value;
     const char *name = name_of(x);
-    if (!strcmp(tag, "parameter")) return add_weight(p, env, name, text_of(x, "parameter_name"), VALUE_TRAINABLE);
-    if (!strcmp(tag, "buffer")) return add_weight(p, env, name, text_of(x, "buffer_name"), 0);
+    if (!strcmp(tag, "parameter"))
+        return add_weight(p, env, name, text_of(x, "parameter_name"), VALUE_KEPT | VALUE_TRAINABLE);
+    if (!strcmp(tag, "buffer")) return add_weight(p, env, name, text_of(x, "buffer_name"), VALUE_KEPT);
     if (!strcmp(tag, "tensor_constant")) return add_weight(p, env, name, text_of(x, "tensor_constant_name"), 0);
     if (!strcmp(tag, "user_input")) {
         const char *kind = "";

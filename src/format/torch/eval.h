@@ -56,6 +56,9 @@ int eval_load(struct eval *v, struct report *report);
 /* Gives a tensor with data a value in the graph: a state, or a constant that may be folded. */
 int eval_bind_tensor(struct eval *v, struct torch_tensor *t, const char *key, unsigned flags, bool state);
 
+/* Keeps a buffer that the graph has as a constant also as a state that nothing reads, for who saves the model. */
+int eval_keep_buffer(struct eval *v, const struct tensor *data, const char *key);
+
 /* eval.c. NULL: an error, or v->stopped. */
 struct object *eval_method(
     struct eval *v, struct object *self, const struct ts_def *def, struct object *const *args, size_t n);

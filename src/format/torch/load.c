@@ -207,15 +207,26 @@ int eval_bind_tensor(struct eval *v, struct torch_tensor *t, const char *key, un
     return 0;
 }
 
+/* Whole numbers are constants, so that they may be folded; the file's own copy is a state that nothing reads. */
+int eval_keep_buffer(struct eval *v, const struct tensor *data, const char *key)
+{
+    struct torch_tensor t = { .data = data };
+    return eval_bind_tensor(v, &t, key, VALUE_KEPT, true);
+}
+
 static int bind_attribute(struct eval *v, const struct slot *s)
 {
     const struct instance *x = s->owner;
     struct torch_tensor *t = s->initial->tensor;
     if (t->value) return 0;
     bool parameter = x->type && lists(&x->type->parameters, s->name);
-    bool state = parameter || dtype_is_float(t->data->dtype) || is_written(x->type, s->name);
+    bool buffer = x->type && lists(&x->type->buffers, s->name);
+    bool state = parameter || dtype_is_float(t->data->dtype) || is_written(x->type, s->name) ||
+        map_find(v->settled, s->key);
     if (parameter) v->frozen = false;
-    return eval_bind_tensor(v, t, s->key, parameter ? VALUE_TRAINABLE : 0, state || map_find(v->settled, s->key));
+    if (buffer && !state) TRY(eval_keep_buffer(v, t->data, s->key));
+    unsigned kept = parameter || buffer ? VALUE_KEPT : 0;
+    return eval_bind_tensor(v, t, s->key, kept | (parameter ? VALUE_TRAINABLE : 0), state);
 }
 
 /* The object an attribute has once the model has run; zeros for a tensor. */

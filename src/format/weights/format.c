@@ -30,6 +30,10 @@ const struct format format_weights = {
     .name = "weights",
     .doc = "weights without a structure (state_dicts, checkpoints, safetensors, .npz), with --arch",
     .extensions = "pth pt bin ckpt safetensors npz tar",
+    .writes = "pth safetensors npz",
+    .whole = true,
     .probe = probe,
+    .write = weights_write,
+    .check = weights_check,
     .read = read_model,
 };

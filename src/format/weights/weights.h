@@ -44,6 +44,16 @@ int weights_read(struct weights *w, struct arena *a, const struct format_file *f
  * fits, or a shape does not. */
 int weights_apply(const struct weights *w, struct graph *g, struct report *report, struct err *e);
 
+/* All states of a graph, under the names and in the order of axes of their source. */
+int weights_of_graph(struct weights *w, const struct graph *g, struct arena *a, struct err *e);
+/* Writes them: .npz, .safetensors, or PyTorch's state_dict under any other name. */
+int weights_write(
+    const struct graph *g, const char *path, const struct export_options *o, struct report *r, struct err *e);
+
+/* Reads such a file back: every tensor must be there, and equal. */
+int weights_check(
+    const struct graph *g, const char *path, struct arena *a, char *text, size_t text_size, struct err *e);
+
 /* For readers. */
 int weights_add(struct weights *w, const struct weight *x, struct err *e);
 int weights_of_torch(struct weights *w, struct arena *a, const struct format_file *file, const char *key,

@@ -1,0 +1,70 @@
+/* cmd_export.c - a model as a file of another framework, or its weights alone. */
+#include <stdio.h>
+
+#include "cli/opening.h"
+#include "cli/self_example.h"
+#include "package/export.h"
+
+static void say(void *cookie, const char *text)
+{
+    fprintf(stderr, "tenrec: %s: %s\n", (const char *)cookie, text);
+}
+
+/* The package's own example, else inputs drawn from a fixed seed; without either the file is not run. */
+static int find_example(struct model *m, struct example *ex, bool *has, struct err *e)
+{
+    struct err why = { 0 };
+    int found = package_example(m, 0, ex, e);
+    if (found < 0) return found;
+    *has = found || !self_example(m, ex, &why);
+    if (why.code == ERR_NOMEM) return fail_nomem(e);
+    if (why.code) fprintf(stderr, "tenrec: warning: no inputs to check the file with: %s\n", why.text);
+    return 0;
+}
+
+static int write_file(struct model *m, struct args *args, struct err *e)
+{
+    const char *out = conf_string(&args->conf, "output");
+    struct export_options o = { .opset = (int)conf_int(&args->conf, "opset") };
+    struct example ex;
+    bool has;
+    TRY(find_example(m, &ex, &has, e));
+    size_t told = m->report.n;
+    int code = package_export(m, out, &o, has ? &ex : NULL, say, (void *)(uintptr_t)file_base(out), e);
+    struct report rest = { m->report.arena, m->report.items + told, m->report.n - told, 0, 0 };
+    print_report(&rest, false);
+    return code;
+}
+
+static int run(struct args *args, struct err *e)
+{
+    struct model m;
+    if (!conf_has(&args->conf, "output"))
+        return fail(e, ERR_USAGE, "export: -o FILE is missing; its ending says the format");
+    int code = open_model(&m, args, 0, e);
+    if (!code) code = write_file(&m, args, e);
+    model_close(&m);
+    return code;
+}
+
+static const struct conf_key keys[] = {
+    { "output", 'o', CONF_STRING, "FILE", NULL, NULL, 0, 0,
+        "what to write: .onnx, .pt (TorchScript), .pth (state_dict), .safetensors or .npz (weights)" },
+    { "opset", 0, CONF_INT, "N", "0", NULL, 0, 100, "of ONNX; 0: the lowest that can say the model" },
+    KEYS_OPEN,
+    { 0 },
+};
+
+const struct command command_export = {
+    .name = "export",
+    .synopsis = "P.tenrec -o FILE",
+    .doc =
+        "Write a model for another framework, or its weights alone under the names its source gave them.\n\n"
+        "The file is read back and run before it gets its name: the largest difference of every output is told, and\n"
+        "a file whose answers differ is not kept. What a format cannot say is an error that names the nodes.",
+    .examples = "  tenrec export digits.tenrec -o digits.onnx\n  tenrec export digits.tenrec -o digits.pth\n",
+    .min_words = 1,
+    .max_words = 1,
+    .keys = keys,
+    .run = run,
+};

@@ -1,0 +1,55 @@
+#!/bin/sh
+# export.sh - tenrec export, and weights that go back into a structure: checked before they are announced.
+. "$(dirname "$0")/cli.sh"
+
+run import classify.onnx -o c.tenrec --task image-classification --labels labels.txt
+exits 0 'import'
+run run c.tenrec photos/red.png -o want.npz
+exits 0 'run'
+
+# Out and back.
+run export c.tenrec -o c.onnx
+exits 0 'export as ONNX'
+says talk 'max |difference| 0 of scale' 'is read back and run'
+run run c.onnx photos/red.png -o got.npz --like torchvision
+exits 0 'what was written runs'
+for kind in pth safetensors npz; do
+    run export c.tenrec -o w.$kind
+    exits 0 "export as $kind"
+    says talk 'equal in every bit when read back' 'is read back and compared'
+    run info w.$kind
+    exits 0 'info'
+    says out 'weights without a structure' 'says that there is no structure'
+    run run w.$kind --arch c.tenrec photos/red.png -o got.npz
+    exits 0 'with a structure it runs'
+    says talk 'and no others' 'every weight was found'
+    is 'and answers the same' "$(cmp want.npz got.npz 2>&1)" ''
+done
+run info w.pth --json
+exits 0 'info --json'
+says out '"tensors"' 'lists tensors'
+run import w.pth --arch c.tenrec -o again.tenrec
+exits 0 'import with a structure'
+
+# What cannot be.
+run export c.tenrec
+exits 2 'export without -o'
+run export c.tenrec -o c.gif
+exits 2 'an ending that no format has'
+says talk 'it can end in: ' 'says which there are'
+run run w.pth photos/red.png
+exits 3 'weights alone'
+says talk '--arch' 'say what is wanting'
+run run w.pth --arch add.onnx photos/red.png
+exits 3 'a structure that is none of theirs'
+says talk 'fit' 'is told'
+run info w.pth --key ema
+exits 2 'a part that is not there'
+says talk 'no tensors below --key ema' 'is told'
+printf '\200\002\212\012l\374\234F\371 j\250P\031.' >cut.pth
+run info cut.pth
+exits 3 'weights cut short'
+run export c.tenrec -o /nowhere/w.pth
+exits 1 'a folder that is not there'
+ok 'leaves nothing behind' "$(ls -A | grep part)"
+finish
