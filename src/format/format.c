@@ -109,9 +109,10 @@ static const char *endings(struct arena *a)
 
 const struct format *format_for_writing(const char *path, struct arena *a, struct err *e)
 {
-    for (size_t i = 0; i < N_FORMATS; i++)
-        if (formats[i]->write && lists_extension(formats[i]->writes ? formats[i]->writes : formats[i]->extensions, path))
-            return formats[i];
+    for (size_t i = 0; i < N_FORMATS; i++) {
+        const struct format *f = formats[i];
+        if (f->write && lists_extension(f->writes ? f->writes : f->extensions, path)) return f;
+    }
     return fail(e, ERR_USAGE, "%s: no format is written under this name (it can end in: %s)", path, endings(a)), NULL;
 }
 

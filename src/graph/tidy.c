@@ -151,9 +151,11 @@ static void compact(struct walk *w)
         for (int k = 0; k < g->nodes[i]->n_out; k++) w->value_used[g->nodes[i]->out[k]->id] = true;
     }
     size_t states = 0;
-    for (size_t i = 0; i < g->n_states; i++)
-        if (w->value_used[g->states[i]->id] || g->states[i]->next || g->states[i]->flags & VALUE_KEPT) g->states[states++] = g->states[i];
-        else forget_name(g, g->states[i]);
+    for (size_t i = 0; i < g->n_states; i++) {
+        struct value *s = g->states[i];
+        if (w->value_used[s->id] || s->next || s->flags & VALUE_KEPT) g->states[states++] = s;
+        else forget_name(g, s);
+    }
     for (size_t i = 0; i < states; i++) w->value_used[g->states[i]->id] = true;
     g->n_states = states;
     for (size_t i = 0; i < g->n_inputs; i++) w->value_used[g->inputs[i]->id] = true;

@@ -44,8 +44,8 @@ static const char *part_name(struct arena *a, const char *path)
     return arena_printf(a, "%.*s.%.*s.part%s", (int)(base - path), path, (int)(dot - base), base, dot);
 }
 
-/* The graph as the format can write it: what it cannot say is expanded, weights that nothing reads are dropped where they
- * have no place. */
+/* The graph as the format can write it: what it cannot say is expanded, weights that nothing reads are dropped where
+ * they have no place. */
 static struct graph *prepare(struct exporting *x, struct err *e)
 {
     struct graph *g = graph_copy(x->m->graph, &x->a, e);

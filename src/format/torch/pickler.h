@@ -1,5 +1,5 @@
-/* pickler.h - writing pickles of protocol 2 that PyTorch reads, also where it allows weights only: plain values, tensors by
- * _rebuild_tensor_v2, OrderedDict, and objects of TorchScript classes. */
+/* pickler.h - writing pickles of protocol 2 that PyTorch reads, also where it allows weights only: plain values,
+ * tensors by _rebuild_tensor_v2, OrderedDict, and objects of TorchScript classes. */
 #ifndef TENREC_FORMAT_TORCH_PICKLER_H
 #define TENREC_FORMAT_TORCH_PICKLER_H
 

@@ -1,5 +1,5 @@
-/* write.c - a model's weights alone, under the names and in the order of axes that its source had: PyTorch's state_dict,
- * safetensors, NumPy's .npz. */
+/* write.c - a model's weights alone, under the names and in the order of axes that its source had: PyTorch's
+ * state_dict, safetensors, NumPy's .npz. */
 #include <stdio.h>
 #include <string.h>
 
