@@ -14,7 +14,7 @@ struct value;
 struct train_mode {
     struct value *step; /* updates done so far: Dropout drops anew in every step; NULL: always the same */
     bool unbiased; /* running variances take the unbiased variance of the batch, as PyTorch does, not ONNX's biased */
-    /* Whether the BatchNormalization of this running mean uses and follows the statistics of its batch; NULL: all do. */
+    /* Whether the BatchNormalization of this running mean uses and follows its batch; NULL: all do. */
     bool (*stats_move)(void *cookie, const struct value *mean);
     void *cookie;
 };
