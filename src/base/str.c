@@ -97,6 +97,8 @@ const char *str_closest(const char *word, const char *const *names, size_t n)
         int d = distance(word, names[i]);
         if (d < best_d) best_d = d, best = names[i];
     }
+    for (size_t i = 0; !best && len > 1 && i < n; i++) /* what was cut short: val for valid */
+        if (str_starts(names[i], word)) best = names[i];
     return best;
 }
 

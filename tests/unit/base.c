@@ -69,6 +69,7 @@ TEST(did_you_mean)
     const char *names[] = { "learning_rate", "batch_size", "epochs" };
     CHECK_STR(str_closest("learnign_rate", names, 3), "learning_rate");
     CHECK_STR(str_closest("epoch", names, 3), "epochs");
+    CHECK_STR(str_closest("learn", names, 3), "learning_rate"); /* cut short */
     CHECK(!str_closest("zzz", names, 3));
 }
 
