@@ -20,7 +20,8 @@ void str_addc(struct str *s, char c);
 void str_addf(struct str *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 const char *str_done(struct str *s); /* the text ("" if empty), or NULL when memory ran out */
 
-/* Closest of `n` names to `word` by edit distance (Damerau-Levenshtein, at most a third of its length), or NULL. */
+/* Closest of `n` names to `word` by edit distance (Damerau-Levenshtein, at most a third of its length), else the
+ * first that begins with it, or NULL. */
 const char *str_closest(const char *word, const char *const *names, size_t n);
 bool str_ends(const char *s, const char *suffix);
 bool str_starts(const char *s, const char *prefix);
