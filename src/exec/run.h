@@ -6,12 +6,14 @@
 
 #include "plan/plan.h"
 
+struct session_options;
+
 struct run {
     unsigned char *memory;          /* of the plan's places, plan->memory bytes, aligned to 64 */
     const struct tensor *const *in; /* one per input */
     struct tensor *const *states;   /* one per state: the session's storage; NULL where the state never changes */
     struct arena *scratch;          /* rewound after each step */
-    struct arena *dynamic;          /* results whose shapes depend on data; lives until the next run */
+    const struct session_options *options; /* of the session; those of nested ones follow from them */
     bool profile;
     bool (*cancelled)(void *cookie);
     void *cookie;

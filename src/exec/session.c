@@ -29,7 +29,7 @@ struct session {
     struct tensor **states; /* one per state, each with a blob of its own; NULL: never changes */
     bool *borrowed;         /* it lies in o.states_of */
     bool **settled;         /* a plan reads it in the layout it has */
-    struct arena scratch, dynamic;
+    struct arena scratch;
 };
 
 static struct tensor *state_new(struct session *s, const struct tensor *content, struct err *e)
@@ -86,9 +86,9 @@ struct session *session_new(const struct graph *g, const struct session_options 
     if (s->o.threads <= 0) s->o.threads = team_default_size();
     if (!s->o.plan_bytes) s->o.plan_bytes = (size_t)64 << 20;
     arena_init(&s->scratch, o->mem);
-    arena_init(&s->dynamic, o->mem);
     s->packs = o->packs ? o->packs : packs_new(a.mem);
     s->owns_packs = !o->packs;
+    s->o.packs = s->packs; /* nested sessions take the same options */
     if (!s->packs || make_states(s, e)) {
         fail_nomem(e);
         session_free(s);
@@ -105,7 +105,6 @@ void session_free(struct session *s)
         plan_free(c->plan);
     }
     arena_release(&s->scratch);
-    arena_release(&s->dynamic);
     blob_unref(s->memory);
     for (size_t i = 0; s->states && s->borrowed && i < s->graph->n_states; i++)
         if (s->states[i] && !s->borrowed[i]) blob_unref(s->states[i]->blob);
@@ -153,8 +152,11 @@ size_t session_memory(const struct session *s)
 
 static bool fits(const struct session *s, const struct cached *c, const struct shape *shapes)
 {
-    for (size_t i = 0; i < s->graph->n_inputs; i++)
+    for (size_t i = 0; i < s->graph->n_inputs; i++) {
+        enum dtype t = s->graph->inputs[i]->dtype;
+        if (t == DT_NONE || dtype_is_container(t)) continue; /* open in every plan */
         if (!shape_equal(&c->shapes[i], &shapes[i])) return false;
+    }
     return true;
 }
 
@@ -259,7 +261,6 @@ static int check_input(const struct value *v, const struct tensor *t, struct err
 int session_run(struct session *s, const struct tensor *const *in, struct tensor *out, struct err *e)
 {
     const struct graph *g = s->graph;
-    arena_release(&s->dynamic);
     arena_release(&s->scratch);
     struct shape *shapes = ARENA_ARRAY(&s->scratch, g->n_inputs, struct shape);
     TRY_MEM(shapes, e);
@@ -274,7 +275,7 @@ int session_run(struct session *s, const struct tensor *const *in, struct tensor
         .in = in,
         .states = s->states,
         .scratch = &s->scratch,
-        .dynamic = &s->dynamic,
+        .options = &s->o,
         .profile = s->o.profile,
         .cancelled = s->o.cancelled,
         .cookie = s->o.cookie };

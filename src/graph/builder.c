@@ -38,10 +38,15 @@ static int check_arity(const struct op *op, int n_in, int n_out, struct err *e)
     return 0;
 }
 
-static int check_inputs(const struct node *n, struct err *e)
+int node_check_inputs(const struct node *n, struct err *e)
 {
-    for (int i = 0; i < n->n_in && i < n->op->min_in; i++)
-        if (!n->in[i]) return fail(e, ERR_MODEL, "input %d is missing", i);
+    for (int i = 0; i < n->n_in; i++) {
+        const struct value *v = n->in[i];
+        if (!v && i < n->op->min_in) return fail(e, ERR_MODEL, "input %d is missing", i);
+        if (v && dtype_is_container(v->dtype) && !(n->op->flags & OP_CONTAINERS))
+            return fail(e, ERR_SHAPE, "input %d (%s) is %s %s, expected a tensor", i, v->name,
+                v->dtype == DT_OPTIONAL ? "an" : "a", dtype_name(v->dtype));
+    }
     return 0;
 }
 
@@ -49,7 +54,7 @@ static int infer_node(struct node *n, struct err *e)
 {
     TRY(check_arity(n->op, n->n_in, n->n_out, e));
     TRY(check_attrs(n, e));
-    TRY(check_inputs(n, e));
+    TRY(node_check_inputs(n, e));
     if (n->op->infer) TRY(n->op->infer(n, e));
     if (n->op->contents) TRY(n->op->contents(n, e));
     return n->graph->arena->failed ? fail_nomem(e) : 0;

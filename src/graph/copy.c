@@ -33,6 +33,18 @@ static struct value *mapped(const struct copy *c, struct value *v)
     return v;
 }
 
+const struct content *content_new(struct arena *a, const struct content *of, struct err *e)
+{
+    struct content *c = of ? ARENA_NEW(a, struct content) : NULL;
+    if (!of) return NULL;
+    if (!c) return fail_nomem(e), NULL;
+    *c = *of;
+    for (int d = 0; d < c->shape.rank; d++)
+        if (c->shape.dim[d] < 0) c->shape.dim[d] = DIM_UNKNOWN;
+    c->of = content_new(a, of->of, e);
+    return c;
+}
+
 static int copy_plain_value(struct copy *c, const struct value *v, struct err *e)
 {
     struct value *n = NULL;
@@ -45,8 +57,9 @@ static int copy_plain_value(struct copy *c, const struct value *v, struct err *e
     if (!n) return e->code;
     n->flags = v->flags;
     n->origin = v->origin;
+    n->of = content_new(c->to->arena, v->of, e);
     c->map[v->id] = n;
-    return 0;
+    return e->code;
 }
 
 static int copy_subgraphs(struct copy *c, const struct node *n, struct err *e)
@@ -76,10 +89,11 @@ static int copy_node(struct copy *c, const struct node *n, struct err *e)
         TRY(graph_rename(c->to, w, v->name, e));
         w->dtype = v->dtype;
         w->shape = v->shape;
+        w->of = content_new(c->to->arena, v->of, e);
         w->flags = v->flags;
         c->map[v->id] = w;
     }
-    return 0;
+    return e->code;
 }
 
 static int copy_lists(struct copy *c, struct err *e)

@@ -15,7 +15,12 @@ static const struct {
 
 bool dtype_is_valid(int number)
 {
-    return number > 0 && number < DT_COUNT;
+    return number > 0 && number < DT_COUNT && table[number].size && !dtype_is_container((enum dtype)number);
+}
+
+bool dtype_is_container(enum dtype t)
+{
+    return t == DT_SEQUENCE || t == DT_OPTIONAL;
 }
 
 size_t dtype_size(enum dtype t)
@@ -45,7 +50,7 @@ bool dtype_is_integer(enum dtype t)
 
 const char *dtype_name(enum dtype t)
 {
-    return table[t].name;
+    return table[t].name ? table[t].name : "?";
 }
 
 const char *dtype_oip(enum dtype t)
@@ -66,7 +71,7 @@ static bool same(const char *a, const char *b)
 enum dtype dtype_from_name(const char *name)
 {
     for (int t = 1; t < DT_COUNT; t++)
-        if (same(table[t].name, name) || same(table[t].oip, name) || same(table[t].safetensors, name))
+        if (dtype_is_valid(t) && (same(table[t].name, name) || same(table[t].oip, name) || same(table[t].safetensors, name)))
             return (enum dtype)t;
     return DT_NONE;
 }

@@ -27,7 +27,9 @@
     X(F8E4M3FN, 17, 1, KIND_FLOAT, "float8_e4m3fn", NULL, "F8_E4M3") \
     X(F8E4M3FNUZ, 18, 1, KIND_FLOAT, "float8_e4m3fnuz", NULL, NULL) \
     X(F8E5M2, 19, 1, KIND_FLOAT, "float8_e5m2", NULL, "F8_E5M2") \
-    X(F8E5M2FNUZ, 20, 1, KIND_FLOAT, "float8_e5m2fnuz", NULL, NULL)
+    X(F8E5M2FNUZ, 20, 1, KIND_FLOAT, "float8_e5m2fnuz", NULL, NULL) \
+    X(SEQUENCE, 30, 8, KIND_OTHER, "sequence", NULL, NULL) \
+    X(OPTIONAL, 31, 8, KIND_OTHER, "optional", NULL, NULL)
 
 enum dtype_kind { KIND_OTHER, KIND_BOOL, KIND_UINT, KIND_INT, KIND_FLOAT };
 
@@ -36,7 +38,7 @@ enum dtype {
 #define X(id, number, size, kind, name, oip, safetensors) DT_##id = number,
     DTYPE_LIST(X)
 #undef X
-        DT_COUNT = 21
+        DT_COUNT = 32
 };
 
 /* An element of a DT_STRING tensor. The text belongs to whoever owns the tensor's data. */
@@ -45,7 +47,10 @@ struct string_element {
     size_t len;
 };
 
+/* Whether a tensor may have elements of it: the number is one of the table, and no container. */
 bool dtype_is_valid(int number);
+/* A sequence is a 1-d tensor of tensors, an optional one of at most one (graph/sequence.h). The numbers are our own. */
+bool dtype_is_container(enum dtype t);
 size_t dtype_size(enum dtype t); /* 0 for DT_NONE */
 int dtype_bits(enum dtype t);    /* of what an element may hold */
 enum dtype_kind dtype_kind(enum dtype t);

@@ -47,6 +47,13 @@ struct origin {
     int perm[SHAPE_MAX];
 };
 
+/* What a sequence or an optional holds. Its dimensions are numbers or unknown: graphs hand it on as it is. */
+struct content {
+    enum dtype dtype;
+    struct shape shape;
+    const struct content *of;
+};
+
 struct value {
     int id; /* index in graph->values */
     enum value_kind kind;
@@ -54,6 +61,7 @@ struct value {
     const char *name;
     enum dtype dtype;
     struct shape shape;
+    const struct content *of;  /* of a sequence or an optional, as far as it is known; else NULL */
     struct node *node;         /* VALUE_NODE: who makes it */
     int index;                 /* which output of it */
     const struct tensor *data; /* VALUE_CONST: the constant; VALUE_STATE: content at reset */
@@ -127,6 +135,9 @@ int graph_guard(struct graph *g, struct value *v, int64_t expected, const char *
 struct node *graph_node(struct graph *g, const struct op *op, const char *name, const struct attr *attrs,
     struct value *const *in, int n_in, int n_out, struct err *e);
 
+/* In `a`, without symbols; NULL for NULL, and with the error. */
+const struct content *content_new(struct arena *a, const struct content *of, struct err *e);
+
 struct value *value_resolve(struct value *v); /* follows aliases; NULL stays NULL */
 void graph_alias(struct value *from, struct value *to);
 /* Resolves every alias, drops nodes and constants nothing needs (outputs, states' next and guards are needed), puts
@@ -136,6 +147,11 @@ int graph_tidy(struct graph *g, struct err *e);
 /* A copy in another arena: tensors' memory is shared by reference, everything else is new. The original must be
  * tidy (graph_tidy). */
 struct graph *graph_copy(const struct graph *g, struct arena *a, struct err *e);
+/* The nodes of `body`, which must be tidy and read nothing of graphs around it, once more in `into`: `in` stands for
+ * its inputs, `out` receives what its outputs are there. Names get `prefix` in front. Types and shapes are inferred
+ * anew. */
+int graph_inline(struct graph *into, const struct graph *body, struct value *const *in, struct value **out,
+    const char *prefix, struct err *e);
 
 /* Attributes of a node, with the operator's default when it has one. */
 const struct attr *node_attr(const struct node *n, const char *name); /* NULL when absent */
@@ -149,6 +165,9 @@ bool node_has(const struct node *n, const char *name);
 bool node_is(const struct node *n, const char *op); /* false for NULL */
 /* The constant an input holds, or NULL. */
 const struct tensor *value_const(const struct value *v);
+
+/* Whether each input that must be there is, and is no sequence or optional unless the operator takes them. */
+int node_check_inputs(const struct node *n, struct err *e);
 
 /* "conv1 (Conv) at code/m.py:3" in front of the error that is set; returns e->code. */
 int node_err(const struct node *n, struct err *e);

@@ -23,7 +23,8 @@ enum op_flags {
     OP_OWN = 32,          /* of Tenrec's domain (ai.tenrec), not of ONNX's */
     OP_TRAINING_ONLY = 64, /* gradients, losses, updates */
     OP_FLAT = 128, /* element i of its operands of one shape belong together wherever they lie: any layout they share */
-    OP_WRITTEN_OUT = 256 /* never run: an import pass puts other nodes in its place */
+    OP_WRITTEN_OUT = 256, /* never run: an import pass puts other nodes in its place */
+    OP_CONTAINERS = 512   /* takes sequences and optionals; every other operator takes tensors only */
 };
 enum { OP_VARIADIC = 127 };
 

@@ -117,6 +117,7 @@ static int resolve_output(struct graph *g, size_t i, struct err *e)
         n->out[0]->dtype = v->dtype;
         n->out[0]->shape = v->shape;
         n->out[0]->known = v->known;
+        n->out[0]->of = v->of;
         v = n->out[0];
     }
     g->outputs[i] = v;

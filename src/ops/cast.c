@@ -43,7 +43,7 @@ static int infer_to(struct node *n, enum dtype to, struct err *e)
 static int cast_infer(struct node *n, struct err *e)
 {
     int64_t to = node_int(n, "to");
-    if (to <= 0 || to >= DT_COUNT) return fail(e, ERR_UNSUPPORTED, "element type %lld", (long long)to);
+    if (to != (int)to || !dtype_is_valid((int)to)) return fail(e, ERR_UNSUPPORTED, "element type %lld", (long long)to);
     return infer_to(n, (enum dtype)to, e);
 }
 

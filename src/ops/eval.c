@@ -3,7 +3,9 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/str.h"
 #include "graph/op.h"
+#include "graph/sequence.h"
 #include "ops/eval.h"
 #include "ops/kernel.h"
 
@@ -36,33 +38,70 @@ struct tensor *step_resize(const struct step *s, int i, enum dtype t, const stru
     return s->out[i] = tensor_new(s->arena, t, shape, e);
 }
 
-static int evaluate(struct node *m, struct tensor *const *in, struct tensor **out, struct arena *a,
-    struct arena *scratch, int threads, struct err *e)
+int step_give(const struct step *s, int i, const struct tensor *t, struct err *e)
 {
-    if (m->op->infer) TRY(m->op->infer(m, e));
-    for (int i = 0; i < m->n_out; i++) {
-        out[i] = NULL;
-        if (m->out[i]->dtype == DT_NONE || !shape_is_known(&m->out[i]->shape)) continue;
-        if (!(out[i] = tensor_new(a, m->out[i]->dtype, &m->out[i]->shape, e))) return e->code;
+    const struct tensor *to = s->out[i];
+    if (!to) return (s->out[i] = tensor_keep(s->arena, t, e)) ? 0 : e->code;
+    if (to->dtype != t->dtype || !shape_equal(&to->shape, &t->shape)) {
+        struct str found = str_in(s->scratch), wanted = str_in(s->scratch);
+        shape_print(s->node->graph, &t->shape, &found);
+        shape_print(s->node->graph, &to->shape, &wanted);
+        const char *f = str_done(&found), *w = str_done(&wanted);
+        return fail(e, ERR_SHAPE, "output %d is %s%s, expected %s%s", i, dtype_name(t->dtype), f ? f : "",
+            dtype_name(to->dtype), w ? w : "");
     }
-    struct step s = {
-        .node = m, .in = (struct tensor **)(uintptr_t)in, .out = out, .threads = threads, .arena = a, .scratch = scratch
-    };
-    if (m->op->run) TRY(m->op->run(&s, e));
-    else if (m->op->expand) TRY(step_run_expanded(&s, e));
-    else return fail(e, ERR_UNSUPPORTED, "has no reference kernel");
-    for (int i = 0; i < m->n_out; i++)
-        if (!out[i]) return fail(e, ERR_SHAPE, "the shape of output %d stayed unknown", i);
+    if (tensor_bytes(t)) memcpy(to->data, t->data, (size_t)tensor_bytes(t));
     return 0;
+}
+
+/* Memory for the outputs whose type and size are known before the run. */
+static int make_outputs(const struct node *m, struct tensor **out, struct arena *a, struct err *e)
+{
+    for (int i = 0; i < m->n_out; i++) {
+        enum dtype t = m->out[i]->dtype;
+        out[i] = NULL;
+        if (t == DT_NONE || dtype_is_container(t) || !shape_is_known(&m->out[i]->shape)) continue;
+        if (!(out[i] = tensor_new(a, t, &m->out[i]->shape, e))) return e->code;
+    }
+    return 0;
+}
+
+static int evaluate(const struct step *s, struct node *m, struct err *e)
+{
+    TRY(node_check_inputs(m, e));
+    if (m->op->infer) TRY(m->op->infer(m, e));
+    TRY(make_outputs(m, s->out, s->arena, e));
+    if (m->op->run) TRY(m->op->run(s, e));
+    else if (m->op->expand) TRY(step_run_expanded(s, e));
+    else return fail(e, ERR_UNSUPPORTED, "has no reference kernel");
+    for (int i = 0; i < m->n_out; i++) {
+        if (!s->out[i]) return fail(e, ERR_SHAPE, "the shape of output %d stayed unknown", i);
+        /* texts may lie anywhere now; the result has to own them */
+        if (s->out[i]->dtype == DT_STRING && !(s->out[i] = tensor_keep(s->arena, s->out[i], e))) return e->code;
+    }
+    return 0;
+}
+
+int op_eval_for(const struct host *h, const struct node *n, struct tensor *const *in, struct tensor **out,
+    struct arena *a, int threads, struct err *e)
+{
+    struct arena scratch;
+    arena_init(&scratch, a->mem);
+    struct node *m = bound_node(n, in, &scratch);
+    struct step s = { .node = m,
+        .in = (struct tensor **)(uintptr_t)in,
+        .out = out,
+        .threads = threads,
+        .host = h,
+        .arena = a,
+        .scratch = &scratch };
+    int code = m ? evaluate(&s, m, e) : fail_nomem(e);
+    arena_release(&scratch);
+    return code < 0 ? node_err(n, e) : 0;
 }
 
 int op_eval(
     const struct node *n, struct tensor *const *in, struct tensor **out, struct arena *a, int threads, struct err *e)
 {
-    struct arena scratch;
-    arena_init(&scratch, a->mem);
-    struct node *m = bound_node(n, in, &scratch);
-    int code = m ? evaluate(m, in, out, a, &scratch, threads, e) : fail_nomem(e);
-    arena_release(&scratch);
-    return code < 0 ? node_err(n, e) : 0;
+    return op_eval_for(NULL, n, in, out, a, threads, e);
 }

@@ -1,6 +1,4 @@
 /* expanded.c - running an operator by way of its expansion. */
-#include <string.h>
-
 #include "base/arena.h"
 #include "base/err.h"
 #include "graph/builder.h"
@@ -20,14 +18,6 @@ static struct node *copied(const struct step *s, struct graph *g, struct err *e)
     return builder_node(&b, n->op->name, n->n_attrs ? n->attrs : NULL, in, n->n_in, n->n_out);
 }
 
-/* Into the step's output, made here when its shape was not known before. */
-static int deliver(const struct step *s, int i, const struct tensor *result, struct err *e)
-{
-    if (!s->out[i] && !step_resize(s, i, result->dtype, &result->shape, e)) return e->code;
-    memcpy(s->out[i]->data, result->data, (size_t)tensor_bytes(result));
-    return 0;
-}
-
 int step_run_expanded(const struct step *s, struct err *e)
 {
     int n_out = s->node->n_out;
@@ -41,7 +31,7 @@ int step_run_expanded(const struct step *s, struct err *e)
     TRY(n->op->expand(&b, n, out));
     for (int i = 0; i < n_out && !e->code; i++) graph_output(g, out[i], e);
     if (e->code || graph_tidy(g, e)) return e->code;
-    TRY(graph_interpret(g, NULL, result, s->scratch, &(struct interpret){ .threads = s->threads }, e));
-    for (int i = 0; i < n_out; i++) TRY(deliver(s, i, result[i], e));
+    TRY(graph_interpret(g, NULL, result, s->scratch, &(struct interpret){ .threads = s->threads, .host = s->host }, e));
+    for (int i = 0; i < n_out; i++) TRY(step_give(s, i, result[i], e));
     return 0;
 }

@@ -16,6 +16,17 @@ static int identity_contents(struct node *n, struct err *e)
     return 0;
 }
 
+static int identity_infer(struct node *n, struct err *e)
+{
+    n->out[0]->of = n->in[0]->of;
+    return infer_same(n, e);
+}
+
+static int identity_run(const struct step *s, struct err *e)
+{
+    return s->out[0] ? view_run(s, e) : step_give(s, 0, s->in[0], e);
+}
+
 static int identity_grad(struct grad *g)
 {
     g->dx[0] = g->dy[0];
@@ -264,10 +275,10 @@ const struct op ops_identity[] = {
         .max_in = 1,
         .min_out = 1,
         .max_out = 1,
-        .flags = OP_VIEW | OP_INPLACE,
-        .infer = infer_same,
+        .flags = OP_VIEW | OP_INPLACE | OP_CONTAINERS,
+        .infer = identity_infer,
         .contents = identity_contents,
-        .run = view_run,
+        .run = identity_run,
         .grad = identity_grad,
         .samples = "f32[2,3]; string{a,b}; c64[3]" },
     { .name = "Shape",

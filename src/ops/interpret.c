@@ -33,7 +33,7 @@ static int run_node(
     out = in + n->n_in;
     for (int i = 0; i < n->n_in; i++)
         if (n->in[i] && !(in[i] = lookup(b, n->in[i]))) return fail(e, ERR_FAILED, "%s has no content", n->in[i]->name);
-    TRY(op_eval(n, in, out, a, o->threads ? o->threads : 1, e));
+    TRY(op_eval_for(o->host, n, in, out, a, o->threads ? o->threads : 1, e));
     for (int i = 0; i < n->n_out; i++) b->tensors[n->out[i]->id] = out[i];
     if (o->seen) o->seen(o->cookie, n, out);
     return 0;

@@ -3,7 +3,7 @@
 #ifndef TENREC_OPS_INTERPRET_H
 #define TENREC_OPS_INTERPRET_H
 
-#include "graph/graph.h"
+#include "ops/kernel.h"
 
 /* Values of a graph while it is interpreted, by value id; NULL: not there (yet). */
 struct bindings {
@@ -18,6 +18,7 @@ struct bindings {
  * `seen`, when given, is called after each node (to compare with another run, or to trace). */
 struct interpret {
     int threads;
+    const struct host *host; /* what bounds loops; may be NULL */
     struct tensor **states;
     const struct bindings *outer;
     void (*seen)(void *cookie, const struct node *n, struct tensor *const *out);

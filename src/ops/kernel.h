@@ -28,12 +28,26 @@ struct layout {
     int64_t block;
 };
 
+/* What a run grants to control flow: how to run a graph among a node's attributes, and what bounds it. */
+struct host {
+    /* Runs `body` on tensors of its inputs; results, one per output, lie in `a`. NULL: node by node. */
+    int (*call)(const struct host *h, const struct graph *body, struct tensor *const *in, struct tensor **out,
+        struct arena *a, struct err *e);
+    bool (*cancelled)(void *cookie); /* asked at every turn of a loop; NULL: never */
+    void *cookie;
+    int64_t turns_max; /* of one loop; 0: HOST_TURNS */
+    int64_t bytes_max; /* of one sequence, or of what one loop gathers; 0: the memory that is free */
+    void *priv;        /* of call() */
+};
+enum { HOST_TURNS = 10000000 };
+
 struct step {
     const struct node *node;
     const struct kernel *kernel; /* NULL: the reference */
     struct tensor **in;          /* NULL where absent */
     struct tensor **out;
     int threads;
+    const struct host *host; /* NULL: bodies run node by node, within the usual bounds */
     struct arena *arena;   /* lives as long as the plan: for prepare() */
     struct arena *scratch; /* for one call of run(); rewound after it */
     void *priv;            /* the kernel's own, made by prepare() */
@@ -76,7 +90,13 @@ struct backend {
  * read, only their number. Outputs an operator cannot size before it has run (NonZero) are made by its run(). */
 int op_eval(
     const struct node *n, struct tensor *const *in, struct tensor **out, struct arena *a, int threads, struct err *e);
+/* The same in a run that has a host. */
+int op_eval_for(const struct host *h, const struct node *n, struct tensor *const *in, struct tensor **out,
+    struct arena *a, int threads, struct err *e);
 /* For the run() of such an operator: replaces out[i] by a fresh tensor of that shape, in the step's arena. */
 struct tensor *step_resize(const struct step *s, int i, enum dtype t, const struct shape *shape, struct err *e);
+/* For the run() of an operator that gets its results as tensors: output i is `t`, shared where it can be, copied into
+ * place where the output is there already. ERR_SHAPE where it is not what was inferred. */
+int step_give(const struct step *s, int i, const struct tensor *t, struct err *e);
 
 #endif

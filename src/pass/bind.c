@@ -27,6 +27,7 @@ static int bind_dim(struct graph *g, struct value *v, int d, int64_t number, str
 
 static int bind_input(struct graph *g, struct value *v, const struct shape *s, struct binding *symbols, struct err *e)
 {
+    if (v->dtype == DT_NONE || dtype_is_container(v->dtype)) return v->shape = shape_unknown(), 0;
     if (!shape_is_known(s)) return fail(e, ERR_SHAPE, "input %s: the shape given is not complete", v->name);
     if (v->shape.rank < 0) return v->shape = *s, 0;
     if (v->shape.rank != s->rank)

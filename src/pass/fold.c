@@ -2,8 +2,11 @@
  * constant. */
 #include "base/arena.h"
 #include "base/err.h"
+#include "graph/builder.h"
 #include "graph/op.h"
+#include "ops/control.h"
 #include "ops/kernel.h"
+#include "pass/bodies.h"
 #include "pass/pass.h"
 
 /* A constant larger than this is made only if what it came from was as large: ConstantOfShape stays a node. */
@@ -15,8 +18,8 @@ static bool is_foldable(const struct node *n)
     if (n->op->flags & OP_SHAPE_ONLY && !(n->in[0] && shape_is_known(&n->in[0]->shape))) return false;
     for (int i = n->op->flags & OP_SHAPE_ONLY ? 1 : 0; i < n->n_in; i++)
         if (n->in[i] && !value_const(n->in[i])) return false;
-    for (size_t i = 0; i < n->n_attrs; i++)
-        if (n->attrs[i].type == ATTR_GRAPH) return false;
+    for (int i = 0; i < n->n_out; i++)
+        if (dtype_is_container(n->out[i]->dtype)) return false; /* no file can hold it */
     return true;
 }
 
@@ -51,31 +54,43 @@ static int fold_node(struct graph *g, struct node *n, struct err *e)
     return 0;
 }
 
-static void forget(struct value *v)
+static int fold_range(struct graph *g, size_t from, size_t to, struct err *e);
+
+/* The nodes that stand for one that holds graphs, folded in turn. */
+static int fold_inlined(struct graph *g, struct node *n, struct err *e)
 {
-    v->dtype = DT_NONE;
-    v->shape = shape_unknown();
-    v->known = NULL;
+    size_t first = g->n_nodes;
+    struct value **out = ARENA_ARRAY(g->arena, n->n_out, struct value *);
+    TRY_MEM(out, e);
+    struct builder b = { g, e, .where = n->where };
+    if (n->op->expand(&b, n, out) || e->code) return node_err(n, e);
+    for (int i = 0; i < n->n_out; i++) graph_alias(n->out[i], out[i]);
+    return fold_range(g, first, g->n_nodes, e);
 }
 
-static int infer_again(struct node *n, struct err *e)
+static int fold_bodies(struct node *n, struct err *e)
 {
-    for (int i = 0; i < n->n_in; i++) n->in[i] = value_resolve(n->in[i]);
-    if (!n->op->infer) return 0;
-    for (int i = 0; i < n->n_out; i++) forget(n->out[i]);
-    int code = n->op->infer(n, e);
-    if (!code && n->op->contents) code = n->op->contents(n, e);
-    if (!code && n->graph->arena->failed) code = fail_nomem(e);
-    return code ? node_err(n, e) : 0;
+    TRY(pass_capture_constants(n, e));
+    for (size_t i = 0; i < n->n_attrs; i++)
+        if (n->attrs[i].type == ATTR_GRAPH) TRY(pass_fold_graph(n->attrs[i].graph, e));
+    return n->op->infer(n, e) ? node_err(n, e) : 0;
+}
+
+static int fold_range(struct graph *g, size_t from, size_t to, struct err *e)
+{
+    for (size_t i = from; i < to; i++) {
+        struct node *n = g->nodes[i];
+        TRY(pass_infer_node(n, e));
+        if (node_is(n, "If") && control_unrolls(n)) TRY(fold_inlined(g, n, e));
+        else if (control_is(n)) TRY(fold_bodies(n, e));
+        else if (is_foldable(n) && !is_too_large(n)) TRY(fold_node(g, n, e));
+    }
+    return 0;
 }
 
 int pass_fold_graph(struct graph *g, struct err *e)
 {
-    size_t n = g->n_nodes;
-    for (size_t i = 0; i < n; i++) {
-        TRY(infer_again(g->nodes[i], e));
-        if (is_foldable(g->nodes[i]) && !is_too_large(g->nodes[i])) TRY(fold_node(g, g->nodes[i], e));
-    }
+    TRY(fold_range(g, 0, g->n_nodes, e));
     return graph_tidy(g, e);
 }
 

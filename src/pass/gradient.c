@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "graph/builder.h"
 #include "graph/op.h"
+#include "ops/control.h"
 #include "pass/expand.h"
 
 struct tape {
@@ -68,7 +69,7 @@ static int backward_node(struct tape *t, struct node *n, struct err *e)
 
 static bool lacks_gradient(const struct node *n)
 {
-    return !n->op->grad && n->op->expand;
+    return !n->op->grad && n->op->expand && (!control_is(n) || control_unrolls(n));
 }
 
 int graph_gradient(

@@ -202,7 +202,8 @@ static int make_outputs(struct choice *c, struct plan_step *s, struct err *e)
     const struct node *n = s->step.node;
     for (int i = 0; i < n->n_out; i++) {
         const struct value *v = n->out[i];
-        bool known = v->dtype != DT_NONE && shape_is_known(&v->shape);
+        bool sized = v->dtype != DT_NONE && v->dtype != DT_STRING && !dtype_is_container(v->dtype);
+        bool known = sized && shape_is_known(&v->shape); /* texts and containers own what they refer to */
         struct tensor t = { .dtype = v->dtype, .shape = v->shape };
         struct place *to = plan_place(c->p, known ? PLACE_ARENA : PLACE_DYNAMIC, &t, e);
         if (!to) return e->code;
@@ -361,6 +362,7 @@ static int place_source(struct plan *p, const struct value *v, const struct stat
     struct tensor t = { .dtype = v->dtype, .shape = v->shape };
     if (form) t.layout = form->layout;
     enum place_kind kind = fixed ? PLACE_CONST : v->kind == VALUE_STATE ? PLACE_STATE : PLACE_INPUT;
+    if (kind == PLACE_INPUT && !shape_is_known(&v->shape)) kind = PLACE_DYNAMIC;
     struct place *at = p->of_value[v->id] = plan_place(p, kind, fixed ? v->data : &t, e);
     if (at) at->index = index;
     return e->code;

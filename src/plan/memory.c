@@ -32,6 +32,17 @@ static void lifetimes(struct plan *p)
         if (g->states[i]->next) use(p->of_value[g->states[i]->next->id], (int)p->n_steps);
 }
 
+/* Dynamic places leave after their last reader; results stay until the next run. */
+static void list_dying(struct plan *p)
+{
+    for (size_t i = 0; i < p->n_places; i++) {
+        struct place *q = p->places[i];
+        if (q->kind != PLACE_DYNAMIC || q->last < 0 || q->last >= (int)p->n_steps) continue;
+        q->next_dying = p->steps[q->last]->dying;
+        p->steps[q->last]->dying = q;
+    }
+}
+
 static bool shares_other_input(const struct plan_step *s, int j, const struct place *root)
 {
     for (int k = 0; k < s->step.node->n_in; k++)
@@ -134,6 +145,7 @@ static int offsets(struct plan *p, struct err *e)
 int plan_memory(struct plan *p, struct err *e)
 {
     lifetimes(p);
+    list_dying(p);
     write_in_place(p);
     return offsets(p, e);
 }

@@ -14,11 +14,26 @@ struct place *place_root(struct place *p)
     return p;
 }
 
+void place_drop(struct place *p)
+{
+    if (p->kind != PLACE_DYNAMIC) return;
+    blob_unref(p->tensor.blob);
+    p->tensor.blob = NULL;
+    p->tensor.data = NULL;
+}
+
+static void drop_all(void *plan)
+{
+    struct plan *p = plan;
+    for (size_t i = 0; i < p->n_places; i++) place_drop(p->places[i]);
+}
+
 struct place *plan_place(struct plan *p, enum place_kind kind, const struct tensor *t, struct err *e)
 {
     struct place *q = ARENA_NEW(&p->arena, struct place);
     if (!q) return fail_nomem(e), NULL;
     q->tensor = *t;
+    if (kind == PLACE_DYNAMIC) q->tensor.blob = NULL;
     q->kind = kind;
     q->root = q;
     if (kind != PLACE_DYNAMIC) {
@@ -71,7 +86,7 @@ struct plan *plan_new(const struct graph *g, const struct shape *inputs, const s
     if (!p) return arena_release(&a), fail_nomem(e), NULL;
     p->arena = a; /* the plan lies in its own arena */
     p->threads = o->threads;
-    if (build(p, g, inputs, o, e)) return plan_free(p), NULL;
+    if (arena_closer(&p->arena, drop_all, p) || build(p, g, inputs, o, e)) return plan_free(p), NULL;
     return p;
 }
 

@@ -21,7 +21,7 @@ enum place_kind {
     PLACE_CONST,   /* its data is there: a constant, a weight that never changes, a packed copy of one */
     PLACE_STATE,   /* the session's storage of state `index` */
     PLACE_INPUT,   /* the caller's memory of input `index` */
-    PLACE_DYNAMIC, /* found as the segment runs */
+    PLACE_DYNAMIC, /* found as the segment runs: a blob of its own, held until the last reader is done */
 };
 
 /* Where a value lies. Views and results written in place follow `root`. */
@@ -32,6 +32,7 @@ struct place {
     struct place *root; /* itself, or the place whose memory this one uses */
     int first, last;    /* steps between which it is alive */
     size_t bytes, offset;
+    struct place *next_dying; /* PLACE_DYNAMIC: the next that is read for the last time in the same step */
 };
 
 enum step_kind { STEP_KERNEL, STEP_REORDER, STEP_EVAL };
@@ -42,6 +43,8 @@ struct plan_step {
     struct place **in, **out; /* of step.in, step.out; NULL where absent */
     struct place *work;
     const struct backend *backend; /* NULL: the reference */
+    struct place *dying;           /* dynamic places that nothing reads after this step */
+    void *nested;                  /* exec's: sessions of the graphs that the node holds */
     double seconds;                /* spent in it, when profiling */
     long runs;
 };
@@ -87,5 +90,6 @@ int plan_memory(struct plan *p, struct err *e);
 
 struct place *plan_place(struct plan *p, enum place_kind kind, const struct tensor *t, struct err *e);
 struct place *place_root(struct place *p);
+void place_drop(struct place *p); /* of a dynamic place: its content is let go of */
 
 #endif

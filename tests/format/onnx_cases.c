@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "base/report.h"
 #include "base/str.h"
+#include "exec/session.h"
 #include "format/onnx/write.h"
 #include "graph/graph.h"
 #include "graph/op.h"
@@ -85,25 +86,36 @@ static int check_random(
     return 0;
 }
 
+static int compare(const struct graph *g, struct tensor *const *in, size_t i, const char *how, const struct tensor *got,
+    const struct tensor *want, struct err *e)
+{
+    double d = tensor_difference(got, want);
+    if (d <= tolerance(want->dtype)) return 0;
+    if (is_random(g)) return check_random(g, in, got, want, e);
+    return fail(e, ERR_MISMATCH, "%s differs by %g %s (%s rank %d, expected %s rank %d)", g->outputs[i]->name, d, how,
+        dtype_name(got->dtype), got->shape.rank, dtype_name(want->dtype), want->shape.rank);
+}
+
 static int run_set(struct arena *a, const struct graph *g, const char *dir, struct err *e)
 {
     struct tensor *in[IO_MAX] = { 0 }, *out[IO_MAX] = { 0 };
     if (g->n_inputs > IO_MAX || g->n_outputs > IO_MAX) return fail(e, ERR_FAILED, "too many inputs or outputs");
     for (size_t i = 0; i < g->n_inputs; i++)
-        if (!(in[i] = as_typed(tensor_from_pb(a, arena_printf(a, "%s/input_%zu.pb", dir, i), e), g->inputs[i]->dtype)))
+        if (!(in[i] = as_typed(tensor_from_pb(a, arena_printf(a, "%s/input_%zu.pb", dir, i), g->inputs[i]->dtype, e),
+                  g->inputs[i]->dtype)))
             return e->code;
     TRY(graph_interpret(g, in, out, a, NULL, e));
-    for (size_t i = 0; i < g->n_outputs; i++) {
-        const struct tensor *want = as_typed(
-            tensor_from_pb(a, arena_printf(a, "%s/output_%zu.pb", dir, i), e), g->outputs[i]->dtype);
-        if (!want) return e->code;
-        double d = tensor_difference(out[i], want);
-        if (d > tolerance(want->dtype) && is_random(g)) TRY(check_random(g, in, out[i], want, e));
-        else if (d > tolerance(want->dtype))
-            return fail(e, ERR_MISMATCH, "%s differs by %g (%s rank %d, expected %s rank %d)", g->outputs[i]->name, d,
-                dtype_name(out[i]->dtype), out[i]->shape.rank, dtype_name(want->dtype), want->shape.rank);
+    struct tensor planned[IO_MAX];
+    struct session *s = session_new(g, &(struct session_options){ .threads = 1 }, e);
+    int code = s ? session_run(s, (const struct tensor *const *)in, planned, e) : e->code;
+    for (size_t i = 0; i < g->n_outputs && !code; i++) {
+        const char *path = arena_printf(a, "%s/output_%zu.pb", dir, i);
+        const struct tensor *want = as_typed(tensor_from_pb(a, path, out[i]->dtype, e), g->outputs[i]->dtype);
+        code = want ? compare(g, in, i, "node by node", out[i], want, e) : e->code;
+        if (!code) code = compare(g, in, i, "in a plan", &planned[i], want, e);
     }
-    return 0;
+    session_free(s);
+    return code;
 }
 
 static const char *text_of(struct arena *a, const struct graph *g)

@@ -276,10 +276,10 @@ TEST(inputs_that_are_no_tensors)
     small(&b);
     struct proto_message v = proto_message_in(&b.arena), t = v, sequence = v;
     proto_put_text(&v, 1, "s");
-    proto_put_message(&t, 4, &sequence);
+    proto_put_message(&t, 5, &sequence);
     proto_put_message(&v, 2, &t);
     proto_put_message(&b.graph, 11, &v);
-    REFUSED(&b, ERR_UNSUPPORTED, "unsupported type of input: sequence, at s");
+    REFUSED(&b, ERR_UNSUPPORTED, "unsupported type of input: map, at s");
 }
 
 TEST(a_small_model)

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "enc/npy.h"
 #include "format/onnx/tensor.h"
+#include "graph/sequence.h"
 
 static inline struct tensor *tensor_from_npy(struct arena *a, const char *path, struct err *e)
 {
@@ -24,15 +25,35 @@ static inline struct tensor *tensor_from_npy(struct arena *a, const char *path, 
     return tensor_copy(a, t, &s, n.data.data, e);
 }
 
-static inline struct tensor *tensor_from_pb(struct arena *a, const char *path, struct err *e)
+/* A TensorProto, or, of a container, a SequenceProto or OptionalProto: items are its fields 3 (tensors) and 5
+ * (sequences). */
+static inline struct tensor *tensor_from_bytes(
+    struct arena *a, struct onnx_source *source, enum dtype type, struct bytes data, struct err *e)
+{
+    struct onnx_tensor t;
+    struct proto p;
+    struct proto_field f;
+    const struct tensor *items[64];
+    int64_t n = 0;
+    if (!dtype_is_container(type))
+        return onnx_decode_tensor(&t, a, source->file->path, data, e)
+            ? NULL
+            : (struct tensor *)(uintptr_t)onnx_tensor_load(source, &t, e);
+    proto_init(&p, source->file->path, data);
+    while (proto_next(&p, &f, e) > 0)
+        if ((f.number == 3 || f.number == 5) && n < 64) {
+            items[n] = tensor_from_bytes(a, source, f.number == 3 ? DT_F32 : DT_SEQUENCE, f.span, e);
+            if (!items[n++]) return NULL;
+        }
+    return e->code ? NULL : sequence_new(a, type, items, n, e);
+}
+
+static inline struct tensor *tensor_from_pb(struct arena *a, const char *path, enum dtype type, struct err *e)
 {
     struct format_file file = { .path = path };
     struct onnx_source source;
-    struct onnx_tensor t;
-    if (!(file.blob = mapped_file(a, path, &file.bytes, e)) || onnx_source_init(&source, a, &file, e) ||
-        onnx_decode_tensor(&t, a, path, file.bytes, e))
-        return NULL;
-    return (struct tensor *)(uintptr_t)onnx_tensor_load(&source, &t, e);
+    if (!(file.blob = mapped_file(a, path, &file.bytes, e)) || onnx_source_init(&source, a, &file, e)) return NULL;
+    return tensor_from_bytes(a, &source, type, file.bytes, e);
 }
 
 /* Largest difference, relative to the largest finite number of `want`. INFINITY where
@@ -42,6 +63,9 @@ static inline double tensor_difference(const struct tensor *got, const struct te
     if (got->dtype != want->dtype || !shape_equal(&got->shape, &want->shape)) return INFINITY;
     double scale = 0, most = 0;
     int64_t n = tensor_count(want);
+    for (int64_t i = 0; dtype_is_container(want->dtype) && i < n; i++)
+        most = fmax(most, tensor_difference(sequence_item(got, i), sequence_item(want, i)));
+    if (dtype_is_container(want->dtype)) return most;
     if (want->dtype == DT_STRING) {
         const struct string_element *a = got->data, *b = want->data;
         for (int64_t i = 0; i < n; i++)

@@ -11,6 +11,7 @@
 #include "base/rng.h"
 #include "graph/builder.h"
 #include "graph/op.h"
+#include "graph/sequence.h"
 #include "ops/registry.h"
 
 struct word {
@@ -124,21 +125,50 @@ static void fill_distinct(struct tensor *t, uint64_t stream)
     }
 }
 
-static bool make_input(struct problem *p, const char *text, uint64_t seed, struct arena *a, struct err *e)
+static struct tensor *make_tensor(const char *text, bool *literal, uint64_t stream, struct arena *a, struct err *e);
+
+/* "sequence(f32[2]/f32[3])", "optional()": items between slashes. */
+static struct tensor *make_container(const char *text, uint64_t stream, struct arena *a, struct err *e)
+{
+    const struct tensor *items[PROBLEM_MAX];
+    int n = 0;
+    enum dtype t = text[0] == 's' ? DT_SEQUENCE : DT_OPTIONAL;
+    char *copy = arena_strdup(a, strchr(text, '(') + 1);
+    if (!copy || !*copy) return NULL;
+    copy[strlen(copy) - 1] = 0;
+    for (char *item = copy, *end; item && *item && n < PROBLEM_MAX; item = end) {
+        bool literal;
+        end = strchr(item, '(') ? NULL : strchr(item, '/');
+        if (end) *end++ = 0;
+        if (!(items[n] = make_tensor(item, &literal, stream + 1000 + (uint64_t)n, a, e))) return NULL;
+        n++;
+    }
+    return sequence_new(a, t, items, n, e);
+}
+
+static struct tensor *make_tensor(const char *text, bool *literal, uint64_t stream, struct arena *a, struct err *e)
 {
     struct word w;
-    int k = p->n_in++;
-    if (!strcmp(text, "-")) return true;
-    if (!parse_word(text, &w)) return false;
-    p->literal[k] = w.literal;
-    if (w.literal) return fill_literal(&w, &p->in[k], a, e);
-    struct tensor *t = p->in[k] = tensor_new(a, w.dtype, &w.shape, e);
-    uint64_t stream = seed * PROBLEM_MAX + (uint64_t)k;
-    if (!t || w.dtype == DT_STRING) return false;
+    struct tensor *t = NULL;
+    *literal = false;
+    if (strchr(text, '(')) return make_container(text, stream, a, e);
+    if (!parse_word(text, &w)) return NULL;
+    *literal = w.literal;
+    if (w.literal) return fill_literal(&w, &t, a, e) ? t : NULL;
+    t = tensor_new(a, w.dtype, &w.shape, e);
+    if (!t || w.dtype == DT_STRING) return NULL;
     if (w.mark == '~') fill_distinct(t, stream);
     else
         for (int64_t i = 0; i < tensor_count(t); i++) tensor_set_f64(t, i, drawn(&w, stream, (uint64_t)i));
-    return true;
+    return t;
+}
+
+static bool make_input(struct problem *p, const char *text, uint64_t seed, struct arena *a, struct err *e)
+{
+    int k = p->n_in++;
+    if (!strcmp(text, "-")) return true;
+    p->in[k] = make_tensor(text, &p->literal[k], seed * PROBLEM_MAX + (uint64_t)k, a, e);
+    return p->in[k] != NULL;
 }
 
 static const struct attr_spec *spec_named(const struct op *op, const char *name)
@@ -275,6 +305,7 @@ struct node *problem_graph(
         in[i] = p->literal[i] && !open ? graph_const(g, NULL, p->in[i], e)
                                        : graph_input(g, NULL, p->in[i]->dtype, &s, e);
         if (!in[i]) return NULL;
+        if (dtype_is_container(in[i]->dtype)) in[i]->shape = shape_of(1, (int64_t[]){ DIM_UNKNOWN });
     }
     struct builder b = { g, e };
     struct node *n = builder_node(&b, p->op->name, p->attrs, in, p->n_in, p->n_out);

@@ -2,6 +2,7 @@
  *
  *   "f32[2,3,8,8] f32~[4,3,3,3] - i64{1,2} | strides=2,2 mode=linear outputs=2"
  *
+ * Sequences and optionals: "sequence(f32[2]/f32[3])", "optional()".
  * One word per input: element type, optional mark, then [dims] for random contents or {values} (1-d, or
  * [dims]{values}); `-` is an absent input. Marks: + in (0.5, 2); ^ in (1.1, 3); % in (-0.9, 0.9); ~
  * pairwise distinct with |x| >= 0.1, away from kinks and ties; <K> integers in [0, K); none: normal, or

@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "format/onnx/reader.h"
+#include "ops/control.h"
 
 const struct onnx_attr *onnx_attr_resolve(const struct onnx_scope *scope, const struct onnx_attr *a)
 {
@@ -36,15 +37,19 @@ static int64_t type_of(const struct onnx_attr *a)
     return 0;
 }
 
-static int read_subgraph(struct onnx_reader *r, const struct onnx_scope *scope, const struct onnx_node *n,
-    struct value *const *in, const struct onnx_graph *from, struct graph **out)
+static int read_subgraph(struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_node *n,
+    struct value *const *in, const struct onnx_graph *from, struct onnx_captures *captures)
 {
-    struct onnx_scope inner = { .outer = scope, .opset = scope->opset, .prefix = "" };
+    struct onnx_scope inner = { .outer = scope, .captures = captures, .opset = scope->opset, .prefix = "" };
+    int depth = 1;
     inner.values = map_in(r->arena), inner.hints = map_in(r->arena), inner.used = map_in(r->arena);
     inner.g = graph_new(r->arena, r->root->ops, from->name, r->err);
     if (!inner.g) return r->err->code;
     inner.g->outer = scope->g;
-    *out = inner.g;
+    captures->g = inner.g;
+    for (const struct graph *g = scope->g; g->outer; g = g->outer) depth++;
+    if (depth > CONTROL_DEPTH_MAX)
+        return fail(r->err, ERR_UNSUPPORTED, "graphs nest deeper than %d", CONTROL_DEPTH_MAX);
     return onnx_read_graph(r, &inner, from, n, in);
 }
 
@@ -62,8 +67,8 @@ static double exact_float(const struct onnx_reader *r, const struct onnx_node *n
     return a->f;
 }
 
-static int convert(struct onnx_reader *r, const struct onnx_scope *scope, const struct onnx_node *n,
-    struct value *const *in, const struct onnx_attr *a, struct attr *out)
+static int convert(struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_node *n,
+    struct value *const *in, const struct onnx_attr *a, struct attr *out, struct onnx_captures **captures)
 {
     switch (type_of(a)) {
     case ONNX_FLOAT: return *out = attr_float(out->name, exact_float(r, n, a)), 0;
@@ -84,18 +89,21 @@ static int convert(struct onnx_reader *r, const struct onnx_scope *scope, const 
         *out = attr_tensor(out->name, onnx_tensor_load(&r->source, a->t, r->err));
         return out->tensor ? 0 : r->err->code;
     case ONNX_GRAPH: {
-        struct graph *g = NULL;
+        struct onnx_captures *list = a->g ? ARENA_NEW(r->arena, struct onnx_captures) : NULL;
         if (!a->g) break;
-        TRY(read_subgraph(r, scope, n, in, a->g, &g));
-        return *out = attr_graph(out->name, g), 0;
+        TRY_MEM(list, r->err);
+        while (*captures) captures = &(*captures)->next;
+        *captures = list;
+        TRY(read_subgraph(r, scope, n, in, a->g, list));
+        return *out = attr_graph(out->name, list->g), 0;
     }
     default: break;
     }
     return fail(r->err, ERR_UNSUPPORTED, "attribute \"%s\" has type %lld", out->name, (long long)a->type);
 }
 
-int onnx_read_attrs(struct onnx_reader *r, const struct onnx_scope *scope, const struct onnx_node *n,
-    struct value *const *in, struct attr **attrs, size_t *n_attrs)
+int onnx_read_attrs(struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_node *n,
+    struct value *const *in, struct attr **attrs, size_t *n_attrs, struct onnx_captures **captures)
 {
     struct attr *list = ARENA_ARRAY(r->arena, n->attribute.n + 1, struct attr);
     TRY_MEM(list, r->err);
@@ -103,9 +111,9 @@ int onnx_read_attrs(struct onnx_reader *r, const struct onnx_scope *scope, const
     *n_attrs = 0;
     for (size_t i = 0; i < n->attribute.n; i++) {
         const struct onnx_attr *a = onnx_attr_resolve(scope, &n->attribute.items[i]);
-        if (!a) continue;
+        if (!a || a->type == ONNX_TYPE) continue; /* of an Optional without an input: what it would hold */
         list->name = n->attribute.items[i].name;
-        if (convert(r, scope, n, in, a, list)) return err_prefix(r->err, "%s (%s)", onnx_node_label(n), n->op_type);
+        if (convert(r, scope, n, in, a, list, captures)) return err_prefix(r->err, "%s (%s)", onnx_node_label(n), n->op_type);
         list++, ++*n_attrs;
     }
     return 0;

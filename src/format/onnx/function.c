@@ -53,10 +53,10 @@ static int give_attrs(
     return 0;
 }
 
-static int unfold(struct onnx_reader *r, const struct onnx_scope *caller, const struct onnx_function *f,
+static int unfold(struct onnx_reader *r, struct onnx_scope *caller, const struct onnx_function *f,
     const struct onnx_node *call, struct value *const *in, struct value **out)
 {
-    struct onnx_scope body = { .g = caller->g, .function = f, .opset = onnx_function_opset(r, f) };
+    struct onnx_scope body = { .g = caller->g, .caller = caller, .captures = caller->captures, .function = f, .opset = onnx_function_opset(r, f) };
     body.values = map_in(r->arena), body.hints = map_in(r->arena), body.used = map_in(r->arena);
     body.prefix = arena_printf(r->arena, "%s%.64s/", caller->prefix, onnx_node_label(call));
     TRY_MEM(body.prefix, r->err);
@@ -69,12 +69,12 @@ static int unfold(struct onnx_reader *r, const struct onnx_scope *caller, const 
     struct onnx_body nodes = { f->node.items, f->node.n, f->output.items, f->output.n };
     TRY(onnx_read_nodes(r, &body, &nodes));
     for (size_t i = 0; i < call->output.n; i++)
-        if (!onnx_lookup(&body, f->output.items[i], &out[i]) || !out[i])
+        if (!onnx_lookup(r, &body, f->output.items[i], &out[i]) || !out[i])
             return fail(r->err, ERR_MODEL, "the function %s never makes its output %s", f->name, f->output.items[i]);
     return 0;
 }
 
-int onnx_inline(struct onnx_reader *r, const struct onnx_scope *caller, const struct onnx_function *f,
+int onnx_inline(struct onnx_reader *r, struct onnx_scope *caller, const struct onnx_function *f,
     const struct onnx_node *call, struct value *const *in, struct value **out)
 {
     if (r->calls >= ONNX_CALLS_MAX)

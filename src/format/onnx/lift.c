@@ -14,7 +14,7 @@ static const struct domain {
     const char *name;
     const struct lift_row *tables[TABLES_MAX];
 } domains[] = {
-    { "", { lift_arith_rows, lift_norm_rows, lift_shape_rows, lift_sample_rows, lift_extra_rows } },
+    { "", { lift_arith_rows, lift_norm_rows, lift_shape_rows, lift_sample_rows, lift_extra_rows, lift_control_rows } },
     { "com.microsoft", { lift_microsoft_rows, lift_qlinear_rows, lift_attention_rows } },
     { "ai.onnx.preview.training", { lift_training_rows } },
 };
@@ -169,9 +169,4 @@ int lift_float_to_int(struct lift *l, const char *name, struct err *e)
 {
     const struct attr *a = lift_attr(l, name);
     return a && a->type == ATTR_FLOAT ? lift_set(l, attr_int(name, (int64_t)a->f), e) : 0;
-}
-
-int lift_refuse(struct lift *l, const char *why, struct err *e)
-{
-    return fail(e, ERR_UNSUPPORTED, "%s", why);
 }

@@ -39,7 +39,7 @@ struct lift_row {
 };
 extern const struct lift_row lift_arith_rows[], lift_norm_rows[], lift_shape_rows[], lift_sample_rows[];
 extern const struct lift_row lift_training_rows[], lift_extra_rows[], lift_microsoft_rows[], lift_qlinear_rows[];
-extern const struct lift_row lift_attention_rows[];
+extern const struct lift_row lift_attention_rows[], lift_control_rows[];
 enum { LIFT_NEWEST = 22, LIFT_ANY = 1 << 30 };
 
 /* Emits the node; l->out is filled. */
@@ -64,6 +64,5 @@ int lift_drop_attr(struct lift *l, const char *name, struct err *e);
 int lift_attr_to_input(struct lift *l, const char *arg, struct err *e); /* "axes 1": ints to a 1-d input */
 int lift_default_int(struct lift *l, const char *arg, struct err *e);   /* "axis 1": where it is absent */
 int lift_float_to_int(struct lift *l, const char *name, struct err *e);
-int lift_refuse(struct lift *l, const char *why, struct err *e);
 
 #endif

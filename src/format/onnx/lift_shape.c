@@ -93,6 +93,5 @@ const struct lift_row lift_shape_rows[] = {
     { "Scatter", 1, LIFT_ANY, rename_op, "ScatterElements", "ScatterElements" },
     { "Crop", 1, 9, crop, NULL, "Slice" },
     { "DFT", 17, 19, dft },
-    { "Scan", 8, 8, lift_refuse, "the batched Scan of opset 8; convert the model to opset 9 or newer" },
     { NULL },
 };

@@ -14,21 +14,23 @@ const char *onnx_node_label(const struct onnx_node *n)
     return "a node without a name";
 }
 
-bool onnx_lookup(const struct onnx_scope *scope, const char *name, struct value **out)
+bool onnx_lookup(struct onnx_reader *r, struct onnx_scope *scope, const char *name, struct value **out)
 {
-    for (; scope; scope = scope->outer) {
-        const struct map_entry *entry = map_find(&scope->values, name);
-        if (entry) return *out = value_resolve(entry->value), true;
-    }
-    return false;
+    struct value *outer = NULL;
+    const struct map_entry *entry = map_find(&scope->values, name);
+    if (entry) return *out = value_resolve(entry->value), true;
+    if (!scope->outer || !onnx_lookup(r, scope->outer, name, &outer)) return false;
+    *out = outer ? onnx_capture(r, scope, outer) : NULL;
+    if (!map_set(&scope->values, name, *out)) fail_nomem(r->err);
+    return !r->err->code;
 }
 
 static int read_inputs(
-    struct onnx_reader *r, const struct onnx_scope *scope, const struct onnx_node *n, struct value **in)
+    struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_node *n, struct value **in)
 {
     for (size_t i = 0; i < n->input.n; i++) {
         const char *name = n->input.items[i];
-        if (name[0] && !onnx_lookup(scope, name, &in[i]))
+        if (name[0] && !onnx_lookup(r, scope, name, &in[i]))
             return fail(
                 r->err, ERR_MODEL, "%s (%s): nothing makes its input \"%s\"", onnx_node_label(n), n->op_type, name);
     }
@@ -58,7 +60,7 @@ static int restore_axes(struct onnx_reader *r, struct onnx_scope *scope, const c
     struct value *v = NULL;
     const struct attr *axes = lift_attr(l, "axes");
     if (!name) return 0;
-    if (!onnx_lookup(scope, name, &v)) {
+    if (!onnx_lookup(r, scope, name, &v)) {
         struct shape s = shape_of(1, (int64_t[]){ axes ? (int64_t)axes->n : 0 });
         if (axes && axes->type != ATTR_INTS) return fail(r->err, ERR_MODEL, "%s: axes are no list of ints", l->name);
         const struct tensor *t = tensor_copy(r->root->arena, DT_I64, &s, axes ? axes->ints : NULL, r->err);
@@ -80,6 +82,8 @@ static int emit_operator(
     struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_node *n, struct value **in, struct value **out)
 {
     struct builder b = { scope->g, r->err, .where = own_property(r, n, "tenrec.where") };
+    struct onnx_captures *captures = NULL;
+    int captured = 0;
     bool *read = ARENA_ARRAY(r->arena, n->output.n, bool);
     struct lift l = { .b = &b,
         .arena = r->arena,
@@ -97,8 +101,12 @@ static int emit_operator(
     l.version = onnx_is_standard(n->domain) ? scope->opset : LIFT_ANY;
     while (l.n_out > 1 && !n->output.items[l.n_out - 1][0]) l.n_out--;
     for (int i = 0; i < l.n_out; i++) read[i] = map_find(&scope->used, n->output.items[i]) != NULL;
-    TRY(onnx_read_attrs(r, scope, n, in, &l.attrs, &l.n_attrs));
+    TRY(onnx_read_attrs(r, scope, n, in, &l.attrs, &l.n_attrs, &captures));
     l.cap_attrs = l.n_attrs + 1;
+    if (captures) {
+        TRY(onnx_join_captures(r, captures, l.op, &l.in, &l.n_in, &captured));
+        if (captured && strcmp(l.op, "If") != 0) TRY(lift_set(&l, attr_int("captures", captured), r->err));
+    }
     TRY(restore_axes(r, scope, own_property(r, n, "tenrec.axes"), &l));
     return lift_emit(&l, r->err);
 }

@@ -48,7 +48,7 @@ static int add_initializer(struct onnx_reader *r, struct onnx_scope *scope, cons
     unsigned kept = json_is_true(json_object_get(state, "kept")) ? VALUE_KEPT : 0;
     struct value *v = graph_state(r->root, name, t, kept | (trainable ? VALUE_TRAINABLE : 0), r->err);
     if (v) v->origin = read_origin(r, name, state);
-    return remember(r, scope, name, v);
+    return remember(r, scope, name, v ? onnx_capture_root(r, scope, v) : NULL);
 }
 
 static int read_initializers(struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_graph *from)
@@ -86,15 +86,16 @@ static int apply_hint(
 
 static int add_input(struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_value *v)
 {
-    enum dtype t;
-    struct shape s;
-    TRY(onnx_type_read(r, r->root, v, true, &t, &s));
+    struct content c;
+    TRY(onnx_type_read(r, r->root, v, true, &c));
+    enum dtype t = c.dtype;
+    struct shape s = c.shape;
     const struct import_hint *h = import_hint_for(r->options, v->name, r->root->n_inputs);
     if (h) TRY(apply_hint(r, h, v->name, &t, &s));
     if (t == DT_NONE)
         return fail(
             r->err, ERR_MODEL, "input %s has no element type; give it: --input %s=...:float32", v->name, v->name);
-    for (int i = 0; i < s.rank && !r->own; i++) {
+    for (int i = 0; i < s.rank && !r->own && !dtype_is_container(t); i++) {
         char name[160];
         snprintf(name, sizeof name, "%.120s_%d", v->name,
             i); /* sizes without a name get one, so that they can be followed */
@@ -103,6 +104,7 @@ static int add_input(struct onnx_reader *r, struct onnx_scope *scope, const stru
     }
     r->static_inputs &= shape_is_known(&s);
     struct value *input = graph_input(scope->g, v->name, t, &s, r->err);
+    if (input) input->of = c.of;
     for (size_t i = 0; input && r->own && i < v->metadata_props.n; i++)
         if (!strcmp(v->metadata_props.items[i].key, "tenrec.guessed")) input->flags |= VALUE_GUESSED;
     return remember(r, scope, v->name, input);
@@ -112,16 +114,20 @@ static int add_input(struct onnx_reader *r, struct onnx_scope *scope, const stru
 static int add_body_input(struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_value *v,
     const struct onnx_node *n, struct value *const *in, size_t i)
 {
-    enum dtype t;
-    struct shape s;
-    TRY(onnx_type_read(r, scope->g, v, false, &t, &s));
+    struct content c;
+    TRY(onnx_type_read(r, scope->g, v, false, &c));
+    enum dtype t = c.dtype;
+    struct shape s = c.shape;
     for (int k = 0; k < s.rank; k++)
         if (s.dim[k] < 0 || !r->static_inputs) s.dim[k] = DIM_UNKNOWN;
     bool loop = !strcmp(n->op_type, "Loop");
     if (loop && i < 2) t = i ? DT_BOOL : DT_I64;
     if (loop && !i) s = shape_of(0, NULL);
-    if (t == DT_NONE && i < n->input.n && in[i]) t = in[i]->dtype;
-    return remember(r, scope, v->name, graph_input(scope->g, v->name, t, &s, r->err));
+    size_t from = i + (scope->opset == 8 && !strcmp(n->op_type, "Scan")); /* that one begins with the lengths */
+    if (t == DT_NONE && from < n->input.n && in[from]) t = in[from]->dtype, c.of = in[from]->of;
+    struct value *input = graph_input(scope->g, v->name, t, &s, r->err);
+    if (input) input->of = c.of;
+    return remember(r, scope, v->name, input);
 }
 
 /* Hints have to name inputs that exist. */
@@ -158,15 +164,22 @@ static bool belongs(const struct graph *g, const struct value *v)
     return (size_t)v->id < g->n_values && g->values[v->id] == v;
 }
 
+static bool is_captured(const struct onnx_scope *scope, const struct value *v)
+{
+    for (size_t i = 0; scope->captures && i < scope->captures->n; i++)
+        if (scope->captures->items[i].inner == v) return true;
+    return false;
+}
+
 static int read_outputs(struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_graph *from)
 {
     for (size_t i = 0; i < from->output.n; i++) {
         const char *name = from->output.items[i].name;
         struct value *v = NULL;
-        if (!onnx_lookup(scope, name, &v) || !v)
+        if (!onnx_lookup(r, scope, name, &v) || !v)
             return fail(r->err, ERR_MODEL, "nothing makes the output \"%s\"", name);
         bool own_name = !strcmp(v->name, name) || scope->outer;
-        if (!belongs(scope->g, v) || !own_name) {
+        if (!belongs(scope->g, v) || !own_name || is_captured(scope, v)) {
             struct builder b = { scope->g, r->err };
             v = emit(&b, "Identity", NO_ATTRS, v);
             if (!v) return r->err->code;

@@ -14,7 +14,7 @@
 #include "format/onnx/tensor.h"
 #include "graph/builder.h"
 
-enum { ONNX_NEWEST_OPSET = 23, ONNX_NODES_FREE = 4096, ONNX_CALLS_MAX = 32 };
+enum { ONNX_NEWEST_OPSET = 23, ONNX_NODES_FREE = 4096, ONNX_CALLS_MAX = 32, ONNX_INPUTS_ROOM = 8 };
 #define ONNX_OWN_DOMAIN "ai.tenrec"
 
 struct json_t;
@@ -38,9 +38,24 @@ struct onnx_reader {
     struct err *err;
 };
 
-/* Names that nodes see. A subgraph sees its surroundings, the body of a function does not. */
+/* A value that a subgraph reads from around it, and the input of the subgraph that stands for it. */
+struct onnx_capture {
+    struct value *outer, *inner;
+};
+/* The subgraphs of a node, in the order of its attributes, and what they capture. */
+struct onnx_captures {
+    struct graph *g;
+    struct onnx_capture *items;
+    size_t n, cap;
+    struct onnx_captures *next;
+};
+
+/* Names that nodes see. A subgraph sees its surroundings (what it reads of them is captured), the body of a function
+ * does not. */
 struct onnx_scope {
-    const struct onnx_scope *outer;
+    struct onnx_scope *outer;
+    struct onnx_scope *caller; /* of the body of a function */
+    struct onnx_captures *captures; /* of the subgraph this is; NULL at the top */
     struct graph *g;
     struct map values;                    /* name -> struct value; NULL: an argument that the caller left out */
     struct map hints;                     /* name -> struct onnx_value */
@@ -72,28 +87,39 @@ int onnx_check_support(struct onnx_reader *r);
 const struct onnx_function *onnx_function_find(const struct onnx_reader *r, const struct onnx_node *n);
 int onnx_functions_collect(struct onnx_reader *r);
 int64_t onnx_function_opset(const struct onnx_reader *r, const struct onnx_function *f);
-int onnx_inline(struct onnx_reader *r, const struct onnx_scope *caller, const struct onnx_function *f,
+int onnx_inline(struct onnx_reader *r, struct onnx_scope *caller, const struct onnx_function *f,
     const struct onnx_node *call, struct value *const *in, struct value **out);
 
 /* nodes.c: emits the nodes of a body in order; scope->values holds what exists before and receives the results. */
 int onnx_read_nodes(struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_body *body);
 /* An attribute where the body of a function refers to one of its own; NULL without error: the caller left it out. */
 const struct onnx_attr *onnx_attr_resolve(const struct onnx_scope *scope, const struct onnx_attr *a);
-bool onnx_lookup(const struct onnx_scope *scope, const char *name, struct value **out);
+/* The value that a name means in this scope: false where it means nothing, or with the error set. */
+bool onnx_lookup(struct onnx_reader *r, struct onnx_scope *scope, const char *name, struct value **out);
 const char *onnx_node_label(const struct onnx_node *n); /* its name, or that of its first output */
 bool onnx_is_standard(const char *domain);
+
+/* capture.c: values of graphs around a subgraph. */
+/* What `outer`, a value of the graph around the scope's, is in the scope's graph: constants are taken over, everything
+ * else becomes an input. NULL with the error. */
+struct value *onnx_capture(struct onnx_reader *r, struct onnx_scope *scope, struct value *outer);
+/* What a value of the outermost graph is in the scope's. */
+struct value *onnx_capture_root(struct onnx_reader *r, struct onnx_scope *scope, struct value *v);
+/* Gives all subgraphs of a node the same captured inputs; *in, *n_in: the node's inputs, to which they are added. */
+int onnx_join_captures(struct onnx_reader *r, struct onnx_captures *list, const char *op, struct value ***in,
+    int *n_in, int *captured);
 
 /* read.c: values, inputs and outputs of a graph. */
 int onnx_read_graph(struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_graph *from,
     const struct onnx_node *node, struct value *const *in);
 /* attrs.c: the attribute list of a node, ended by a NULL name. */
-int onnx_read_attrs(struct onnx_reader *r, const struct onnx_scope *scope, const struct onnx_node *n,
-    struct value *const *in, struct attr **attrs, size_t *n_attrs);
+int onnx_read_attrs(struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_node *n,
+    struct value *const *in, struct attr **attrs, size_t *n_attrs, struct onnx_captures **captures);
 int onnx_read_constant(struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_node *n, struct value **out);
 
 /* shapes.c */
-int onnx_type_read(
-    struct onnx_reader *r, struct graph *g, const struct onnx_value *v, bool may_add, enum dtype *t, struct shape *s);
+int onnx_type_read(struct onnx_reader *r, struct graph *g, const struct onnx_value *v, bool may_add,
+    struct content *out);
 /* Compares what inference found with what the file says. */
 void onnx_check_hint(struct onnx_reader *r, const struct onnx_scope *scope, const char *name, struct value *v);
 

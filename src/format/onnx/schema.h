@@ -53,9 +53,15 @@ struct onnx_tensor_type {
     int64_t elem_type;
     struct onnx_shape shape; /* field 2 */
 };
+struct onnx_type;
+struct onnx_container { /* TypeProto.Sequence and .Optional */
+    uint64_t seen;
+    struct onnx_type *elem_type; /* field 1 */
+};
 struct onnx_type { /* TypeProto */
     uint64_t seen;
-    struct onnx_tensor_type tensor_type; /* field 1; other fields: other kinds of types */
+    struct onnx_tensor_type tensor_type;     /* field 1 */
+    struct onnx_container sequence, optional; /* fields 4 and 9; other fields: other kinds of types */
 };
 struct onnx_value { /* ValueInfoProto */
     uint64_t seen;
@@ -74,6 +80,7 @@ enum onnx_attr_type {
     ONNX_INTS,
     ONNX_STRINGS,
     ONNX_SPARSE_TENSOR = 11,
+    ONNX_TYPE = 13,
 };
 struct onnx_attr { /* AttributeProto */
     uint64_t seen;

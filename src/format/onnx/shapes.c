@@ -13,24 +13,48 @@ static int64_t find_symbol(const struct graph *g, const char *name)
     return DIM_UNKNOWN;
 }
 
-int onnx_type_read(
-    struct onnx_reader *r, struct graph *g, const struct onnx_value *v, bool may_add, enum dtype *t, struct shape *s)
+static int read_tensor_type(struct onnx_reader *r, struct graph *g, const struct onnx_tensor_type *type,
+    const char *name, bool may_add, struct content *out)
 {
-    const struct onnx_tensor_type *type = &v->type.tensor_type;
-    *t = dtype_is_valid((int)type->elem_type) ? (enum dtype)type->elem_type : DT_NONE;
-    *s = shape_unknown();
+    out->dtype = dtype_is_valid((int)type->elem_type) ? (enum dtype)type->elem_type : DT_NONE;
     if (!ONNX_HAS(type, 2)) return 0;
     if (type->shape.dim.n > SHAPE_MAX)
         return fail(
-            r->err, ERR_UNSUPPORTED, "%s has rank %zu, at most %d can be taken", v->name, type->shape.dim.n, SHAPE_MAX);
-    s->rank = (int)type->shape.dim.n;
-    for (int i = 0; i < s->rank; i++) {
+            r->err, ERR_UNSUPPORTED, "%s has rank %zu, at most %d can be taken", name, type->shape.dim.n, SHAPE_MAX);
+    out->shape.rank = (int)type->shape.dim.n;
+    for (int i = 0; i < out->shape.rank; i++) {
         const struct onnx_dim *d = &type->shape.dim.items[i];
-        s->dim[i] = DIM_UNKNOWN;
-        if (ONNX_HAS(d, 1) && d->dim_value >= 0) s->dim[i] = d->dim_value;
-        else if (d->dim_param[0]) s->dim[i] = may_add ? graph_symbol(g, d->dim_param) : find_symbol(g, d->dim_param);
+        int64_t *to = &out->shape.dim[i];
+        *to = DIM_UNKNOWN;
+        if (ONNX_HAS(d, 1) && d->dim_value >= 0) *to = d->dim_value;
+        else if (d->dim_param[0]) *to = may_add ? graph_symbol(g, d->dim_param) : find_symbol(g, d->dim_param);
     }
     return 0;
+}
+
+enum { CONTAINERS_MAX = 4 }; /* within one another: more than any operator makes */
+
+static int read_type(struct onnx_reader *r, struct graph *g, const struct onnx_type *type, const char *name,
+    bool may_add, int depth, struct content *out)
+{
+    *out = (struct content){ .shape = shape_unknown() };
+    bool sequence = ONNX_HAS(type, 4);
+    if (!sequence && !ONNX_HAS(type, 9)) return read_tensor_type(r, g, &type->tensor_type, name, may_add, out);
+    if (depth > CONTAINERS_MAX) return fail(r->err, ERR_UNSUPPORTED, "%s: types within types within types", name);
+    out->dtype = sequence ? DT_SEQUENCE : DT_OPTIONAL;
+    out->shape = shape_of(1, (int64_t[]){ DIM_UNKNOWN });
+    const struct onnx_type *of = sequence ? type->sequence.elem_type : type->optional.elem_type;
+    struct content inner;
+    if (!of) return 0;
+    TRY(read_type(r, g, of, name, false, depth + 1, &inner));
+    out->of = content_new(g->arena, &inner, r->err);
+    return r->err->code;
+}
+
+int onnx_type_read(
+    struct onnx_reader *r, struct graph *g, const struct onnx_value *v, bool may_add, struct content *out)
+{
+    return read_type(r, g, &v->type, v->name, may_add, 0, out);
 }
 
 static void warn(struct onnx_reader *r, const char *name, const struct value *v, enum dtype t, const struct shape *s)
@@ -66,18 +90,18 @@ static void fill_gaps(const struct onnx_reader *r, struct shape *into, const str
 void onnx_check_hint(struct onnx_reader *r, const struct onnx_scope *scope, const char *name, struct value *v)
 {
     const struct onnx_value *hint = map_get(&scope->hints, name);
-    enum dtype t;
-    struct shape s;
+    struct content c;
     struct err ignored = { 0 }, *kept = r->err;
     if (!hint || v->kind != VALUE_NODE) return;
     r->err = &ignored;
-    int code = onnx_type_read(r, scope->g, hint, r->own, &t, &s);
+    int code = onnx_type_read(r, scope->g, hint, r->own, &c);
     r->err = kept;
     if (code) return;
-    if ((t && v->dtype && t != v->dtype) || conflicts(&v->shape, &s)) {
-        warn(r, name, v, t, &s);
+    if ((c.dtype && v->dtype && c.dtype != v->dtype) || conflicts(&v->shape, &c.shape)) {
+        warn(r, name, v, c.dtype, &c.shape);
         return;
     }
-    if (!v->dtype) v->dtype = t;
-    fill_gaps(r, &v->shape, &s);
+    if (!v->dtype) v->dtype = c.dtype;
+    if (!v->of) v->of = c.of;
+    fill_gaps(r, &v->shape, &c.shape);
 }

@@ -85,13 +85,12 @@ static void check_value(struct check *c, const struct onnx_value *v, const char 
     static const struct {
         unsigned number;
         const char *name;
-    } others[] = { { 4, "sequence" }, { 5, "map" }, { 7, "opaque value" }, { 8, "sparse tensor" },
-        { 9, "optional value" } };
+    } others[] = { { 5, "map" }, { 7, "opaque value" }, { 8, "sparse tensor" } };
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
         if (ONNX_HAS(t, others[i].number))
             report_add(c->r->report, REPORT_ERROR, v->name, "unsupported type of %s: %s", what, others[i].name);
     int64_t element = t->tensor_type.elem_type;
-    if (ONNX_HAS(t, 1) && element && (element < 0 || element >= DT_COUNT))
+    if (ONNX_HAS(t, 1) && element && (element != (int)element || !dtype_is_valid((int)element)))
         report_add(c->r->report, REPORT_ERROR, v->name, "unsupported element type %lld (%s)", (long long)element,
             onnx_type_name(element));
 }

@@ -49,7 +49,7 @@ static const struct typed {
 const char *onnx_type_name(int64_t data_type)
 {
     static const char *const others[] = { "uint4", "int4", "float4e2m1", "float8e8m0", "uint2", "int2" };
-    if (data_type > 0 && data_type < DT_COUNT) return dtype_name((enum dtype)data_type);
+    if (data_type == (int)data_type && dtype_is_valid((int)data_type)) return dtype_name((enum dtype)data_type);
     return data_type > 20 && data_type < 27 ? others[data_type - 21] : "of an unknown type";
 }
 

@@ -29,6 +29,8 @@ static int expand_own(struct graph *g, int opset, struct arena *a, struct err *e
     enum { GROWTH_MAX = 1 << 20 };
     for (size_t i = 0; i < g->n_nodes && i < GROWTH_MAX; i++) {
         struct node *n = g->nodes[i];
+        for (size_t k = 0; k < n->n_attrs; k++)
+            if (n->attrs[k].type == ATTR_GRAPH) TRY(expand_own(n->attrs[k].graph, a, opset, e));
         if (!has_to_be_expanded(n, opset)) continue;
         struct builder b = { g, e, .where = n->where };
         struct value **out = ARENA_ARRAY(a, n->n_out, struct value *);
@@ -143,7 +145,7 @@ static int put_model(struct onnx_writer *w, const struct graph *g, struct proto_
 {
     struct proto_message graph = proto_message_in(w->arena);
     TRY(choose_opset(w, g));
-    TRY(onnx_put_graph(w, g, NULL, &graph));
+    TRY(onnx_put_graph(w, g, NULL, NULL, 0, &graph));
     proto_put_int64(m, 1, ir_version(w->opset));
     proto_put_text(m, 2, "tenrec");
     put_opset(m, "", w->opset);

@@ -18,17 +18,32 @@ const char *onnx_written_name(const struct onnx_written *at, const struct value 
 static const char *free_name(struct onnx_writer *w, const char *wanted)
 {
     const char *name = wanted;
-    for (int i = 2; name && map_find(&w->names, name); i++) name = arena_printf(w->arena, "%s_%d", wanted, i);
+    for (int i = 2; name && map_get(&w->names, name); i++) name = arena_printf(w->arena, "%s_%d", wanted, i);
     return name && map_set(&w->names, name, w) ? name : NULL;
 }
 
-static int choose_names(struct onnx_writer *w, struct onnx_written *at)
+static int choose_names(struct onnx_writer *w, struct onnx_written *at, struct value *const *captured, size_t n)
 {
+    for (size_t i = 0; i < n; i++)
+        at->names[at->g->inputs[at->g->n_inputs - n + i]->id] = onnx_written_name(at->outer, captured[i]);
     for (size_t i = 0; i < at->g->n_values; i++) {
+        if (at->names[i]) continue;
         at->names[i] = free_name(w, at->g->values[i]->name);
         TRY_MEM(at->names[i], w->err);
     }
     return 0;
+}
+
+/* Graphs side by side may use the same names. */
+static void give_back_names(struct onnx_writer *w, const struct onnx_written *at, size_t n_captured)
+{
+    const struct graph *g = at->g;
+    for (size_t i = 0; at->outer && i < g->n_values; i++) {
+        bool own = g->values[i]->kind != VALUE_INPUT;
+        for (size_t k = 0; k < g->n_inputs - n_captured; k++) own |= g->inputs[k] == g->values[i];
+        struct map_entry *entry = own ? map_find(&w->names, at->names[i]) : NULL;
+        if (entry) entry->value = NULL;
+    }
 }
 
 static void put_shape(const struct graph *g, const struct shape *s, struct proto_message *tensor_type)
@@ -44,16 +59,28 @@ static void put_shape(const struct graph *g, const struct shape *s, struct proto
     proto_put_message(tensor_type, 2, &shape);
 }
 
+void onnx_put_type(
+    const struct graph *g, enum dtype t, const struct shape *s, const struct content *of, struct proto_message *type)
+{
+    struct proto_message inner = proto_message_in(type->arena), element = inner;
+    if (dtype_is_container(t)) {
+        if (of && of->dtype) onnx_put_type(g, of->dtype, &of->shape, of->of, &element);
+        proto_put_message(&inner, 1, &element);
+    } else {
+        proto_put_varint(&inner, 1, (uint64_t)t);
+        put_shape(g, s, &inner);
+    }
+    proto_put_message(type, t == DT_SEQUENCE ? 4 : t == DT_OPTIONAL ? 9 : 1, &inner);
+}
+
 /* A ValueInfoProto, in `field` of the graph. */
 static void put_value(
     const struct onnx_written *at, const struct value *v, const char *name, uint32_t field, struct proto_message *graph)
 {
-    struct proto_message m = proto_message_in(graph->arena), type = m, tensor = m;
+    struct proto_message m = proto_message_in(graph->arena), type = m;
     proto_put_text(&m, 1, name);
     if (v->dtype != DT_NONE) {
-        proto_put_varint(&tensor, 1, (uint64_t)v->dtype);
-        put_shape(at->g, &v->shape, &tensor);
-        proto_put_message(&type, 1, &tensor);
+        onnx_put_type(at->g, v->dtype, &v->shape, v->of, &type);
         proto_put_message(&m, 2, &type);
     }
     if (v->flags & VALUE_GUESSED) {
@@ -115,25 +142,27 @@ static int put_outputs(
     return 0;
 }
 
-int onnx_put_graph(
-    struct onnx_writer *w, const struct graph *g, const struct onnx_written *outer, struct proto_message *out)
+int onnx_put_graph(struct onnx_writer *w, const struct graph *g, const struct onnx_written *outer,
+    struct value *const *captured, size_t n_captured, struct proto_message *out)
 {
     struct onnx_written at = { g, ARENA_ARRAY(w->arena, g->n_values, const char *),
         ARENA_ARRAY(w->arena, g->n_values, bool), outer };
     bool *is_output = ARENA_ARRAY(w->arena, g->n_values, bool);
     if (!at.names || !at.needed || !is_output) return fail_nomem(w->err);
-    TRY(choose_names(w, &at));
+    TRY(choose_names(w, &at, captured, n_captured));
     for (size_t i = 0; i < g->n_nodes; i++) TRY(onnx_put_node(w, &at, g->nodes[i], out));
     proto_put_text(out, 2, g->name[0] ? g->name : "graph");
     for (size_t i = 0; i < g->n_outputs; i++) onnx_written_name(&at, g->outputs[i]);
     for (size_t i = 0; i < g->n_states; i++) onnx_written_name(&at, g->states[i]->next);
     for (size_t i = 0; i < g->n_guards; i++) onnx_written_name(&at, g->guards[i].value);
     TRY(put_initializers(w, &at, out));
-    for (size_t i = 0; i < g->n_inputs; i++) put_value(&at, g->inputs[i], at.names[g->inputs[i]->id], 11, out);
+    for (size_t i = 0; i < g->n_inputs - n_captured; i++)
+        put_value(&at, g->inputs[i], at.names[g->inputs[i]->id], 11, out);
     TRY(put_outputs(w, &at, is_output, out));
     for (size_t i = 0; i < g->n_values; i++) {
         const struct value *v = g->values[i];
         if (v->kind == VALUE_NODE && !is_output[i] && v->dtype != DT_NONE) put_value(&at, v, at.names[i], 13, out);
     }
+    give_back_names(w, &at, n_captured);
     return 0;
 }

@@ -8,6 +8,7 @@
 #include "format/onnx/schema.h"
 #include "format/onnx/writer.h"
 #include "graph/op.h"
+#include "ops/control.h"
 
 /* TensorProto without its data. */
 static void put_header(const char *name, const struct tensor *t, struct proto_message *out)
@@ -57,10 +58,11 @@ int onnx_put_tensor(struct onnx_writer *w, const char *name, const struct tensor
     return 0;
 }
 
-static int put_attr_value(
-    struct onnx_writer *w, const struct onnx_written *at, const struct attr *a, struct proto_message *m)
+static int put_attr_value(struct onnx_writer *w, const struct onnx_written *at, const struct node *n,
+    const struct attr *a, struct proto_message *m)
 {
     struct proto_message inner = proto_message_in(w->arena);
+    int captures;
     switch (a->type) {
     case ATTR_FLOAT: proto_put_float(m, 2, (float)a->f); return ONNX_FLOAT;
     case ATTR_INT: proto_put_int64(m, 3, a->i); return ONNX_INT;
@@ -70,7 +72,8 @@ static int put_attr_value(
         proto_put_message(m, 5, &inner);
         return ONNX_TENSOR;
     case ATTR_GRAPH:
-        TRY(onnx_put_graph(w, a->graph, at, &inner));
+        captures = control_captures(n);
+        TRY(onnx_put_graph(w, a->graph, at, n->in + n->n_in - captures, (size_t)captures, &inner));
         proto_put_message(m, 6, &inner);
         return ONNX_GRAPH;
     case ATTR_FLOATS:
@@ -86,12 +89,12 @@ static int put_attr_value(
     }
 }
 
-static int put_attr(
-    struct onnx_writer *w, const struct onnx_written *at, const struct attr *a, struct proto_message *node)
+static int put_attr(struct onnx_writer *w, const struct onnx_written *at, const struct node *n, const struct attr *a,
+    struct proto_message *node)
 {
     struct proto_message m = proto_message_in(w->arena);
     proto_put_text(&m, 1, a->name);
-    int type = put_attr_value(w, at, a, &m);
+    int type = put_attr_value(w, at, n, a, &m);
     TRY(type);
     proto_put_varint(&m, 20, (uint64_t)type);
     proto_put_message(node, 5, &m);
@@ -115,17 +118,32 @@ static int put_lowered(
         load_i64(axes->dtype, axes->data, count, list);
         struct attr a = attr_ints("axes", list, (size_t)count);
         *n_in = 1;
-        if (count) TRY(put_attr(w, at, &a, m));
+        if (count) TRY(put_attr(w, at, n, &a, m));
         put_entry(m, 9, "tenrec.axes", node_in(n, 1)->name);
     }
+    if (control_is(n)) *n_in -= control_captures(n); /* they are read by name */
     for (size_t i = 0; i < n->n_attrs; i++) {
         struct attr a = n->attrs[i];
+        if (control_is(n) && !strcmp(a.name, "captures")) continue;
         bool grid_mode = w->opset < 20 && !strcmp(op, "GridSample") && !strcmp(a.name, "mode");
         if (grid_mode && !strcmp(a.s, "linear")) a.s = "bilinear";
         if (grid_mode && !strcmp(a.s, "cubic")) a.s = "bicubic";
-        TRY(put_attr(w, at, &a, m));
+        TRY(put_attr(w, at, n, &a, m));
     }
     return 0;
+}
+
+/* What an empty Optional would hold: it has to be said; a tensor where nothing is known. */
+static void put_held_type(const struct onnx_written *at, const struct node *n, struct proto_message *node)
+{
+    struct proto_message type = proto_message_in(node->arena), m = type;
+    const struct content *of = n->out[0]->of;
+    struct content held = of && of->dtype ? *of : (struct content){ DT_F32, shape_unknown(), NULL };
+    onnx_put_type(at->g, held.dtype, &held.shape, held.of, &type);
+    proto_put_text(&m, 1, "type");
+    proto_put_message(&m, 14, &type);
+    proto_put_varint(&m, 20, ONNX_TYPE);
+    proto_put_message(node, 5, &m);
 }
 
 int onnx_put_node(
@@ -146,6 +164,7 @@ int onnx_put_node(
             "programs do not know",
             n->op->name);
     }
+    if (node_is(n, "Optional") && !n->n_in) put_held_type(at, n, &m);
     if (n->where) put_entry(&m, 9, "tenrec.where", n->where);
     proto_put_message(graph, 1, &m);
     return 0;

@@ -24,11 +24,15 @@ struct onnx_written {
     const struct onnx_written *outer;
 };
 
+/* GraphProto. The last inputs of a body, `n_captured` of them, are `captured`, values around it. */
 int onnx_put_graph(struct onnx_writer *w, const struct graph *g, const struct onnx_written *outer,
-    struct proto_message *out); /* GraphProto */
+    struct value *const *captured, size_t n_captured, struct proto_message *out);
 int onnx_put_node(
     struct onnx_writer *w, const struct onnx_written *at, const struct node *n, struct proto_message *graph);
 int onnx_put_tensor(struct onnx_writer *w, const char *name, const struct tensor *t, struct proto_message *out);
+/* TypeProto */
+void onnx_put_type(
+    const struct graph *g, enum dtype t, const struct shape *s, const struct content *of, struct proto_message *type);
 /* "" for NULL. Marks the value as needed. */
 const char *onnx_written_name(const struct onnx_written *at, const struct value *v);
 
