@@ -224,6 +224,7 @@ static int loop_infer(struct node *n, struct err *e)
     if (n->n_out < values) return fail(e, ERR_MODEL, "%d outputs for %d values from turn to turn", n->n_out, values);
     TRY(check_condition(body->outputs[0], "the condition that its body makes", e));
     int64_t turns = loop_turns(n);
+    if (turns > HOST_TURNS) turns = DIM_UNKNOWN; /* it will hardly come so far: nothing is made ready for it */
     for (int i = 0; i < n->n_out; i++)
         if (i < values) TRY(carried(n, i, 2 + i, body, body->outputs[1 + i], e));
         else TRY(gathered(n, i, body, body->outputs[1 + i], 0, turns < 0 ? DIM_UNKNOWN : turns, e));

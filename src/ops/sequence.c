@@ -196,15 +196,15 @@ static int check_sequence(const struct step *s, struct err *e)
         : fail(e, ERR_SHAPE, "input 0 is %s, expected a sequence", dtype_name(s->in[0]->dtype));
 }
 
-/* Input i as a place in [0, n): counted from the end when negative, `absent` when it is not there. */
-static int position(const struct step *s, int i, int64_t n, int64_t absent, int64_t *at, struct err *e)
+/* Input i as a place in [0, end) of a sequence of n: counted from its end when negative, `absent` when not there. */
+static int position(const struct step *s, int i, int64_t n, int64_t end, int64_t absent, int64_t *at, struct err *e)
 {
     *at = absent;
     TRY(step_scalar(s, i, "position", at, e));
     int64_t given = *at;
     if (given < 0) *at += n;
-    if (*at >= 0 && *at < n) return 0;
-    return fail(e, ERR_DATA, "position %lld in a sequence that has %lld places", (long long)given, (long long)n);
+    if (*at >= 0 && *at < end) return 0;
+    return fail(e, ERR_DATA, "position %lld in a sequence of %lld", (long long)given, (long long)n);
 }
 
 static int give(const struct step *s, enum dtype t, const struct tensor *const *items, int64_t n, struct err *e)
@@ -239,7 +239,7 @@ static int insert_run(const struct step *s, struct err *e)
     const struct tensor *from = s->in[0], *x = s->in[1];
     TRY(check_sequence(s, e));
     int64_t n = tensor_count(from), at;
-    TRY(position(s, 2, n + 1, n, &at, e));
+    TRY(position(s, 2, n, n + 1, n, &at, e));
     TRY(check_size(s, x, e));
     if (n && sequence_item(from, 0)->dtype != x->dtype)
         return fail(e, ERR_SHAPE, "%s into a sequence of %s", dtype_name(x->dtype),
@@ -254,7 +254,7 @@ static int erase_run(const struct step *s, struct err *e)
 {
     TRY(check_sequence(s, e));
     int64_t n = tensor_count(s->in[0]), at;
-    TRY(position(s, 1, n, n - 1, &at, e));
+    TRY(position(s, 1, n, n, n - 1, &at, e));
     const struct tensor **items = ARENA_ARRAY(s->scratch, n, const struct tensor *);
     TRY_MEM(items, e);
     for (int64_t i = 0; i < n - 1; i++) items[i] = sequence_item(s->in[0], i + (i >= at));
@@ -263,9 +263,10 @@ static int erase_run(const struct step *s, struct err *e)
 
 static int at_run(const struct step *s, struct err *e)
 {
-    int64_t at;
+    int64_t n, at;
     TRY(check_sequence(s, e));
-    TRY(position(s, 1, tensor_count(s->in[0]), 0, &at, e));
+    n = tensor_count(s->in[0]);
+    TRY(position(s, 1, n, n, 0, &at, e));
     return step_give(s, 0, sequence_item(s->in[0], at), e);
 }
 

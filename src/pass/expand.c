@@ -20,19 +20,32 @@ static int expand_node(struct graph *g, const struct node *n, struct err *e)
     return 0;
 }
 
-int graph_expand(struct graph *g, bool (*which)(const struct node *n), struct err *e)
+/* With `may_stay`, what refuses to be expanded stays as it is. */
+static int expand(struct graph *g, bool (*which)(const struct node *n), bool may_stay, struct err *e)
 {
     for (int round = 0; round < MAX_ROUNDS; round++) {
-        size_t n = g->n_nodes, found = 0;
+        size_t n = g->n_nodes, found = 0, stayed = 0;
         for (size_t i = 0; i < n; i++) {
             struct node *node = g->nodes[i];
             for (int k = 0; k < node->n_in; k++) node->in[k] = value_resolve(node->in[k]);
             if (!node->op->expand || !which(node)) continue;
-            found++;
-            TRY(expand_node(g, node, e));
+            int code = expand_node(g, node, e);
+            if (code == ERR_UNSUPPORTED && may_stay) err_clear(e), stayed++;
+            else if (code) return code;
+            else found++;
         }
-        if (!found) return 0;
+        if (!found) return stayed ? graph_tidy(g, e) : 0;
         TRY(graph_tidy(g, e));
     }
     return fail(e, ERR_FAILED, "an operator keeps expanding into itself");
+}
+
+int graph_expand(struct graph *g, bool (*which)(const struct node *n), struct err *e)
+{
+    return expand(g, which, false, e);
+}
+
+int graph_expand_some(struct graph *g, bool (*which)(const struct node *n), struct err *e)
+{
+    return expand(g, which, true, e);
 }

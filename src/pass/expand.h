@@ -12,4 +12,7 @@ struct node;
  * */
 int graph_expand(struct graph *g, bool (*which)(const struct node *n), struct err *e);
 
+/* The same, but a node whose expansion is refused (ERR_UNSUPPORTED) stays as it is. */
+int graph_expand_some(struct graph *g, bool (*which)(const struct node *n), struct err *e);
+
 #endif

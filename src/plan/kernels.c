@@ -326,6 +326,7 @@ static int plan_node(struct choice *c, const struct node *n, struct err *e)
         s->step.in[i] = &s->in[i]->tensor;
         if (s->in[i]->kind == PLACE_DYNAMIC) s->kind = STEP_EVAL;
     }
+    if (!n->op->run) s->kind = STEP_EVAL; /* its expansion depends on data */
     TRY(make_outputs(c, s, e));
     if (s->kind == STEP_EVAL) c->p->dynamic = true;
     else TRY(prepare(c, s, e));

@@ -72,10 +72,16 @@ static int restore_axes(struct onnx_reader *r, struct onnx_scope *scope, const c
     return 0;
 }
 
+struct place {
+    struct onnx_reader *r;
+    struct onnx_scope *scope;
+};
+
 static struct value *value_named(const struct lift *l, const char *name)
 {
+    const struct place *at = l->cookie;
     struct value *v = NULL;
-    return onnx_lookup(l->cookie, name, &v) ? v : NULL;
+    return onnx_lookup(at->r, at->scope, name, &v) ? v : NULL;
 }
 
 static int emit_operator(
@@ -83,6 +89,7 @@ static int emit_operator(
 {
     struct builder b = { scope->g, r->err, .where = own_property(r, n, "tenrec.where") };
     struct onnx_captures *captures = NULL;
+    struct place at = { r, scope };
     int captured = 0;
     bool *read = ARENA_ARRAY(r->arena, n->output.n, bool);
     struct lift l = { .b = &b,
@@ -96,7 +103,7 @@ static int emit_operator(
         .n_out = (int)n->output.n,
         .read = read,
         .value = value_named,
-        .cookie = scope };
+        .cookie = &at };
     if (!read || !l.name) return fail_nomem(r->err);
     l.version = onnx_is_standard(n->domain) ? scope->opset : LIFT_ANY;
     while (l.n_out > 1 && !n->output.items[l.n_out - 1][0]) l.n_out--;
