@@ -54,8 +54,8 @@ static int add_nested(struct plan_step *s, const struct run *r, struct nested *x
     return 0;
 }
 
-/* A copy of the body: inputs that never change become its constants and weights; types that only a run knows are those of
- * its first call. */
+/* A copy of the body: inputs that never change become its constants and weights; types that only a run knows are
+ * those of its first call. */
 static int body_graph(struct plan_step *s, struct nested *x, struct tensor *const *in, struct err *e)
 {
     const struct node *n = s->step.node;
@@ -91,8 +91,7 @@ static struct nested *find(const struct plan_step *s, const struct graph *body)
 }
 
 /* Runs it; results are handed over to `a`. */
-static int run_nested(
-    struct nested *x, struct tensor *const *in, struct tensor **out, struct arena *a, struct err *e)
+static int run_nested(struct nested *x, struct tensor *const *in, struct tensor **out, struct arena *a, struct err *e)
 {
     size_t n_in = x->graph->n_inputs, n_out = x->graph->n_outputs;
     const struct tensor **list = ARENA_ARRAY(a, n_in, const struct tensor *);

@@ -1,4 +1,4 @@
-/* nested.h - sessions within a run: of the graphs that If, Loop and their like hold, and of single nodes whose shapes are
+/* nested.h - sessions within a run: of the graphs that nodes hold, and of single nodes whose shapes are
  * known only when they run. */
 #ifndef TENREC_EXEC_NESTED_H
 #define TENREC_EXEC_NESTED_H

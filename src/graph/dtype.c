@@ -71,7 +71,8 @@ static bool same(const char *a, const char *b)
 enum dtype dtype_from_name(const char *name)
 {
     for (int t = 1; t < DT_COUNT; t++)
-        if (dtype_is_valid(t) && (same(table[t].name, name) || same(table[t].oip, name) || same(table[t].safetensors, name)))
+        if (dtype_is_valid(t) &&
+            (same(table[t].name, name) || same(table[t].oip, name) || same(table[t].safetensors, name)))
             return (enum dtype)t;
     return DT_NONE;
 }

@@ -15,12 +15,12 @@ struct step;
 struct value;
 
 enum op_flags {
-    OP_INPLACE = 1,       /* output 0 may lie where input 0 did (same bytes per element, element i from element i) */
-    OP_VIEW = 2,          /* output 0 is input 0's memory under another shape */
-    OP_SHAPE_ONLY = 4,    /* reads the shape of input 0, never its data */
-    OP_RANDOM = 8,        /* never folded, never merged with an equal node */
-    OP_EFFECT = 16,       /* kept although nothing reads it */
-    OP_OWN = 32,          /* of Tenrec's domain (ai.tenrec), not of ONNX's */
+    OP_INPLACE = 1,        /* output 0 may lie where input 0 did (same bytes per element, element i from element i) */
+    OP_VIEW = 2,           /* output 0 is input 0's memory under another shape */
+    OP_SHAPE_ONLY = 4,     /* reads the shape of input 0, never its data */
+    OP_RANDOM = 8,         /* never folded, never merged with an equal node */
+    OP_EFFECT = 16,        /* kept although nothing reads it */
+    OP_OWN = 32,           /* of Tenrec's domain (ai.tenrec), not of ONNX's */
     OP_TRAINING_ONLY = 64, /* gradients, losses, updates */
     OP_FLAT = 128, /* element i of its operands of one shape belong together wherever they lie: any layout they share */
     OP_WRITTEN_OUT = 256, /* never run: an import pass puts other nodes in its place */

@@ -113,10 +113,11 @@ static int either(struct node *n, int i, const struct graph *body, const struct 
     struct value *y = n->out[i];
     struct shape s = control_shape(body, n->graph, &v->shape, false);
     if (y->dtype && v->dtype && y->dtype != v->dtype)
-        return fail(e, ERR_SHAPE, "output %d is now %s, now %s (%s)", i, dtype_name(y->dtype), dtype_name(v->dtype),
-            v->name);
+        return fail(
+            e, ERR_SHAPE, "output %d is now %s, now %s (%s)", i, dtype_name(y->dtype), dtype_name(v->dtype), v->name);
     if (!y->dtype || !v->dtype) y->dtype = DT_NONE;
-    if (y->of != v->of && (!y->of || !v->of || y->of->dtype != v->of->dtype || !shape_equal(&y->of->shape, &v->of->shape)))
+    if (y->of != v->of &&
+        (!y->of || !v->of || y->of->dtype != v->of->dtype || !shape_equal(&y->of->shape, &v->of->shape)))
         y->of = NULL;
     widen(&y->shape, &s);
     return 0;
@@ -128,8 +129,8 @@ static int check_condition(const struct value *v, const char *what, struct err *
     if (v->dtype && v->dtype != DT_BOOL)
         return fail(e, ERR_SHAPE, "%s (%s) is %s, expected bool", what, v->name, dtype_name(v->dtype));
     if (shape_is_known(&v->shape) && shape_count(&v->shape) != 1)
-        return fail(e, ERR_SHAPE, "%s (%s) has %lld elements, expected one", what, v->name,
-            (long long)shape_count(&v->shape));
+        return fail(
+            e, ERR_SHAPE, "%s (%s) has %lld elements, expected one", what, v->name, (long long)shape_count(&v->shape));
     return 0;
 }
 
@@ -147,18 +148,18 @@ static int if_infer(struct node *n, struct err *e)
 }
 
 /* An output that gathers one value per turn along a new axis. */
-static int gathered(struct node *n, int i, const struct graph *body, const struct value *v, int64_t axis,
-    int64_t turns, struct err *e)
+static int gathered(
+    struct node *n, int i, const struct graph *body, const struct value *v, int64_t axis, int64_t turns, struct err *e)
 {
     struct shape s = control_shape(body, n->graph, &v->shape, false), t = s;
     if (dtype_is_container(v->dtype))
-        return fail(e, ERR_SHAPE, "output %d gathers %s, which is a %s, expected tensors", i, v->name,
-            dtype_name(v->dtype));
+        return fail(
+            e, ERR_SHAPE, "output %d gathers %s, which is a %s, expected tensors", i, v->name, dtype_name(v->dtype));
     if (s.rank == SHAPE_MAX) return fail(e, ERR_UNSUPPORTED, "output %d would have rank %d", i, SHAPE_MAX + 1);
     if (s.rank >= 0) {
         int at = shape_axis(axis, s.rank + 1);
-        if (at < 0) return fail(e, ERR_SHAPE, "output %d: axis %lld, the result has rank %d", i, (long long)axis,
-                s.rank + 1);
+        if (at < 0)
+            return fail(e, ERR_SHAPE, "output %d: axis %lld, the result has rank %d", i, (long long)axis, s.rank + 1);
         t.rank = s.rank + 1;
         for (int d = 0; d < t.rank; d++) t.dim[d] = d == at ? turns : s.dim[d - (d > at)];
     }
@@ -212,10 +213,11 @@ static int loop_infer(struct node *n, struct err *e)
     int values = control_carried(n), captures = control_captures(n);
     struct graph *body;
     const struct value *count = node_in(n, 0);
-    if (node_int(n, "captures") != captures) return fail(e, ERR_MODEL, "captures is %lld", (long long)node_int(n, "captures"));
+    if (node_int(n, "captures") != captures)
+        return fail(e, ERR_MODEL, "captures is %lld", (long long)node_int(n, "captures"));
     if (count && count->dtype && count->dtype != DT_I64)
-        return fail(e, ERR_SHAPE, "the number of turns (%s) is %s, expected int64", count->name,
-            dtype_name(count->dtype));
+        return fail(
+            e, ERR_SHAPE, "the number of turns (%s) is %s, expected int64", count->name, dtype_name(count->dtype));
     if (count && shape_is_known(&count->shape) && shape_count(&count->shape) != 1)
         return fail(e, ERR_SHAPE, "the number of turns (%s) has %lld elements, expected one", count->name,
             (long long)shape_count(&count->shape));
@@ -278,9 +280,7 @@ static int scan_infer(struct node *n, struct err *e)
     TRY(scan_turns(n, values, (int)slices, &turns, e));
     for (int i = 0; i < n->n_out; i++)
         if (i < values) TRY(carried(n, i, i, body, body->outputs[i], e));
-        else
-            TRY(gathered(
-                n, i, body, body->outputs[i], control_axis(n, "scan_output_axes", i - values), turns, e));
+        else TRY(gathered(n, i, body, body->outputs[i], control_axis(n, "scan_output_axes", i - values), turns, e));
     return 0;
 }
 
@@ -288,8 +288,8 @@ static int map_infer(struct node *n, struct err *e)
 {
     struct graph *body;
     if (n->in[0]->dtype && n->in[0]->dtype != DT_SEQUENCE)
-        return fail(e, ERR_SHAPE, "input 0 (%s) is %s, expected a sequence", n->in[0]->name,
-            dtype_name(n->in[0]->dtype));
+        return fail(
+            e, ERR_SHAPE, "input 0 (%s) is %s, expected a sequence", n->in[0]->name, dtype_name(n->in[0]->dtype));
     TRY(body_of(n, "body", n->n_in, n->n_out, &body, e));
     for (int i = 0; i < n->n_out; i++) {
         const struct value *v = body->outputs[i];

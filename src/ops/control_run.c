@@ -54,7 +54,7 @@ struct gathered {
     const char *name;
 };
 
-/* Turns of a loop: what they carry, what they gather. Two arenas hold the results of this turn and of the one before. */
+/* Turns of a loop: what they carry, what they gather. Two arenas hold the results of this turn and of the last. */
 struct turns {
     const struct step *s;
     const struct graph *body;
@@ -187,14 +187,13 @@ static int take_turn(struct turns *t, int first_in, int first_out, struct err *e
     struct arena *now = &t->arena[t->turn & 1];
     if (h && h->cancelled && h->cancelled(h->cookie)) return fail(e, ERR_CANCELLED, "cancelled");
     if (t->turn >= most)
-        return fail(e, ERR_FAILED, "still going on after %lld turns, which is the limit; it can be raised (--max-turns)",
-            (long long)most);
+        return fail(e, ERR_FAILED,
+            "still going on after %lld turns, which is the limit; it can be raised (--max-turns)", (long long)most);
     arena_release(now); /* of the turn before the last */
     TRY(control_call(t->s, t->body, t->in, t->out, now, e));
     for (int i = 0; i < t->carried; i++) TRY(outlive(t, &t->out[first_out + i], now, e));
     for (int i = 0; i < t->carried; i++) t->in[first_in + i] = t->out[first_out + i];
-    for (int k = 0; k < t->gathered; k++)
-        TRY(gather(t, &t->gather[k], t->out[first_out + t->carried + k], e));
+    for (int k = 0; k < t->gathered; k++) TRY(gather(t, &t->gather[k], t->out[first_out + t->carried + k], e));
     t->turn++;
     return 0;
 }
@@ -273,8 +272,8 @@ static int scan(struct turns *t, const struct step *s, struct err *e)
         int64_t given = control_axis(s->node, "scan_input_axes", i);
         int axis = shape_axis(given, x->rank);
         if (axis < 0)
-            return fail(e, ERR_SHAPE, "axis %lld of input %d, which has rank %d", (long long)given, t->carried + i,
-                x->rank);
+            return fail(
+                e, ERR_SHAPE, "axis %lld of input %d, which has rank %d", (long long)given, t->carried + i, x->rank);
         if (turns >= 0 && x->dim[axis] != turns)
             return fail(e, ERR_SHAPE, "input %d has %lld slices, the others %lld", t->carried + i,
                 (long long)x->dim[axis], (long long)turns);

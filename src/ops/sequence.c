@@ -230,8 +230,8 @@ static int check_size(const struct step *s, const struct tensor *more, struct er
     if (!limited && bytes < SMALL) return 0;
     uint64_t most = limited ? (uint64_t)s->host->bytes_max : memory_available() + (uint64_t)bytes;
     if ((uint64_t)bytes <= most) return 0;
-    return fail(e, ERR_NOMEM, "the sequence would hold %.1f MB, %.1f MB are granted", (double)bytes / 1e6,
-        (double)most / 1e6);
+    return fail(
+        e, ERR_NOMEM, "the sequence would hold %.1f MB, %.1f MB are granted", (double)bytes / 1e6, (double)most / 1e6);
 }
 
 static int insert_run(const struct step *s, struct err *e)
@@ -242,8 +242,8 @@ static int insert_run(const struct step *s, struct err *e)
     TRY(position(s, 2, n, n + 1, n, &at, e));
     TRY(check_size(s, x, e));
     if (n && sequence_item(from, 0)->dtype != x->dtype)
-        return fail(e, ERR_SHAPE, "%s into a sequence of %s", dtype_name(x->dtype),
-            dtype_name(sequence_item(from, 0)->dtype));
+        return fail(
+            e, ERR_SHAPE, "%s into a sequence of %s", dtype_name(x->dtype), dtype_name(sequence_item(from, 0)->dtype));
     const struct tensor **items = ARENA_ARRAY(s->scratch, n + 1, const struct tensor *);
     TRY_MEM(items, e);
     for (int64_t i = 0; i <= n; i++) items[i] = i == at ? x : sequence_item(from, i - (i > at));
@@ -318,7 +318,8 @@ static int64_t *piece_lengths(const struct step *s, int64_t size, int64_t *n, st
         length[i] = each ? tensor_get_i64(given, i) : i == *n - 1 && size % all ? size % all : all;
         if (length[i] < 0 || length[i] > size - sum)
             return fail(e, ERR_DATA, "piece %lld has length %lld, the axis %lld", (long long)i, (long long)length[i],
-                (long long)size), NULL;
+                       (long long)size),
+                   NULL;
         sum += length[i];
     }
     if (sum != size)
@@ -344,8 +345,7 @@ static int split_run(const struct step *s, struct err *e)
         if (!piece) return e->code;
         move_add(&m, outer, length[i] * inner, size * inner);
         move_add(&m, length[i] * inner, 1, 1);
-        if (tensor_count(piece))
-            move_run(&m, s->threads, dtype_size(x->dtype), piece->data, element(x, at * inner));
+        if (tensor_count(piece)) move_run(&m, s->threads, dtype_size(x->dtype), piece->data, element(x, at * inner));
         if (!(s->node->n_in > 1 && s->in[1]) && !node_int(s->node, "keepdims")) {
             for (int d = axis; d + 1 < to.rank; d++) to.dim[d] = to.dim[d + 1];
             to.rank--;
@@ -388,7 +388,10 @@ static const struct attr_spec concat_attrs[] = {
 };
 static const struct attr_spec split_attrs[] = {
     { .name = "axis", .type = ATTR_INT, .presence = ATTR_DEFAULT, .doc = "the axis that is cut" },
-    { .name = "keepdims", .type = ATTR_INT, .presence = ATTR_DEFAULT, .i = 1,
+    { .name = "keepdims",
+        .type = ATTR_INT,
+        .presence = ATTR_DEFAULT,
+        .i = 1,
         .doc = "0: pieces of length 1 lose the axis; without lengths only" },
     { 0 },
 };
@@ -401,8 +404,8 @@ static const struct attr_spec split_attrs[] = {
 const struct op ops_sequence[] = {
     ROW("SequenceEmpty", "a sequence of nothing", 0, 0, .attrs = empty_attrs, .infer = empty_infer, .run = empty_run,
         .samples = " | dtype=7"),
-    ROW("SequenceConstruct", "a sequence of the inputs", 1, OP_VARIADIC, .infer = construct_infer,
-        .run = construct_run, .samples = "f32[2,3] f32[4]; i64[]; string{a,b} string{c}"),
+    ROW("SequenceConstruct", "a sequence of the inputs", 1, OP_VARIADIC, .infer = construct_infer, .run = construct_run,
+        .samples = "f32[2,3] f32[4]; i64[]; string{a,b} string{c}"),
     ROW("SequenceInsert", "one more, at a position or at the end", 2, 3, .infer = insert_infer, .run = insert_run,
         .samples = "sequence(f32[2]/f32[3]) f32[4]; sequence() i64[2] i64{0}; sequence(u8[1]/u8[2]) u8[3] i32{-1}"),
     ROW("SequenceErase", "one less, at a position or at the end", 1, 2, .infer = erase_infer, .run = erase_run,
@@ -412,7 +415,8 @@ const struct op ops_sequence[] = {
     ROW("SequenceLength", "how many items there are", 1, 1, .infer = length_infer, .run = length_run,
         .samples = "sequence(f32[2]/f32[3]); sequence()"),
     ROW("ConcatFromSequence", "the items in one tensor", 1, 1, .attrs = concat_attrs, .infer = concat_infer,
-        .run = concat_run, .samples = "sequence(f32[2,3]/f32[1,3]) | axis=0; sequence(i64[2]/i64[2]) | axis=-1 new_axis=1"),
+        .run = concat_run,
+        .samples = "sequence(f32[2,3]/f32[1,3]) | axis=0; sequence(i64[2]/i64[2]) | axis=-1 new_axis=1"),
     ROW("SplitToSequence", "pieces of a tensor", 1, 2, .attrs = split_attrs, .infer = split_infer, .run = split_run,
         .samples = "f32[5,3]; f32[2,5] i64[]{2} | axis=1; f32[2,5] i64{1,0,4} | axis=-1; i32[3,2] | keepdims=0"),
     ROW("Optional", "a tensor or sequence, or nothing", 0, 1, .infer = optional_infer, .run = optional_run,

@@ -157,8 +157,8 @@ static struct graph *counting(struct onnx_build *b)
     put_value(&b->graph, 12, "z", F32, "?");
     build_weights(b, "w", "2", 2);
     build_op(b, "ReduceSum", "w", "s");
-    struct proto_message g = body_of(b, "i 7 on 9 v 1", "Squeeze s t; Add v,t u; Identity on go; Identity u k;",
-        "go 9 u 1 k 1");
+    struct proto_message g = body_of(
+        b, "i 7 on 9 v 1", "Squeeze s t; Add v,t u; Identity on go; Identity u k;", "go 9 u 1 k 1");
     add_loop(b, "m - x", "y z", &g);
     struct graph *read = build_read(b);
     CHECK_OK(b->err.code, &b->err);

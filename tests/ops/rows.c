@@ -148,7 +148,8 @@ static void check_inference(struct problem *p, struct arena *a, void *ctx)
         }
         for (int i = 0; i < p->n_out; i++) {
             struct shape s = n->out[i]->shape;
-            if (n->out[i]->dtype && n->out[i]->dtype != out[i]->dtype) WRONG(p, "with %s: output %d has another type", words[shapes], i);
+            if (n->out[i]->dtype && n->out[i]->dtype != out[i]->dtype)
+                WRONG(p, "with %s: output %d has another type", words[shapes], i);
             if (!symbols_hold(g, &s, &out[i]->shape)) WRONG(p, "output %d has a wrong symbol", i);
             if (!shape_merge(&s, &out[i]->shape)) WRONG(p, "with %s: output %d has another shape", words[shapes], i);
         }
@@ -352,7 +353,9 @@ static void check_session(struct problem *p, struct arena *a, void *ctx)
     else
         for (int i = 0; i < p->n_out; i++) {
             if (o->reference && !same_bits(want[i], &got[i])) WRONG(p, "output %d differs in a session", i);
-            double d = !dtype_size(want[i]->dtype) || dtype_kind(want[i]->dtype) == KIND_OTHER ? 0 : relative_difference(want[i], &got[i]);
+            double d = !dtype_size(want[i]->dtype) || dtype_kind(want[i]->dtype) == KIND_OTHER
+                ? 0
+                : relative_difference(want[i], &got[i]);
             if (!(d <= allowed(want[i]->dtype))) WRONG(p, "output %d of a backend is %.3g away", i, d);
         }
     session_free(s);

@@ -67,8 +67,8 @@ static double exact_float(const struct onnx_reader *r, const struct onnx_node *n
     return a->f;
 }
 
-static int convert(struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_node *n,
-    struct value *const *in, const struct onnx_attr *a, struct attr *out, struct onnx_captures **captures)
+static int convert(struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_node *n, struct value *const *in,
+    const struct onnx_attr *a, struct attr *out, struct onnx_captures **captures)
 {
     switch (type_of(a)) {
     case ONNX_FLOAT: return *out = attr_float(out->name, exact_float(r, n, a)), 0;
@@ -102,8 +102,8 @@ static int convert(struct onnx_reader *r, struct onnx_scope *scope, const struct
     return fail(r->err, ERR_UNSUPPORTED, "attribute \"%s\" has type %lld", out->name, (long long)a->type);
 }
 
-int onnx_read_attrs(struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_node *n,
-    struct value *const *in, struct attr **attrs, size_t *n_attrs, struct onnx_captures **captures)
+int onnx_read_attrs(struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_node *n, struct value *const *in,
+    struct attr **attrs, size_t *n_attrs, struct onnx_captures **captures)
 {
     struct attr *list = ARENA_ARRAY(r->arena, n->attribute.n + 1, struct attr);
     TRY_MEM(list, r->err);
@@ -113,7 +113,8 @@ int onnx_read_attrs(struct onnx_reader *r, struct onnx_scope *scope, const struc
         const struct onnx_attr *a = onnx_attr_resolve(scope, &n->attribute.items[i]);
         if (!a || a->type == ONNX_TYPE) continue; /* of an Optional without an input: what it would hold */
         list->name = n->attribute.items[i].name;
-        if (convert(r, scope, n, in, a, list, captures)) return err_prefix(r->err, "%s (%s)", onnx_node_label(n), n->op_type);
+        if (convert(r, scope, n, in, a, list, captures))
+            return err_prefix(r->err, "%s (%s)", onnx_node_label(n), n->op_type);
         list++, ++*n_attrs;
     }
     return 0;

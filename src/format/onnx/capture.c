@@ -67,8 +67,7 @@ static struct value *captured_as(const struct onnx_captures *list, const struct 
 }
 
 /* The subgraph's inputs: its own, then one for each of `all`. */
-static int set_inputs(
-    struct onnx_reader *r, struct onnx_captures *list, struct value *const *all, size_t n_all)
+static int set_inputs(struct onnx_reader *r, struct onnx_captures *list, struct value *const *all, size_t n_all)
 {
     struct graph *g = list->g;
     struct value **in = ARENA_ARRAY(g->arena, g->n_inputs + n_all, struct value *);
@@ -86,8 +85,8 @@ static int set_inputs(
     return graph_tidy(g, r->err);
 }
 
-int onnx_join_captures(struct onnx_reader *r, struct onnx_captures *list, const char *op, struct value ***in,
-    int *n_in, int *captured)
+int onnx_join_captures(
+    struct onnx_reader *r, struct onnx_captures *list, const char *op, struct value ***in, int *n_in, int *captured)
 {
     struct value **all = NULL;
     size_t n = 0, cap = 0, given = (size_t)*n_in;

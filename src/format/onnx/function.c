@@ -56,7 +56,11 @@ static int give_attrs(
 static int unfold(struct onnx_reader *r, struct onnx_scope *caller, const struct onnx_function *f,
     const struct onnx_node *call, struct value *const *in, struct value **out)
 {
-    struct onnx_scope body = { .g = caller->g, .caller = caller, .captures = caller->captures, .function = f, .opset = onnx_function_opset(r, f) };
+    struct onnx_scope body = { .g = caller->g,
+        .caller = caller,
+        .captures = caller->captures,
+        .function = f,
+        .opset = onnx_function_opset(r, f) };
     body.values = map_in(r->arena), body.hints = map_in(r->arena), body.used = map_in(r->arena);
     body.prefix = arena_printf(r->arena, "%s%.64s/", caller->prefix, onnx_node_label(call));
     TRY_MEM(body.prefix, r->err);

@@ -64,9 +64,9 @@ static int scan_sample(struct batched *w, const struct attr *body, struct err *e
     struct value *whole = w->in[1 + w->states];
     body->graph->outer = w->sample;
     if (w->lengths) cut(w);
-    struct node *n = e->code ? NULL
-                             : builder_node(&w->b, "Scan", attrs, w->in + 1, w->states + w->scans + w->captures,
-                                   w->l->n_out);
+    struct node *n = e->code
+        ? NULL
+        : builder_node(&w->b, "Scan", attrs, w->in + 1, w->states + w->scans + w->captures, w->l->n_out);
     for (int i = 0; n && i < w->l->n_out; i++) {
         struct value *y = w->lengths && i >= w->states ? pad(w, n->out[i], whole) : n->out[i];
         if (e->code || graph_output(w->sample, y, e)) return e->code;

@@ -25,8 +25,7 @@ bool onnx_lookup(struct onnx_reader *r, struct onnx_scope *scope, const char *na
     return !r->err->code;
 }
 
-static int read_inputs(
-    struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_node *n, struct value **in)
+static int read_inputs(struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_node *n, struct value **in)
 {
     for (size_t i = 0; i < n->input.n; i++) {
         const char *name = n->input.items[i];

@@ -54,7 +54,7 @@ struct onnx_captures {
  * does not. */
 struct onnx_scope {
     struct onnx_scope *outer;
-    struct onnx_scope *caller; /* of the body of a function */
+    struct onnx_scope *caller;      /* of the body of a function */
     struct onnx_captures *captures; /* of the subgraph this is; NULL at the top */
     struct graph *g;
     struct map values;                    /* name -> struct value; NULL: an argument that the caller left out */
@@ -106,20 +106,20 @@ struct value *onnx_capture(struct onnx_reader *r, struct onnx_scope *scope, stru
 /* What a value of the outermost graph is in the scope's. */
 struct value *onnx_capture_root(struct onnx_reader *r, struct onnx_scope *scope, struct value *v);
 /* Gives all subgraphs of a node the same captured inputs; *in, *n_in: the node's inputs, to which they are added. */
-int onnx_join_captures(struct onnx_reader *r, struct onnx_captures *list, const char *op, struct value ***in,
-    int *n_in, int *captured);
+int onnx_join_captures(
+    struct onnx_reader *r, struct onnx_captures *list, const char *op, struct value ***in, int *n_in, int *captured);
 
 /* read.c: values, inputs and outputs of a graph. */
 int onnx_read_graph(struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_graph *from,
     const struct onnx_node *node, struct value *const *in);
 /* attrs.c: the attribute list of a node, ended by a NULL name. */
-int onnx_read_attrs(struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_node *n,
-    struct value *const *in, struct attr **attrs, size_t *n_attrs, struct onnx_captures **captures);
+int onnx_read_attrs(struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_node *n, struct value *const *in,
+    struct attr **attrs, size_t *n_attrs, struct onnx_captures **captures);
 int onnx_read_constant(struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_node *n, struct value **out);
 
 /* shapes.c */
-int onnx_type_read(struct onnx_reader *r, struct graph *g, const struct onnx_value *v, bool may_add,
-    struct content *out);
+int onnx_type_read(
+    struct onnx_reader *r, struct graph *g, const struct onnx_value *v, bool may_add, struct content *out);
 /* Compares what inference found with what the file says. */
 void onnx_check_hint(struct onnx_reader *r, const struct onnx_scope *scope, const char *name, struct value *v);
 

@@ -60,7 +60,7 @@ struct onnx_container { /* TypeProto.Sequence and .Optional */
 };
 struct onnx_type { /* TypeProto */
     uint64_t seen;
-    struct onnx_tensor_type tensor_type;     /* field 1 */
+    struct onnx_tensor_type tensor_type;      /* field 1 */
     struct onnx_container sequence, optional; /* fields 4 and 9; other fields: other kinds of types */
 };
 struct onnx_value { /* ValueInfoProto */
