@@ -30,7 +30,7 @@ static int expand_own(struct graph *g, int opset, struct arena *a, struct err *e
     for (size_t i = 0; i < g->n_nodes && i < GROWTH_MAX; i++) {
         struct node *n = g->nodes[i];
         for (size_t k = 0; k < n->n_attrs; k++)
-            if (n->attrs[k].type == ATTR_GRAPH) TRY(expand_own(n->attrs[k].graph, a, opset, e));
+            if (n->attrs[k].type == ATTR_GRAPH) TRY(expand_own(n->attrs[k].graph, opset, a, e));
         if (!has_to_be_expanded(n, opset)) continue;
         struct builder b = { g, e, .where = n->where };
         struct value **out = ARENA_ARRAY(a, n->n_out, struct value *);
