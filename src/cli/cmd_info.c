@@ -212,7 +212,7 @@ static int weights_work(struct args *args, bool *is, struct err *e)
     struct weights w;
     struct report r = report_in(args->arena);
     *is = false;
-    if (conf_has(&args->conf, "arch") || file_is_dir(file.path)) return 0;
+    if (conf_has(&args->conf, "arch") || !file_exists(file.path) || file_is_dir(file.path)) return 0;
     if (!(file.blob = mapped_file(args->arena, file.path, &file.bytes, e))) return e->code;
     if (!weights_is(file.bytes, file.path)) return 0;
     TRY(weights_read(&w, args->arena, &file, conf_string(&args->conf, "key"), &r, e));

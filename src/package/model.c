@@ -10,6 +10,7 @@
 #include "enc/zip.h"
 #include "format/weights/weights.h"
 #include "package/bundle.h"
+#include "package/zoo_model.h"
 #include "pass/pass.h"
 #include "plan/packs.h"
 
@@ -179,7 +180,19 @@ static int put_weights(struct model *m, const struct model_options *o, struct er
     return 0;
 }
 
-static int open_any(struct model *m, const struct model_options *o, struct err *e)
+static int build_zoo(struct model *m, const struct model_options *o, struct err *e)
+{
+    struct manifest_options mo = o->manifest;
+    if (o->labels_path) TRY(labels_read(&m->labels, &m->arena, o->labels_path, e));
+    if (o->preprocess_path) TRY(read_steps(m, o->preprocess_path, &mo.preprocess, e));
+    budget_grant(m->arena.mem, SIZE_MAX); /* no file is read */
+    TRY(zoo_model(m, o, &mo, e));
+    TRY(pass_run(m->graph, PASS_IMPORT, NULL, e));
+    mo.labels = &m->labels;
+    return manifest_make(&m->manifest, &m->arena, m->graph, m->path, m->format, &mo, &m->report, e);
+}
+
+static int open_file(struct model *m, const struct model_options *o, struct err *e)
 {
     struct format_file file = { 0 };
     bool found = false;
@@ -187,6 +200,12 @@ static int open_any(struct model *m, const struct model_options *o, struct err *
     if (found && parse_steps(m, e)) return blame_file(m, e); /* before the user's words change them */
     if (found) TRY(adjust_package(m, o, e));
     else TRY(import_model(m, &file, o, e));
+    return 0;
+}
+
+static int open_any(struct model *m, const struct model_options *o, struct err *e)
+{
+    TRY(str_starts(m->path, ZOO_PREFIX) ? build_zoo(m, o, e) : open_file(m, o, e));
     TRY(parse_steps(m, e));
     if (o->weights_path) TRY(put_weights(m, o, e));
     return m->arena.failed ? fail_nomem(e) : 0;

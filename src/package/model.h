@@ -17,6 +17,8 @@ struct packs;
 struct model_options {
     struct import_options import;
     struct manifest_options manifest;
+    int64_t classes;             /* of a network of the zoo ("zoo:NAME"); 0: as its row has it */
+    uint64_t seed;               /* of its weights */
     const char *labels_path;     /* NULL: what the model or a file beside it says */
     const struct mem *mem;       /* NULL: the default */
     const char *weights_path;    /* a file of weights to put into the model; NULL: it has its own */
@@ -40,8 +42,9 @@ struct model {
     struct packs *packs;              /* packed weights, shared by all sessions */
 };
 
-/* Opens; ERR_MODEL also for a file that takes far more memory than its size warrants. *m must not move: its memory is
- * counted in it. The model must be closed also when this fails (what the report says may be wanted). */
+/* Opens a file, a package, or "zoo:NAME" (see zoo/zoo.h); ERR_MODEL also for a file that takes far more memory than its
+ * size warrants. *m must not move: its memory is counted in it. The model must be closed also when this fails (what the
+ * report says may be wanted). */
 int model_open(struct model *m, const char *path, const struct model_options *o, struct err *e);
 void model_close(struct model *m);
 /* A file of the package ("examples/e0.npz"), checked to lie inside it. ERR_MODEL if it is not there. */

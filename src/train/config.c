@@ -39,7 +39,8 @@
     }
 
 const struct conf_key train_keys[] = {
-    PATH_KEY("model", "what is trained: a package or a model file"),
+    PATH_KEY("model", "what is trained: a package, a model file, or zoo:NAME (tenrec zoo list) with fresh weights"),
+    COUNT_KEY("classes", "0", 0, 1 << 24, "of zoo:NAME; 0: as `data` has them, or as is usual for it"),
     PATH_KEY("data", "the table to learn from: a folder with a folder per class, a CSV, an IDX file ..."),
     PATH_KEY("valid", "the table to judge by; without it a share of `data` is kept back"),
     NUMBER_KEY("valid_share", "0.15", "the share of `data` kept back to judge by, where there is no `valid`; 0: none"),

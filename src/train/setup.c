@@ -93,6 +93,8 @@ static int open_model(struct train_run *r, struct err *e)
     if (!strncmp(task, "image-", 6)) o.manifest.task = task;
     o.labels_path = conf_string(c, "labels");
     o.preprocess_path = conf_string(c, "preprocess");
+    o.classes = conf_int(c, "classes");
+    o.seed = r->train.seed;
     TRY(model_open(&r->model, path, &o, e));
     for (size_t i = 0; i < r->model.report.n; i++)
         if (r->model.report.items[i].kind == REPORT_GUESS) run_say(r, "guess: %s", r->model.report.items[i].what);

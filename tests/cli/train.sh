@@ -2,8 +2,8 @@
 # train.sh - tenrec train: what is wrong is said before the first step, a run learns, and no kill changes a bit of it.
 . "$(dirname "$0")/cli.sh"
 prepare='like=torchvision set=resize.size=16,center_crop.size=16'
-colors="model=classify.onnx data=learn $prepare batch=8 threads=2"
-masks='model=segment.onnx data=pairs.csv like=torchvision set=resize.size=16 task=image-segmentation batch=8 threads=2'
+colors="model=classify.onnx data=learn $prepare batch=8 threads=1"
+masks='model=segment.onnx data=pairs.csv like=torchvision set=resize.size=16 task=image-segmentation batch=8 threads=1'
 
 # --- what cannot be ---
 refuse() { # CODE PATTERN NAME ARGUMENTS...
