@@ -74,6 +74,14 @@ static int read_fd(struct arena *a, int fd, const char *path, size_t limit, stru
     return 0;
 }
 
+void file_expect(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) return;
+    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED);
+    close(fd);
+}
+
 int file_read(struct arena *a, const char *path, size_t limit, struct bytes *out, struct err *e)
 {
     if (!strcmp(path, "-")) return read_fd(a, 0, "stdin", limit, out, e);

@@ -160,17 +160,21 @@ static int open_pipeline(struct job *job, struct err *e)
 }
 
 /* One row, or the news that there is none now. Returns 1 to go on, 0 at the end. */
-static int score_next(struct job *job, struct arena *a, bool *idle, struct err *e)
+static int score_next(struct job *job, bool *idle, struct err *e)
 {
     struct row row;
     struct err bad = { 0 };
+    struct pipeline *p = job->pipeline;
+    struct arena *a = pipeline_arena(p);
+    struct arena_mark mark = arena_mark(a);
     int got = table_next(job->table, a, *idle ? -1 : IDLE_MS, &row, &bad);
-    if (got == ERR_DATA) return pipeline_put_error(job->pipeline, row.id, bad.text, e) ? e->code : 1;
-    if (got < 0) return fail(e, got, "%s", bad.text);
+    if (got < 0 && got != ERR_DATA) return fail(e, got, "%s", bad.text);
     *idle = got == 2;
-    if (got == 1) TRY(pipeline_put(job->pipeline, job->table, &row, e));
+    if (got == 1) TRY(pipeline_put(p, job->table, &row, e));
+    else if (got < 0) TRY(pipeline_put_error(p, job->table, &row, bad.text, e));
+    else arena_rewind(a, mark);
     if (*idle) {
-        TRY(pipeline_flush(job->pipeline, e));
+        TRY(pipeline_flush(p, e));
         TRY(results_flush(job->results, e));
     }
     return got != 0;
@@ -180,14 +184,11 @@ static int score_all(struct job *job, struct err *e)
 {
     long limit = (long)conf_int(&job->args->conf, "limit"), rows = 0;
     bool idle = false;
-    struct arena a;
-    arena_init(&a, NULL);
     int got = 1;
     while (got > 0 && !interrupt_signal() && (!limit || rows < limit)) {
-        got = score_next(job, &a, &idle, e);
+        got = score_next(job, &idle, e);
         rows += !idle;
         show_progress(job, false);
-        arena_release(&a);
     }
     if (got >= 0) got = pipeline_flush(job->pipeline, e);
     if (got >= 0) got = results_finish(job->results, e);

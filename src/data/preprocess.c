@@ -299,7 +299,7 @@ int preprocess_floats(const struct preprocess *p, const struct image *seen, floa
 int preprocess_image(const struct preprocess *p, struct arena *a, const struct image *img, struct tensor *out,
     struct provenance *from, struct err *e)
 {
-    TRY(preprocess_pixels(p, a, img, from, team_default_size(), e));
+    TRY(preprocess_pixels(p, a, img, from, p->threads ? p->threads : team_default_size(), e));
     struct shape s = preprocess_shape(p, &from->seen);
     struct tensor *t = tensor_new(a, DT_F32, &s, e);
     if (!t) return e->code;

@@ -24,6 +24,7 @@ struct preprocess {
     struct preprocess_step *steps;
     size_t n;
     enum image_color color;
+    int threads; /* for one image; 0: what the process may use */
 };
 
 /* Where a sample came from, for the way back. */

@@ -1,32 +1,40 @@
-/* pipeline.c - batching samples through a session. */
+/* pipeline.c - a window of samples is decoded by all threads, then goes through the session batch by batch. */
 #include "score/pipeline.h"
 
-#include <stdlib.h>
+#include <stdatomic.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/err.h"
-#include "base/str.h"
-#include "data/arrays.h"
+#include "base/team.h"
 #include "exec/session.h"
-
-struct sample {
-    const char *id, *path, *error;
-    long row;
-    struct tensor *in; /* one per input of the model, (1, ...) */
-    struct provenance from;
-};
+#include "score/sample.h"
 
 struct pipeline {
     struct arena arena;
     struct model *model;
     struct pipeline_options o;
     struct session *session;
-    struct arena waiting; /* of the samples below */
-    struct sample *samples;
-    size_t n, n_good; /* waiting, and those of them without an error */
-    long rows;
+    struct sample **window;        /* (cap), the first n of them waiting in order, then free ones */
+    size_t n, cap, decoded;        /* the first `decoded` are */
+    struct arena answers;          /* of one forward pass */
+    int threads;
 };
+
+static struct sample *sample_new(struct pipeline *p)
+{
+    struct sample *s = ARENA_NEW(&p->arena, struct sample);
+    if (s) arena_init(&s->arena, p->arena.mem);
+    return s;
+}
+
+static int make_window(struct pipeline *p, struct err *e)
+{
+    size_t batch = (size_t)p->o.batch, least = (size_t)p->threads * 4;
+    p->cap = (least + batch - 1) / batch * batch;
+    TRY_MEM(p->window = ARENA_ARRAY(&p->arena, p->cap, struct sample *), e);
+    for (size_t i = 0; i < p->cap; i++) TRY_MEM(p->window[i] = sample_new(p), e);
+    return 0;
+}
 
 struct pipeline *pipeline_new(struct model *m, const struct pipeline_options *o, struct err *e)
 {
@@ -38,11 +46,10 @@ struct pipeline *pipeline_new(struct model *m, const struct pipeline_options *o,
     p->model = m;
     p->o = *o;
     if (p->o.batch < 1) p->o.batch = 1;
-    arena_init(&p->waiting, a.mem);
-    p->samples = ARENA_ARRAY(&p->arena, p->o.batch * 4, struct sample);
-    p->session = session_new(
-        m->graph, &(struct session_options){ .threads = o->threads, .packs = m->packs, .mem = a.mem }, e);
-    if (!p->samples) fail_nomem(e);
+    p->threads = o->threads ? o->threads : team_default_size();
+    arena_init(&p->answers, a.mem);
+    struct session_options so = { .threads = o->threads, .packs = m->packs, .mem = a.mem };
+    if (!make_window(p, e)) p->session = session_new(m->graph, &so, e);
     if (e->code) return pipeline_free(p), NULL;
     return p;
 }
@@ -51,93 +58,99 @@ void pipeline_free(struct pipeline *p)
 {
     if (!p) return;
     session_free(p->session);
-    arena_release(&p->waiting);
+    for (size_t i = 0; p->window && i < p->cap; i++)
+        if (p->window[i]) arena_release(&p->window[i]->arena);
+    arena_release(&p->answers);
     struct arena a = p->arena;
     arena_release(&a);
 }
 
-static bool is_npy(const char *path)
+/* Whoever is free takes the next sample: what each of them becomes does not depend on who that is. */
+struct decoding {
+    struct pipeline *p;
+    atomic_size_t next;
+};
+
+static void decode(void *ctx, int64_t begin, int64_t end)
 {
-    size_t len = path ? strlen(path) : 0;
-    return len > 4 && !strcasecmp(path + len - 4, ".npy");
+    struct decoding *d = ctx;
+    struct pipeline *p = d->p;
+    bool alone = p->n - p->decoded == 1;
+    for (size_t i; (i = atomic_fetch_add(&d->next, 1)) < p->n;)
+        sample_load(p->window[i], p->model, alone ? p->threads : 1);
 }
 
-/* The row of an array as a batch of one. */
-static int load_tensor(struct pipeline *p, struct tensor *out, const struct table *t, const struct row *row, int column,
-    struct err *e)
+static int decode_window(struct pipeline *p, struct err *e)
 {
-    struct tensor *x;
-    TRY(row_tensor(t, row, column, &p->waiting, &x, e));
-    *out = *x;
-    if (is_npy(row->cells[column].path)) return 0; /* brings its own dimensions */
-    if (x->shape.rank >= SHAPE_MAX) return fail(e, ERR_DATA, "%s: rank %d is too much", row->where, x->shape.rank);
-    out->shape.rank = x->shape.rank + 1, out->shape.dim[0] = 1;
-    for (int d = 0; d < x->shape.rank; d++) out->shape.dim[d + 1] = x->shape.dim[d];
+    struct decoding d = { .p = p };
+    atomic_init(&d.next, p->decoded);
+    team_run(p->threads, (int64_t)(p->n - p->decoded), 1, decode, &d);
+    for (size_t i = p->decoded; i < p->n; i++) {
+        const struct err *bad = &p->window[i]->bad;
+        if (bad->code == ERR_NOMEM || bad->code == ERR_USAGE) return fail(e, bad->code, "%s", bad->text);
+    }
+    p->decoded = p->n;
     return 0;
 }
 
-static int load_input(struct pipeline *p, struct sample *s, const struct table *t, const struct row *row, int column,
-    struct err *e)
-{
-    const struct column *c = table_column_at(t, (size_t)column);
-    const struct preprocess *pre = p->model->preprocess[c->input];
-    const struct cell *cell = &row->cells[column];
-    struct tensor *in = &s->in[c->input];
-    struct image img;
-    bool array = cell->array && (cell->array->dtype != DT_U8 || !pre);
-    if (c->role != ROLE_IMAGE || array || is_npy(cell->path)) return load_tensor(p, in, t, row, column, e);
-    if (!pre)
-        return fail(e, ERR_DATA, "%s: input %s takes a tensor (.npy): the model says nothing of images",
-            cell->path ? cell->path : row->where, p->model->graph->inputs[c->input]->name);
-    TRY(row_image(t, row, column, &p->waiting, NULL, &img, e));
-    if (preprocess_image(pre, &p->waiting, &img, in, &s->from, e))
-        return err_prefix(e, "%s", cell->path ? cell->path : row->where);
-    return 0;
-}
-
-/* Whether the sample can share a forward pass with those waiting. */
+/* Whether the samples can share a forward pass. */
 static bool same_shapes(const struct pipeline *p, const struct sample *a, const struct sample *b)
 {
     for (size_t i = 0; i < p->model->graph->n_inputs; i++)
-        if (a->in[i].dtype != b->in[i].dtype || !shape_equal(&a->in[i].shape, &b->in[i].shape)) return false;
+        if (!shape_equal(&a->in[i].shape, &b->in[i].shape)) return false;
     return true;
 }
 
-static const struct sample *first_good(const struct pipeline *p)
+/* The first samples of the window that go together: `n` of them, `good` without an error. */
+struct group {
+    const struct sample *first;
+    size_t n, good;
+    bool full; /* waiting would add nothing */
+};
+
+static struct group next_group(const struct pipeline *p)
 {
-    for (size_t i = 0; i < p->n; i++)
-        if (!p->samples[i].error) return &p->samples[i];
-    return NULL;
+    struct group g = { 0 };
+    for (; g.n < p->n && g.good < (size_t)p->o.batch; g.n++) {
+        const struct sample *s = p->window[g.n];
+        if (s->bad.code) continue;
+        if (g.first && !same_shapes(p, g.first, s)) {
+            g.full = true;
+            return g;
+        }
+        if (!g.first) g.first = s;
+        g.good++;
+    }
+    g.full = g.good == (size_t)p->o.batch || !g.good;
+    return g;
 }
 
 /* Stacks the samples along the first dimension, padding with copies of the first. */
-static int stack(struct pipeline *p, size_t input, struct tensor **out, struct err *e)
+static int stack(struct pipeline *p, const struct group *g, size_t input, struct tensor **out, struct err *e)
 {
-    const struct sample *first = first_good(p);
-    struct shape s = first->in[input].shape;
-    int64_t bytes = tensor_bytes(&first->in[input]);
-    if (s.rank < 1 || s.dim[0] != 1) {
-        if (p->o.batch == 1) return *out = (struct tensor *)(uintptr_t)&first->in[input], 0;
+    struct tensor *first = (struct tensor *)(uintptr_t)&g->first->in[input];
+    struct shape s = first->shape;
+    size_t bytes = (size_t)tensor_bytes(first), done = 0;
+    if (p->o.batch == 1) return *out = first, 0;
+    if (s.rank < 1 || s.dim[0] != 1)
         return fail(
-            e, ERR_SHAPE, "input %s has no batch dimension of 1; use --batch 1", p->model->graph->inputs[input]->name);
-    }
+            e, ERR_USAGE, "input %s has no batch dimension of 1; use --batch 1", p->model->graph->inputs[input]->name);
     s.dim[0] = p->o.batch;
-    if (!(*out = tensor_new(&p->waiting, first->in[input].dtype, &s, e))) return e->code;
+    if (!(*out = tensor_new(&p->answers, first->dtype, &s, e))) return e->code;
     char *to = (*out)->data;
-    size_t done = 0;
-    for (size_t i = 0; i < p->n; i++)
-        if (!p->samples[i].error) memcpy(to + (int64_t)done++ * bytes, p->samples[i].in[input].data, (size_t)bytes);
-    for (; done < (size_t)p->o.batch; done++) memcpy(to + (int64_t)done * bytes, first->in[input].data, (size_t)bytes);
+    for (size_t i = 0; i < g->n; i++)
+        if (!p->window[i]->bad.code) memcpy(to + done++ * bytes, p->window[i]->in[input].data, bytes);
+    for (; done < (size_t)p->o.batch; done++) memcpy(to + done * bytes, first->data, bytes);
     return 0;
 }
 
-static int forward(struct pipeline *p, struct tensor **out, struct err *e)
+static int forward(struct pipeline *p, const struct group *g, struct tensor **out, struct err *e)
 {
-    const struct graph *g = p->model->graph;
-    struct tensor **in = ARENA_ARRAY(&p->waiting, g->n_inputs, struct tensor *);
-    *out = ARENA_ARRAY(&p->waiting, g->n_outputs, struct tensor);
+    const struct graph *graph = p->model->graph;
+    struct tensor **in = ARENA_ARRAY(&p->answers, graph->n_inputs, struct tensor *);
+    *out = ARENA_ARRAY(&p->answers, graph->n_outputs, struct tensor);
     if (!in || !*out) return fail_nomem(e);
-    for (size_t i = 0; i < g->n_inputs; i++) TRY(stack(p, i, &in[i], e));
+    for (size_t i = 0; i < graph->n_inputs; i++) TRY(stack(p, g, i, &in[i], e));
     return session_run(p->session, (const struct tensor *const *)in, *out, e);
 }
 
@@ -151,79 +164,111 @@ static struct tensor slice(const struct pipeline *p, const struct tensor *t, siz
     return s;
 }
 
-static int answer_sample(struct pipeline *p, const struct sample *s, const struct tensor *out, size_t at, struct err *e)
+static int answer_sample(struct pipeline *p, struct sample *s, const struct tensor *out, size_t at, struct err *e)
 {
     size_t n = p->model->graph->n_outputs;
-    struct arena_mark mark = arena_mark(&p->waiting);
-    struct answer *answers = ARENA_ARRAY(&p->waiting, n, struct answer);
-    TRY_MEM(answers, e);
-    struct scored scored = { s->id, s->path, s->row, s->error, &s->from, answers, n };
-    for (size_t i = 0; i < n && !s->error; i++) {
-        struct tensor t = slice(p, &out[i], at);
-        TRY(postprocess_run(p->model->postprocess[i], &p->waiting, &t, &s->from, &answers[i], e));
+    struct arena_mark mark = arena_mark(&p->answers);
+    struct answer *answers = ARENA_ARRAY(&p->answers, n, struct answer);
+    struct tensor *outputs = ARENA_ARRAY(&p->answers, n, struct tensor);
+    if (!answers || !outputs) return fail_nomem(e);
+    int image = table_column(s->table, ROLE_IMAGE, 0);
+    struct scored scored = { s->row.id, image >= 0 ? s->row.cells[image].path : NULL, (long)s->row.index,
+        s->bad.code ? s->bad.text : NULL, &s->from, answers, outputs, n, s->table, &s->row };
+    for (size_t i = 0; i < n && !s->bad.code; i++) {
+        outputs[i] = slice(p, &out[i], at);
+        TRY(postprocess_run(p->model->postprocess[i], &p->answers, &outputs[i], &s->from, &answers[i], e));
     }
     int code = p->o.answer(p->o.cookie, &scored, e);
-    arena_rewind(&p->waiting, mark);
+    arena_rewind(&p->answers, mark);
     return code;
+}
+
+/* The first `n` samples are done: their places go behind those that wait. */
+static void retire(struct pipeline *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) arena_release(&p->window[i]->arena);
+    for (; n; n--) {
+        struct sample *s = p->window[0];
+        memmove(p->window, p->window + 1, (p->cap - 1) * sizeof *p->window);
+        p->window[p->cap - 1] = s;
+        p->n--, p->decoded--;
+    }
+}
+
+/* Shapes that the model cannot take are the fault of the rows that have them. */
+static bool blames_rows(const struct pipeline *p, int code)
+{
+    bool varies = false;
+    for (size_t i = 0; i < p->model->graph->n_inputs; i++) {
+        const struct shape *s = &p->model->graph->inputs[i]->shape;
+        varies = varies || s->rank < 0 || (s->rank > 1 && shape_span(s, 1, s->rank) < 0);
+    }
+    return code == ERR_SHAPE && varies;
+}
+
+static int run_group(struct pipeline *p, const struct group *g, struct err *e)
+{
+    struct tensor *out = NULL;
+    struct err bad = { 0 };
+    size_t at = 0;
+    if (g->good && forward(p, g, &out, &bad)) {
+        if (!blames_rows(p, bad.code)) return fail(e, bad.code, "%s", bad.text);
+        for (size_t i = 0; i < g->n; i++) fail(&p->window[i]->bad, bad.code, "%s", bad.text);
+    }
+    for (size_t i = 0; i < g->n; i++) {
+        struct sample *s = p->window[i];
+        TRY(answer_sample(p, s, out, s->bad.code ? 0 : at++, e));
+    }
+    arena_release(&p->answers);
+    retire(p, g->n);
+    return 0;
+}
+
+static int drain(struct pipeline *p, bool all, struct err *e)
+{
+    TRY(decode_window(p, e));
+    while (p->n) {
+        struct group g = next_group(p);
+        if (!all && !g.full && p->n < p->cap) return 0;
+        TRY(run_group(p, &g, e));
+    }
+    return 0;
 }
 
 int pipeline_flush(struct pipeline *p, struct err *e)
 {
-    struct tensor *out = NULL;
-    if (p->n_good) TRY(forward(p, &out, e));
-    size_t at = 0;
-    for (size_t i = 0; i < p->n; i++) TRY(answer_sample(p, &p->samples[i], out, p->samples[i].error ? 0 : at++, e));
-    p->n = p->n_good = 0;
-    arena_release(&p->waiting);
-    return 0;
+    return drain(p, true, e);
 }
 
-static int push(struct pipeline *p, const struct sample *s, struct err *e)
+struct arena *pipeline_arena(struct pipeline *p)
 {
-    p->samples[p->n++] = *s;
-    p->n_good += !s->error;
-    bool full = p->n_good == (size_t)p->o.batch || p->n == (size_t)p->o.batch * 4;
-    return full ? pipeline_flush(p, e) : 0;
+    return &p->window[p->n]->arena;
 }
 
-int pipeline_put_error(struct pipeline *p, const char *id, const char *error, struct err *e)
+static int push(struct pipeline *p, const struct table *t, const struct row *row, struct err *e)
 {
-    struct sample s = {
-        .id = arena_strdup(&p->waiting, id), .error = arena_strdup(&p->waiting, error), .row = p->rows++
-    };
-    if (!s.id || !s.error) return fail_nomem(e);
-    return push(p, &s, e);
-}
-
-static int load(struct pipeline *p, struct sample *s, const struct table *t, const struct row *row, struct err *e)
-{
-    size_t n_inputs = p->model->graph->n_inputs;
-    s->in = ARENA_ARRAY(&p->waiting, n_inputs, struct tensor);
+    struct sample *s = p->window[p->n++];
+    s->row = *row;
+    s->table = t;
+    s->from = (struct provenance){ 0 };
+    s->in = ARENA_ARRAY(&s->arena, p->model->graph->n_inputs, struct tensor);
     TRY_MEM(s->in, e);
-    for (size_t i = 0; i < table_columns(t); i++)
-        if (table_column_at(t, i)->input >= 0) TRY(load_input(p, s, t, row, (int)i, e));
-    for (size_t i = 0; i < n_inputs; i++)
-        if (!s->in[i].data) return fail(e, ERR_USAGE, "input %s has no column", p->model->graph->inputs[i]->name);
-    return 0;
+    return p->n == p->cap ? drain(p, false, e) : 0;
+}
+
+int pipeline_put_error(
+    struct pipeline *p, const struct table *t, const struct row *row, const char *error, struct err *e)
+{
+    struct err *bad = &p->window[p->n]->bad;
+    err_clear(bad);
+    fail(bad, ERR_DATA, "%s", error);
+    return push(p, t, row, e);
 }
 
 int pipeline_put(struct pipeline *p, const struct table *t, const struct row *row, struct err *e)
 {
-    struct err bad = { 0 };
-    struct sample s = { .row = p->rows };
-    int image = table_column(t, ROLE_IMAGE, 0);
-    if (load(p, &s, t, row, &bad)) {
-        if (bad.code == ERR_NOMEM || bad.code == ERR_USAGE) return fail(e, bad.code, "%s", bad.text);
-        return pipeline_put_error(p, row->id, bad.text, e);
-    }
-    const struct sample *other = first_good(p);
-    if (other && !same_shapes(p, other, &s)) { /* the shapes part ways: those before go first, this one is read again */
-        TRY(pipeline_flush(p, e));
-        TRY(load(p, &s, t, row, e));
-    }
-    s.id = arena_strdup(&p->waiting, row->id);
-    s.path = image >= 0 && row->cells[image].path ? arena_strdup(&p->waiting, row->cells[image].path) : NULL;
-    if (!s.id) return fail_nomem(e);
-    p->rows++;
-    return push(p, &s, e);
+    err_clear(&p->window[p->n]->bad);
+    for (size_t i = 0; i < table_columns(t); i++)
+        if (table_column_at(t, i)->input >= 0 && row->cells[i].path) file_expect(row->cells[i].path);
+    return push(p, t, row, e);
 }

@@ -4,6 +4,9 @@
  * batch size (a part batch is padded with copies), and pre- and postprocessing see one sample at a time: so an answer
  * does not depend, in any bit, on what else is scored. Nor does it depend on the batch size as far as kernels sum each
  * sample in one order: oneDNN's convolutions do, and products with weights run as such (backend/dnnl/matmul.c).
+ *
+ * A window of rows waits, no more: all threads decode and preprocess it, then all of them compute. (Decoding beside a
+ * forward pass makes its threads wait for one another: on few cores that costs more than it wins.)
  */
 #ifndef TENREC_SCORE_PIPELINE_H
 #define TENREC_SCORE_PIPELINE_H
@@ -15,12 +18,15 @@ struct pipeline;
 
 struct scored {
     const char *id;
-    const char *path; /* of the first file; NULL when the row names none */
-    long row;
+    const char *path; /* of the first image; NULL when the row names none */
+    long row;         /* in its table, from 0 */
     const char *error;             /* the row could not be scored, and why; else NULL */
     const struct provenance *from; /* of the first image input */
     const struct answer *answers;  /* one per output of the model */
+    const struct tensor *outputs;  /* what the model gave, before postprocessing: (1, ...) each */
     size_t n_answers;
+    const struct table *table;
+    const struct row *source; /* the row as the table has it; its cells may be missing in a broken row */
 };
 
 struct pipeline_options {
@@ -30,13 +36,17 @@ struct pipeline_options {
     void *cookie;
 };
 
+/* The model's allocator must be able to serve several threads. */
 struct pipeline *pipeline_new(struct model *m, const struct pipeline_options *o, struct err *e);
 void pipeline_free(struct pipeline *p);
-/* One row of a table that was opened with the names of the model's inputs. What is wrong with the row becomes an error
- * row; what is wrong with the model or the machine is returned. */
+/* Where the next row is to be read into: it lives until it is answered. */
+struct arena *pipeline_arena(struct pipeline *p);
+/* The row that was read into pipeline_arena(), of a table that was opened with the names of the model's inputs. What is
+ * wrong with the row becomes an error row; what is wrong with the model or the machine is returned. */
 int pipeline_put(struct pipeline *p, const struct table *t, const struct row *row, struct err *e);
 /* A row that could not even be read from its table. */
-int pipeline_put_error(struct pipeline *p, const char *id, const char *error, struct err *e);
+int pipeline_put_error(
+    struct pipeline *p, const struct table *t, const struct row *row, const char *error, struct err *e);
 /* Answers what is waiting: a stream does this when its input idles, and everybody at the end. */
 int pipeline_flush(struct pipeline *p, struct err *e);
 

@@ -121,7 +121,7 @@ static int score(struct model *m, const struct mem *mem, struct err *e)
     struct table *t = table_open(&m->arena, photo, &(struct table_options){ .inputs = inputs }, e);
     struct pipeline *p = t ? pipeline_new(m, &o, e) : NULL;
     if (!p) return e->code;
-    int code = table_next(t, &m->arena, -1, &row, e);
+    int code = table_next(t, pipeline_arena(p), -1, &row, e);
     if (code > 0) code = pipeline_put(p, t, &row, e);
     if (!code) code = pipeline_flush(p, e);
     pipeline_free(p);
