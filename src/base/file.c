@@ -220,6 +220,20 @@ int file_writer_commit(struct file_writer *w, struct err *e)
     return 0;
 }
 
+int file_replace(const char *temp, const char *path, struct err *e)
+{
+    int fd = open(temp, O_RDONLY | O_CLOEXEC), bad = fd < 0 ? errno : 0;
+    if (!bad && fsync(fd)) bad = errno;
+    if (fd >= 0) close(fd);
+    if (!bad && rename(temp, path)) bad = errno;
+    if (bad) {
+        unlink(temp);
+        return fail(e, ERR_IO, "%s: cannot write: %s", path, strerror(bad));
+    }
+    sync_folder(path);
+    return 0;
+}
+
 void file_writer_abort(struct file_writer *w)
 {
     if (w->fd < 0) return;

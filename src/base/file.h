@@ -42,6 +42,8 @@ int file_writer_open(struct file_writer *w, struct arena *a, const char *path, s
 int file_writer_put(struct file_writer *w, const void *data, size_t len, struct err *e);
 int file_writer_commit(struct file_writer *w, struct err *e); /* on failure it aborts */
 void file_writer_abort(struct file_writer *w);                /* harmless after commit */
+/* A file that somebody else has written whole (a library) takes the place of `path`; on failure it is removed. */
+int file_replace(const char *temp, const char *path, struct err *e);
 /* open, put, commit */
 int file_write(struct arena *a, const char *path, const void *data, size_t len, struct err *e);
 

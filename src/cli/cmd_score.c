@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -9,6 +10,9 @@
 #include "base/str.h"
 #include "cli/interrupt.h"
 #include "cli/opening.h"
+#include "enc/json.h"
+#include "graph/graph.h"
+#include "score/judge.h"
 #include "score/results.h"
 
 enum { IDLE_MS = 50 }; /* a stream that gives nothing for so long has its part batch answered */
@@ -19,7 +23,11 @@ struct job {
     struct table *table;
     struct pipeline *pipeline;
     struct results *results;
-    double began, told;
+    struct judge *judge;
+    const char *out; /* the table's file; NULL: stdout */
+    int64_t rows;    /* of the table that were read */
+    int64_t missing; /* rows of other shards */
+    double began, told, start_share;
     bool terminal;
 };
 
@@ -39,33 +47,75 @@ static int take_answer(void *cookie, const struct scored *s, struct err *e)
     return results_put(job->results, s, e);
 }
 
-static void show_progress(struct job *job, bool last)
+/* "1 h 05 min", "40 s" */
+static const char *human_time(char buf[32], double seconds)
 {
-    double now = clock_now();
-    if (!job->terminal || (!last && now - job->told < 0.2)) return;
-    long rows = results_rows(job->results), all = (long)table_count(job->table);
-    job->told = now;
-    fprintf(stderr, "\r\033[K%ld", rows);
-    if (all > 0) fprintf(stderr, " of %ld", all);
-    fprintf(stderr, " rows, %.1f rows/s%s", (double)rows / (now - job->began + 1e-9), last ? "\r\033[K" : "");
+    long s = (long)(seconds + 0.5);
+    if (s >= 3600) snprintf(buf, 32, "%ld h %02ld min", s / 3600, s / 60 % 60);
+    else if (s >= 60) snprintf(buf, 32, "%ld min %02ld s", s / 60, s % 60);
+    else snprintf(buf, 32, "%ld s", s);
+    return buf;
 }
 
-/* Where the results go: OUT ending in .csv, .tsv, .jsonl is a file; anything else a folder that gets everything. */
+/* A line that changes on a terminal; elsewhere a plain line now and then. */
+static void show_progress(struct job *job, bool last)
+{
+    double now = clock_now(), spent = now - job->began, share = table_share(job->table);
+    if (last && job->terminal) fputs("\r\033[K", stderr);
+    if (last || now - job->told < (job->terminal ? 0.2 : job->told > job->began ? 60 : 10)) return;
+    long rows = results_rows(job->results), errors = results_errors(job->results);
+    long all = (long)table_count(job->table);
+    char left[32];
+    job->told = now;
+    fprintf(stderr, "%s%ld", job->terminal ? "\r\033[K" : "tenrec: ", rows + (long)results_resumed(job->results));
+    if (all > 0) fprintf(stderr, " of %ld", all);
+    fprintf(stderr, " rows, %.1f rows/s", (double)rows / (spent + 1e-9));
+    if (errors) fprintf(stderr, ", %ld with errors", errors);
+    if (share > job->start_share && spent > 2)
+        fprintf(stderr, ", %s left", human_time(left, spent * (1 - share) / (share - job->start_share)));
+    if (!job->terminal) fputc('\n', stderr);
+}
+
+static const struct {
+    const char *name;
+    enum results_format format;
+    const char *endings[4];
+} formats[] = {
+    { "csv", RESULTS_CSV, { ".csv" } },
+    { "tsv", RESULTS_TSV, { ".tsv" } },
+    { "jsonl", RESULTS_JSONL, { ".jsonl", ".ndjson" } },
+    { "sqlite", RESULTS_SQLITE, { ".db", ".sqlite", ".sqlite3" } },
+    { "npy", RESULTS_NPY, { ".npy" } },
+};
+enum { N_FORMATS = sizeof formats / sizeof *formats };
+
+/* The format that a file's ending, or --format, says; -1: none. */
+static int find_format(const char *out, const char *said)
+{
+    for (int i = 0; i < N_FORMATS; i++) {
+        if (said && !strcmp(said, formats[i].name)) return i;
+        for (int k = 0; out && !said && k < 4 && formats[i].endings[k]; k++)
+            if (str_ends(out, formats[i].endings[k])) return i;
+    }
+    return -1;
+}
+
+/* Where the results go: OUT ending in .csv ... is a file; anything else a folder that gets everything. */
 static int choose_results(struct job *job, struct results_options *o, struct err *e)
 {
     const struct conf *c = &job->args->conf;
     struct arena *a = job->args->arena;
-    const char *out = conf_string(c, "output"), *format = conf_string(c, "format");
+    const char *out = conf_string(c, "output");
     if (out && !strcmp(out, "-")) out = NULL;
-    bool tsv = out && str_ends(out, ".tsv"), jsonl = out && (str_ends(out, ".jsonl") || str_ends(out, ".ndjson"));
-    bool folder = out && !tsv && !jsonl && !str_ends(out, ".csv");
-    if (format) tsv = !strcmp(format, "tsv"), jsonl = !strcmp(format, "jsonl");
-    o->format = jsonl ? RESULTS_JSONL : tsv ? RESULTS_TSV : RESULTS_CSV;
+    int by_name = find_format(out, NULL), said = find_format(NULL, conf_string(c, "format"));
+    int format = said >= 0 ? said : by_name >= 0 ? by_name : 0;
+    o->format = formats[format].format;
     o->out = out;
-    if (!folder) return 0;
+    if (!out && o->format >= RESULTS_SQLITE)
+        return fail(e, ERR_USAGE, "--format %s: needs a file, -o OUT%s", formats[format].name, formats[format].endings[0]);
+    if (!out || by_name >= 0) return 0;
     TRY(file_mkdirs(out, e));
-    static const char *const endings[] = { "csv", "tsv", "jsonl" };
-    o->out = arena_printf(a, "%s/results.%s", out, endings[o->format]);
+    o->out = arena_printf(a, "%s/results%s", out, formats[format].endings[0]);
     if (!o->masks) o->masks = arena_printf(a, "%s/masks", out);
     if (!o->overlays) o->overlays = arena_printf(a, "%s/overlays", out);
     if (!o->tensors) o->tensors = arena_printf(a, "%s/tensors", out);
@@ -101,25 +151,110 @@ static void drop_useless(const struct job *job, struct results_options *o)
     if (!has_answer(&job->model, none)) o->tensors = NULL;
 }
 
+/* Columns to carry along: names with commas between, or "all" that feed nothing. */
+static int choose_carried(struct job *job, struct results_options *o, struct err *e)
+{
+    const char *said = conf_string(&job->args->conf, "carry");
+    size_t n = table_columns(job->table);
+    int *carry = ARENA_ARRAY(job->args->arena, n, int);
+    TRY_MEM(carry, e);
+    bool all = said && !strcmp(said, "all"), *taken = ARENA_ARRAY(job->args->arena, n, bool);
+    TRY_MEM(taken, e);
+    for (size_t i = 0; all && i < n; i++) {
+        const struct column *c = table_column_at(job->table, i);
+        taken[i] = c->input < 0 && c->role != ROLE_ID && c->role != ROLE_IMAGE;
+    }
+    for (const char *p = said; p && *p && !all;) {
+        size_t len = strcspn(p, ","), i = 0;
+        while (i < n && (strlen(table_column_at(job->table, i)->name) != len ||
+                            strncasecmp(table_column_at(job->table, i)->name, p, len)))
+            i++;
+        if (i == n) return fail(e, ERR_USAGE, "--carry: %s has no column \"%.*s\"", job->args->words[1], (int)len, p);
+        taken[i] = true;
+        p += len + (p[len] == ',');
+    }
+    for (size_t i = 0; i < n; i++)
+        if (taken[i]) carry[o->n_carry++] = (int)i;
+    o->carry = carry;
+    return 0;
+}
+
+static int choose_shard(struct job *job, struct results_options *o, struct err *e)
+{
+    const char *said = conf_string(&job->args->conf, "shard");
+    char rest;
+    o->shard = o->shards = 1;
+    if (said && (sscanf(said, "%d/%d%c", &o->shard, &o->shards, &rest) != 2 || o->shard < 1 || o->shards < o->shard ||
+                    o->shards > 100000))
+        return fail(e, ERR_USAGE, "--shard %s: I/N wanted, as in 1/3 for the first of three processes", said);
+    return said && !o->job ? fail(e, ERR_USAGE, "--shard: needs a table that can be read again, and -o OUT") : 0;
+}
+
+/* What makes this job what it is: the same words later go on with it. What changes no answer is left out. */
+static int describe_job(struct job *job, struct results_options *o, struct err *e)
+{
+    static const char *const free_to_change[] = { "batch", "threads", "shard", "restart", "max-errors", "json" };
+    const struct conf *c = &job->args->conf;
+    struct str s = str_in(job->args->arena);
+    struct stat st = { 0 };
+    size_t k = 0;
+    stat(job->args->words[0], &st);
+    str_addf(&s, "tenrec %s\nmodel %s %lld %lld.%09ld\ntable %s %016llx\n", TENREC_VERSION, job->args->words[0],
+        (long long)st.st_size, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec, job->args->words[1],
+        (unsigned long long)table_stamp(job->table));
+    for (const struct conf_key *const *t = c->tables; *t; t++)
+        for (const struct conf_key *key = *t; key->name; key++, k++) {
+            const struct conf_value *v = &c->values[k];
+            bool ignored = !v->set;
+            for (size_t i = 0; i < sizeof free_to_change / sizeof *free_to_change; i++)
+                ignored = ignored || !strcmp(key->name, free_to_change[i]);
+            if (ignored) continue;
+            str_addf(&s, "%s", key->name);
+            if (key->type == CONF_INT) str_addf(&s, " %lld", (long long)v->i);
+            else if (key->type == CONF_FLOAT) str_addf(&s, " %.17g", v->f);
+            else if (v->s) str_addf(&s, " %s", v->s);
+            for (size_t i = 0; i < v->n; i++) str_addf(&s, " %s", v->list[i]);
+            str_addc(&s, '\n');
+        }
+    TRY_MEM(o->job = str_done(&s), e);
+    return 0;
+}
+
 static int open_results(struct job *job, struct err *e)
 {
     const struct conf *c = &job->args->conf;
     struct results_options o = {
         .model = &job->model,
+        .table = job->table,
         .write = write_stdout,
         .masks = conf_string(c, "masks"),
         .overlays = conf_string(c, "overlays"),
         .tensors = conf_string(c, "tensors"),
         .root = file_is_dir(job->args->words[1]) ? job->args->words[1] : NULL,
         .alpha = (float)conf_float(c, "alpha"),
+        .old_names = !strcmp(conf_string(c, "names"), "sas"),
+        .restart = conf_flag(c, "restart"),
     };
     if (o.alpha < 0 || o.alpha > 1) return fail(e, ERR_USAGE, "--alpha: a number from 0 to 1");
     TRY(choose_results(job, &o, e));
+    TRY(choose_carried(job, &o, e));
     drop_useless(job, &o);
+    if (o.out && !table_is_stream(job->table)) TRY(describe_job(job, &o, e));
+    if (o.format >= RESULTS_SQLITE && !o.job)
+        return fail(e, ERR_USAGE, "paths on stdin: give a .csv or .jsonl for the results");
+    TRY(choose_shard(job, &o, e));
+    if (conf_flag(c, "metrics")) job->judge = o.judge = judge_new(job->args->arena, &job->model, job->table, e);
+    if (e->code) return e->code;
+    job->out = o.out;
     job->results = results_new(&o, e);
-    return job->results ? 0 : e->code;
+    if (!job->results) return e->code;
+    if (results_resumed(job->results))
+        fprintf(stderr, "tenrec: going on where an earlier run stopped: %lld rows are done\n",
+            (long long)results_resumed(job->results));
+    return 0;
 }
 
+/* Columns are found by the names of the inputs; a table with one column feeds the first input. */
 static int open_table(struct job *job, struct err *e)
 {
     const struct graph *g = job->model.graph;
@@ -170,6 +305,12 @@ static int score_next(struct job *job, bool *idle, struct err *e)
     int got = table_next(job->table, a, *idle ? -1 : IDLE_MS, &row, &bad);
     if (got < 0 && got != ERR_DATA) return fail(e, got, "%s", bad.text);
     *idle = got == 2;
+    if (got == 1 || got < 0) job->rows = row.index + 1;
+    if ((got == 1 || got < 0) && !results_wants(job->results, row.index)) {
+        TRY(results_pass(job->results, row.id, row.index, e));
+        arena_rewind(a, mark);
+        return 1;
+    }
     if (got == 1) TRY(pipeline_put(p, job->table, &row, e));
     else if (got < 0) TRY(pipeline_put_error(p, job->table, &row, bad.text, e));
     else arena_rewind(a, mark);
@@ -182,18 +323,50 @@ static int score_next(struct job *job, bool *idle, struct err *e)
 
 static int score_all(struct job *job, struct err *e)
 {
-    long limit = (long)conf_int(&job->args->conf, "limit"), rows = 0;
+    int64_t limit = conf_int(&job->args->conf, "limit");
     bool idle = false;
     int got = 1;
-    while (got > 0 && !interrupt_signal() && (!limit || rows < limit)) {
+    while (got > 0 && !interrupt_signal() && (!limit || job->rows < limit)) {
         got = score_next(job, &idle, e);
-        rows += !idle;
         show_progress(job, false);
     }
     if (got >= 0) got = pipeline_flush(job->pipeline, e);
-    if (got >= 0) got = results_finish(job->results, e);
+    if (got >= 0) {
+        bool stopped = interrupt_signal();
+        got = stopped ? results_pause(job->results, e) : results_finish(job->results, job->rows, &job->missing, e);
+    } else {
+        struct err ignored = { 0 }; /* the error that ends the job is told; what is done is kept */
+        results_pause(job->results, &ignored);
+    }
     show_progress(job, true);
     return got < 0 ? got : 0;
+}
+
+static void print_measure(const json_t *report, const char *key, const char *name)
+{
+    const json_t *v = json_object_get(report, key);
+    if (v) fprintf(stderr, "tenrec: %-18s %.6g\n", name, json_number_value(v));
+}
+
+/* To stderr for people, and whole to a file beside the table (or after it, where the table goes to stdout: nowhere). */
+static int tell_metrics(struct job *job, struct err *e)
+{
+    static const char *const measures[][2] = { { "loss", "loss" }, { "accuracy", "accuracy" },
+        { "pixel_accuracy", "pixel accuracy" }, { "pixel_error", "pixel error" }, { "top_5_accuracy", "top-5 accuracy" },
+        { "mean_iou", "mean IoU" }, { "f1_macro", "F1 (macro)" }, { "roc_auc", "ROC AUC" }, { "mae", "MAE" },
+        { "mse", "MSE" }, { "rmse", "RMSE" }, { "r2", "R2" } };
+    json_t *report;
+    struct bytes text;
+    TRY(judge_report(job->judge, &report, e));
+    for (size_t i = 0; i < sizeof measures / sizeof *measures; i++)
+        print_measure(report, measures[i][0], measures[i][1]);
+    long without = (long)json_integer_value(json_object_get(report, "without_target"));
+    if (without) fprintf(stderr, "tenrec: %ld rows have no target that the model knows\n", without);
+    if (!job->out) return 0;
+    const char *path = arena_printf(job->args->arena, "%s.metrics.json", job->out);
+    TRY_MEM(path, e);
+    TRY(json_print(report, JSON_IN_ORDER, job->args->arena, &text, e));
+    return file_write(job->args->arena, path, text.data, text.len, e);
 }
 
 static int summarize(struct job *job, struct err *e)
@@ -201,9 +374,17 @@ static int summarize(struct job *job, struct err *e)
     long rows = results_rows(job->results), errors = results_errors(job->results);
     const struct conf *c = &job->args->conf;
     double seconds = clock_now() - job->began;
-    fprintf(stderr, "tenrec: %ld rows, %ld with errors, %.1f rows/s\n", rows, errors, (double)rows / (seconds + 1e-9));
+    fprintf(stderr, "tenrec: %ld rows, %ld with errors, %.1f rows/s\n",
+        rows + (job->missing ? 0 : (long)results_resumed(job->results)), errors, (double)rows / (seconds + 1e-9));
+    const char *parts = results_parts(job->results);
+    if (interrupt_signal() && parts)
+        return fail(e, ERR_CANCELLED, "interrupted: what is done is kept in %s; the same command goes on there", parts);
     if (interrupt_signal())
         return fail(e, ERR_CANCELLED, "interrupted: the rows up to here are written and the files are whole");
+    if (job->missing)
+        fprintf(stderr, "tenrec: %lld rows of other shards are missing: the last shard to end writes %s\n",
+            (long long)job->missing, job->out);
+    else if (job->judge) TRY(tell_metrics(job, e));
     if (conf_has(c, "max-errors") && errors > conf_int(c, "max-errors"))
         return fail(e, ERR_DATA, "%ld rows have errors, at most %lld are allowed", errors,
             (long long)conf_int(c, "max-errors"));
@@ -214,11 +395,14 @@ static int work(struct job *job, struct err *e)
 {
     TRY(open_model(&job->model, job->args, 0, e));
     print_report(&job->model.report, true);
+    const char *layer = conf_string(&job->args->conf, "features");
+    if (layer) TRY(model_features(&job->model, layer, e));
     TRY(open_table(job, e));
     TRY(open_results(job, e));
     TRY(open_pipeline(job, e));
     interrupt_catch();
     job->began = job->told = clock_now();
+    job->start_share = 0;
     TRY(score_all(job, e));
     return summarize(job, e);
 }
@@ -235,8 +419,21 @@ static int run(struct args *args, struct err *e)
 
 static const struct conf_key keys[] = {
     { "output", 'o', CONF_STRING, "OUT", NULL, NULL, 0, 0,
-        "OUT.csv, OUT.tsv, OUT.jsonl, or a folder for the table, masks, overlays and arrays; else CSV on stdout" },
-    { "format", 0, CONF_CHOICE, NULL, NULL, "csv|tsv|jsonl", 0, 0, "of the table, where its name does not say" },
+        "OUT.csv, .tsv, .jsonl, .db (SQLite), .npy, or a folder for the table, masks, overlays and arrays; else CSV on "
+        "stdout" },
+    { "format", 0, CONF_CHOICE, NULL, NULL, "csv|tsv|jsonl|sqlite|npy", 0, 0,
+        "of the table, where its name does not say" },
+    { "carry", 0, CONF_STRING, "NAME[,NAME]", NULL, NULL, 0, 0,
+        "columns of the table that go along into the results; all: those that feed nothing" },
+    { "names", 0, CONF_CHOICE, NULL, "tenrec", "tenrec|sas", 0, 0,
+        "what columns of the results are called; sas: _predClass_, _predName_, _predImg_" },
+    { "metrics", 0, CONF_FLAG, NULL, NULL, NULL, 0, 0,
+        "compare with the column of the truth (label, mask or numbers); everything goes to OUT.metrics.json" },
+    { "features", 0, CONF_STRING, "LAYER", NULL, NULL, 0, 0,
+        "the numbers of an inner layer instead of the model's outputs; tenrec show MODEL names them" },
+    { "shard", 0, CONF_STRING, "I/N", NULL, NULL, 0, 0,
+        "do the I-th of N shares; processes with the same OUT make one table together" },
+    { "restart", 0, CONF_FLAG, NULL, NULL, NULL, 0, 0, "throw away what an earlier run of this job has done" },
     { "masks", 0, CONF_STRING, "FOLDER", NULL, NULL, 0, 0, "label maps as PNG with a palette" },
     { "overlays", 0, CONF_STRING, "FOLDER", NULL, NULL, 0, 0, "the images with the label maps painted over them" },
     { "alpha", 0, CONF_FLOAT, "0..1", "0.5", NULL, 0, 0, "how strong an overlay's colours are" },
@@ -257,13 +454,16 @@ const struct command command_score = {
     .synopsis = "MODEL TABLE [-o OUT] [OPTIONS]",
     .doc =
         "Score a table: classes, masks or numbers for every row.\n\n"
-        "TABLE is a folder of images, a CSV or TSV (a column image, path or file; or one column per input, named as\n"
-        "the model names it), one file, or - for paths on stdin, answered as they come. Rows that cannot be scored\n"
-        "get a text in the column `error`, and the job goes on. An answer does not depend on its batch.\n\n"
+        "TABLE is a folder of images, a glob, a CSV, TSV or .jsonl (a column image, path or file; or one column per\n"
+        "input, named as the model names it), an IDX, .npy or .npz file, one image, or - for paths on stdin, answered\n"
+        "as they come. Rows that cannot be scored get a text in the column `error`, and the job goes on. An answer does\n"
+        "not depend on its batch. A job that was killed goes on where it was when the same command is given again.\n\n"
         "CSV columns: path; label, score, class (best first, then label_2 ...), or classes (shares), mask, overlay,\n"
         "or the numbers; error. JSON lines hold the same and more, one object per row.",
     .examples = "  tenrec score resnet18.tenrec photos/ -o answers.csv\n"
                 "  tenrec score seg.tenrec street.csv --masks masks/ --overlays look/ -o answers.jsonl\n"
+                "  tenrec score resnet18.tenrec rows.csv --columns label=species --metrics --carry all -o answers.db\n"
+                "  tenrec score resnet18.tenrec photos/ --features avgpool -o vectors.npy\n"
                 "  find . -name '*.jpg' | tenrec score resnet18.tenrec - --batch 8\n",
     .min_words = 2,
     .max_words = 2,

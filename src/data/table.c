@@ -7,11 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 #include "base/array.h"
 #include "base/err.h"
+#include "base/hash.h"
 #include "base/map.h"
 #include "base/str.h"
 #include "data/table_kinds.h"
@@ -240,6 +242,25 @@ int table_column(const struct table *t, enum role role, size_t n)
 int64_t table_count(const struct table *t)
 {
     return t->count;
+}
+
+double table_share(const struct table *t)
+{
+    double size = t->count >= 0 ? (double)t->count : (double)t->size;
+    return size > 0 ? (double)t->cursor.at / size : -1;
+}
+
+bool table_is_stream(const struct table *t)
+{
+    return t->kind->in_order_only;
+}
+
+uint64_t table_stamp(const struct table *t)
+{
+    struct stat st = { 0 };
+    if (t->stamp || stat(t->path, &st)) return t->stamp;
+    int64_t facts[] = { (int64_t)st.st_size, (int64_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec };
+    return hash_bytes(facts, sizeof facts);
 }
 
 /* Texts of these roles name files. Boxes and sequences may also stand in the cell itself. */

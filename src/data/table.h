@@ -76,6 +76,12 @@ const struct column *table_column_at(const struct table *t, size_t i);
 int table_column(const struct table *t, enum role role, size_t n);
 /* Rows in all; -1 while that is not known: before table_index() for text, always for stdin. */
 int64_t table_count(const struct table *t);
+/* How much of the table table_next() has read, 0 .. 1; negative where that cannot be said. */
+double table_share(const struct table *t);
+/* Whether rows come as they like (stdin): they cannot be read a second time. */
+bool table_is_stream(const struct table *t);
+/* Changes when the files that the table consists of do: names of samples for folders, size and time of files. */
+uint64_t table_stamp(const struct table *t);
 
 struct cell {
     const char *text;           /* as the table has it; NULL: empty */

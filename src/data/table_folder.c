@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/array.h"
 #include "base/err.h"
+#include "base/hash.h"
 #include "base/str.h"
 #include "data/table_kinds.h"
 
@@ -77,6 +78,11 @@ static int open_files(struct table *t, struct files *f, struct err *e)
 {
     t->state = f;
     t->count = (int64_t)f->n;
+    for (size_t i = 0; i < f->n; i++) {
+        uint64_t part[] = { t->stamp, hash_bytes(f->list[i].dir, strlen(f->list[i].dir)),
+            hash_bytes(f->list[i].name, strlen(f->list[i].name)) };
+        t->stamp = hash_bytes(part, sizeof part);
+    }
     TRY(table_add_column(t, "", ROLE_IMAGE, e));
     return f->root && has_classes(f) ? table_add_column(t, "label", ROLE_LABEL, e) : 0;
 }

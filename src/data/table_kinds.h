@@ -37,7 +37,9 @@ struct table {
     size_t n_columns, cap_columns;
     bool said;     /* roles of columns come from the kind or the options: no guess */
     bool lines;    /* the cursor's line means something to people */
-    int64_t count; /* -1: not known */
+    uint64_t stamp; /* set by kinds whose path says too little */
+    uint64_t size;  /* where cursors end, for kinds without a count; 0: not known */
+    int64_t count;  /* -1: not known */
     struct cursor cursor;
     struct cursor *index;
     size_t n_index, cap_index;

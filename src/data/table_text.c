@@ -24,6 +24,7 @@ static int map_text(struct table *t, struct text **out, struct err *e)
     TRY_MEM(t->folder = file_dir(t->arena, t->path), e);
     csv_init(&(*out)->csv, t->path, b, 0);
     t->lines = true;
+    t->size = b.len;
     return 0;
 }
 

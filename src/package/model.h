@@ -47,6 +47,9 @@ struct model {
  * report says may be wanted). */
 int model_open(struct model *m, const char *path, const struct model_options *o, struct err *e);
 void model_close(struct model *m);
+/* The model's only output becomes what an inner layer gives, by its name or the beginning of it up to a '/' or '.';
+ * without postprocessing. ERR_USAGE with a did-you-mean. */
+int model_features(struct model *m, const char *layer, struct err *e);
 /* A file of the package ("examples/e0.npz"), checked to lie inside it. ERR_MODEL if it is not there. */
 int model_file(struct model *m, const char *name, struct bytes *out, struct err *e);
 

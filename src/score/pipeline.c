@@ -9,6 +9,8 @@
 #include "exec/session.h"
 #include "score/sample.h"
 
+enum { WINDOW_BYTES = 32 << 20, WINDOW_MOST = 256 };
+
 struct pipeline {
     struct arena arena;
     struct model *model;
@@ -16,6 +18,7 @@ struct pipeline {
     struct session *session;
     struct sample **window;        /* (cap), the first n of them waiting in order, then free ones */
     size_t n, cap, decoded;        /* the first `decoded` are */
+    size_t limit, largest;         /* how many may wait, by the bytes of the largest sample so far */
     struct arena answers;          /* of one forward pass */
     int threads;
 };
@@ -27,10 +30,19 @@ static struct sample *sample_new(struct pipeline *p)
     return s;
 }
 
-static int make_window(struct pipeline *p, struct err *e)
+/* Few samples when they are large, more when they are small, whole batches always. */
+static size_t window_size(const struct pipeline *p, size_t want)
 {
     size_t batch = (size_t)p->o.batch, least = (size_t)p->threads * 4;
-    p->cap = (least + batch - 1) / batch * batch;
+    if (want < least) want = least;
+    if (want > WINDOW_MOST) want = WINDOW_MOST;
+    return (want + batch - 1) / batch * batch;
+}
+
+static int make_window(struct pipeline *p, struct err *e)
+{
+    p->limit = window_size(p, 0);
+    p->cap = window_size(p, WINDOW_MOST);
     TRY_MEM(p->window = ARENA_ARRAY(&p->arena, p->cap, struct sample *), e);
     for (size_t i = 0; i < p->cap; i++) TRY_MEM(p->window[i] = sample_new(p), e);
     return 0;
@@ -89,6 +101,9 @@ static int decode_window(struct pipeline *p, struct err *e)
         const struct err *bad = &p->window[i]->bad;
         if (bad->code == ERR_NOMEM || bad->code == ERR_USAGE) return fail(e, bad->code, "%s", bad->text);
     }
+    for (size_t i = p->decoded; i < p->n; i++)
+        if (p->window[i]->arena.used > p->largest) p->largest = p->window[i]->arena.used;
+    p->limit = window_size(p, WINDOW_BYTES / (p->largest + 1));
     p->decoded = p->n;
     return 0;
 }
@@ -187,12 +202,11 @@ static int answer_sample(struct pipeline *p, struct sample *s, const struct tens
 static void retire(struct pipeline *p, size_t n)
 {
     for (size_t i = 0; i < n; i++) arena_release(&p->window[i]->arena);
-    for (; n; n--) {
-        struct sample *s = p->window[0];
-        memmove(p->window, p->window + 1, (p->cap - 1) * sizeof *p->window);
-        p->window[p->cap - 1] = s;
-        p->n--, p->decoded--;
+    for (size_t i = 0; i + n < p->n; i++) { /* swapped one by one: each keeps its arena */
+        struct sample *s = p->window[i];
+        p->window[i] = p->window[i + n], p->window[i + n] = s;
     }
+    p->n -= n, p->decoded -= n;
 }
 
 /* Shapes that the model cannot take are the fault of the rows that have them. */
@@ -229,7 +243,7 @@ static int drain(struct pipeline *p, bool all, struct err *e)
     TRY(decode_window(p, e));
     while (p->n) {
         struct group g = next_group(p);
-        if (!all && !g.full && p->n < p->cap) return 0;
+        if (!all && !g.full && p->n < p->limit) return 0;
         TRY(run_group(p, &g, e));
     }
     return 0;
@@ -253,7 +267,7 @@ static int push(struct pipeline *p, const struct table *t, const struct row *row
     s->from = (struct provenance){ 0 };
     s->in = ARENA_ARRAY(&s->arena, p->model->graph->n_inputs, struct tensor);
     TRY_MEM(s->in, e);
-    return p->n == p->cap ? drain(p, false, e) : 0;
+    return p->n >= p->limit ? drain(p, false, e) : 0;
 }
 
 int pipeline_put_error(

@@ -1,5 +1,7 @@
 /* result_csv.c - results as a table of text, one row per sample. */
+#include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/array.h"
 #include "base/err.h"
@@ -9,8 +11,8 @@
 /* A row while it is put together. Out of memory shows at the end. */
 struct line {
     struct arena *arena;
-    const char **fields;
-    size_t n, cap;
+    const char **fields, **types; /* types: of a header, for SQL */
+    size_t n, cap, n_types, cap_types;
     bool oom;
 };
 
@@ -19,41 +21,95 @@ static void put(struct line *row, const char *text)
     if (!text || !ARRAY_PUSH(row->arena, row->fields, row->n, row->cap, text)) row->oom = true;
 }
 
+static void head(struct line *row, const char *name, const char *type)
+{
+    put(row, name);
+    if (!ARRAY_PUSH(row->arena, row->types, row->n_types, row->cap_types, type)) row->oom = true;
+}
+
+char result_separator(const struct results *r)
+{
+    return r->o.format == RESULTS_TSV ? '\t' : ',';
+}
+
+const char *result_id_name(const struct results *r)
+{
+    return r->o.table && table_column(r->o.table, ROLE_ID, 0) >= 0 ? "id" : "path";
+}
+
 static int end_row(struct results *r, const struct line *row, struct err *e)
 {
     if (row->oom) return fail_nomem(e);
-    csv_put(&r->text, row->fields, row->n, r->o.format == RESULTS_TSV ? '\t' : ',');
+    csv_put(&r->text, row->fields, row->n, result_separator(r));
     return r->text.oom ? fail_nomem(e) : 0;
 }
 
-static void head_classes(struct line *row, const struct result_output *out)
+/* What columns are called: ours, and those of the systems before. */
+static const struct {
+    const char *name, *old, *type;
+} class_heads[] = { { "label", "_predName_", "TEXT" }, { "score", "_predP_", "REAL" },
+    { "class", "_predClass_", "INTEGER" } };
+
+static void head_classes(struct line *row, const struct results *r, const struct result_output *out)
 {
-    static const char *const names[] = { "label", "score", "class" };
     for (int64_t k = 1; k <= out->k; k++)
-        for (int i = 0; i < 3; i++)
-            put(row,
-                k == 1 ? arena_printf(row->arena, "%s%s", out->prefix, names[i])
-                       : arena_printf(row->arena, "%s%s_%lld", out->prefix, names[i], (long long)k));
+        for (int i = 0; i < 3; i++) {
+            const char *name = r->o.old_names ? class_heads[i].old : class_heads[i].name;
+            char rank[24] = "";
+            if (k > 1) snprintf(rank, sizeof rank, "%s%lld", r->o.old_names ? "" : "_", (long long)k);
+            head(row, arena_printf(row->arena, "%s%s%s", out->prefix, name, rank), class_heads[i].type);
+        }
 }
 
 static void head_mask(struct line *row, const struct results *r, const struct result_output *out)
 {
-    put(row, arena_printf(row->arena, "%sclasses", out->prefix));
-    if (r->o.masks) put(row, arena_printf(row->arena, "%smask", out->prefix));
-    if (r->o.overlays) put(row, arena_printf(row->arena, "%soverlay", out->prefix));
+    const char *mask = r->o.old_names ? "_predImg_" : "mask";
+    head(row, arena_printf(row->arena, "%sclasses", out->prefix), "TEXT");
+    if (r->o.masks) head(row, arena_printf(row->arena, "%s%s", out->prefix, mask), "TEXT");
+    if (r->o.overlays) head(row, arena_printf(row->arena, "%soverlay", out->prefix), "TEXT");
+}
+
+/* A column carried along that is called as one of ours becomes "table.NAME"; equal ones get a number. */
+static void tell_apart(struct line *row, size_t n_carry)
+{
+    for (size_t i = 1; i <= n_carry; i++) {
+        size_t ours = 0, before = 0;
+        for (size_t k = 0; k < row->n; k++) {
+            if (k == i || strcasecmp(row->fields[k], row->fields[i])) continue;
+            ours += k == 0 || k > n_carry;
+            before += k > 0 && k < i;
+        }
+        if (ours) row->fields[i] = arena_printf(row->arena, "table.%s", row->fields[i]);
+        if (before && row->fields[i]) row->fields[i] = arena_printf(row->arena, "%s.%zu", row->fields[i], before + 1);
+        row->oom = row->oom || !row->fields[i];
+        if (row->oom) return;
+    }
+}
+
+int result_csv_columns(struct results *r, struct arena *a, const char ***names, const char ***affinity, size_t *n,
+    struct err *e)
+{
+    struct line row = { .arena = a };
+    head(&row, result_id_name(r), "TEXT");
+    for (size_t i = 0; i < r->o.n_carry; i++)
+        head(&row, table_column_at(r->o.table, (size_t)r->o.carry[i])->name, "");
+    for (size_t i = 0; i < r->n_outputs; i++) {
+        const struct result_output *out = &r->outputs[i];
+        if (out->kind == ANSWER_CLASSES) head_classes(&row, r, out);
+        else if (out->kind == ANSWER_MASK) head_mask(&row, r, out);
+        else head(&row, out->name, "TEXT");
+    }
+    head(&row, "error", "TEXT");
+    if (!row.oom) tell_apart(&row, r->o.n_carry);
+    *names = row.fields, *n = row.n;
+    if (affinity) *affinity = row.types;
+    return row.oom ? fail_nomem(e) : 0;
 }
 
 int result_csv_header(struct results *r, struct arena *scratch, struct err *e)
 {
     struct line row = { .arena = scratch };
-    put(&row, "path");
-    for (size_t i = 0; i < r->n_outputs; i++) {
-        const struct result_output *out = &r->outputs[i];
-        if (out->kind == ANSWER_CLASSES) head_classes(&row, out);
-        else if (out->kind == ANSWER_MASK) head_mask(&row, r, out);
-        else put(&row, out->name);
-    }
-    put(&row, "error");
+    TRY(result_csv_columns(r, scratch, &row.fields, NULL, &row.n, e));
     return end_row(r, &row, e);
 }
 
@@ -104,9 +160,14 @@ int result_csv_row(
 {
     struct line row = { .arena = scratch };
     put(&row, s->id);
+    for (size_t i = 0; i < r->o.n_carry; i++) {
+        const char *text = s->source->cells[r->o.carry[i]].text;
+        put(&row, text ? text : "");
+    }
     for (size_t i = 0; i < r->n_outputs; i++) {
         const struct result_output *out = &r->outputs[i];
-        const struct answer *a = s->error ? NULL : &s->answers[i];
+        struct answer plain = { ANSWER_TENSOR, .tensor = s->error ? (struct tensor){ 0 } : s->outputs[i] };
+        const struct answer *a = s->error ? NULL : r->o.format == RESULTS_NPY ? &plain : &s->answers[i];
         if (out->kind == ANSWER_CLASSES) put_classes(&row, r, out, a);
         else if (out->kind == ANSWER_MASK) TRY(put_mask(&row, r, a, &files[i], e));
         else put_tensor(&row, a, &files[i]);

@@ -54,17 +54,17 @@ static int take_name(struct results *r, const char *name, struct err *e)
 }
 
 /* FOLDER/photos/cat.png for the sample photos/cat.jpg; cat.jpg.png, then cat.jpg.12.png, where that name is taken. */
-static int choose_name(struct results *r, const char *folder, const struct scored *s, const char *middle,
+static int choose_name(struct results *r, const char *folder, const char *id, int64_t row, const char *middle,
     const char *ending, struct arena *a, const char **relative, struct err *e)
 {
-    const char *name = inside(r, s->id, a);
+    const char *name = inside(r, id, a);
     TRY_MEM(name, e);
     const char *dot = strrchr(file_base(name), '.');
     int stem = dot && dot > file_base(name) ? (int)(dot - name) : (int)strlen(name);
     const char *const tries[] = {
         arena_printf(a, "%.*s%s%s", stem, name, middle, ending),
         arena_printf(a, "%s%s%s", name, middle, ending),
-        arena_printf(a, "%s.%ld%s%s", name, s->row, middle, ending),
+        arena_printf(a, "%s.%lld%s%s", name, (long long)row, middle, ending),
     };
     for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
         const char *path = tries[i] ? file_join(a, folder, tries[i]) : NULL;
@@ -144,31 +144,26 @@ static int shown(
     return 0;
 }
 
-static int write_mask(struct results *r, const struct scored *s, const struct answer *mask, const char *middle,
-    struct arena *a, struct result_files *files, struct err *e)
+static int write_mask(struct results *r, const struct scored *s, const struct answer *mask,
+    const struct result_files *names, struct arena *a, struct result_files *files, struct err *e)
 {
-    const char *name;
     if (r->o.masks) {
         struct image img;
-        TRY(choose_name(r, r->o.masks, s, middle, ".png", a, &name, e));
         TRY(mask_to_image(&img, a, mask->labels, mask->width, mask->height, NULL, e));
-        TRY(write_png(r->o.masks, name, &img, a, e));
-        TRY(shown(r, r->o.masks, name, a, &files->mask, e));
+        TRY(write_png(r->o.masks, names->mask, &img, a, e));
+        TRY(shown(r, r->o.masks, names->mask, a, &files->mask, e));
     }
     bool image = s->path && s->from->original.width > 0;
     if (!r->o.overlays || !image) return 0;
-    TRY(choose_name(r, r->o.overlays, s, middle, ".png", a, &name, e));
-    TRY(write_overlay(r, s, mask, name, a, e));
-    return shown(r, r->o.overlays, name, a, &files->overlay, e);
+    TRY(write_overlay(r, s, mask, names->overlay, a, e));
+    return shown(r, r->o.overlays, names->overlay, a, &files->overlay, e);
 }
 
-static int write_tensor(struct results *r, const struct scored *s, const struct tensor *t, const char *middle,
-    struct arena *a, struct result_files *files, struct err *e)
+static int write_tensor(struct results *r, const struct tensor *t, const char *name, struct arena *a,
+    struct result_files *files, struct err *e)
 {
     struct npy array;
     struct file_writer w;
-    const char *name;
-    TRY(choose_name(r, r->o.tensors, s, middle, ".npy", a, &name, e));
     TRY(npy_from_tensor(&array, t, e));
     TRY(shown(r, r->o.tensors, name, a, &files->tensor, e));
     TRY(open_file(&w, r->o.tensors, name, a, e));
@@ -186,13 +181,32 @@ static const char *file_word(struct arena *a, const char *name)
     return word;
 }
 
+int result_files_name(struct results *r, const char *id, int64_t row, size_t output, struct arena *scratch,
+    struct result_files *names, struct err *e)
+{
+    const struct result_output *out = &r->outputs[output];
+    const char *middle = r->n_outputs > 1 ? file_word(scratch, out->name) : "";
+    bool mask = out->kind == ANSWER_MASK;
+    const struct {
+        const char *folder, *ending, **name;
+        bool wanted;
+    } files[] = {
+        { r->o.masks, ".png", &names->mask, mask },
+        { r->o.overlays, ".png", &names->overlay, mask },
+        { r->o.tensors, ".npy", &names->tensor, out->kind == ANSWER_TENSOR },
+    };
+    TRY_MEM(middle, e);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        if (files[i].folder && files[i].wanted)
+            TRY(choose_name(r, files[i].folder, id, row, middle, files[i].ending, scratch, files[i].name, e));
+    return 0;
+}
+
 int result_files_write(struct results *r, const struct scored *s, size_t output, struct arena *scratch,
-    struct result_files *files, struct err *e)
+    const struct result_files *names, struct result_files *files, struct err *e)
 {
     const struct answer *answer = &s->answers[output];
-    const char *middle = r->n_outputs > 1 ? file_word(scratch, r->outputs[output].name) : "";
-    TRY_MEM(middle, e);
-    if (answer->kind == ANSWER_MASK) return write_mask(r, s, answer, middle, scratch, files, e);
+    if (answer->kind == ANSWER_MASK) return write_mask(r, s, answer, names, scratch, files, e);
     if (answer->kind != ANSWER_TENSOR || !r->o.tensors) return 0;
-    return write_tensor(r, s, &answer->tensor, middle, scratch, files, e);
+    return write_tensor(r, &answer->tensor, names->tensor, scratch, files, e);
 }

@@ -78,12 +78,25 @@ static int answer_json(const struct results *r, const struct answer *answer, con
     return 0;
 }
 
+static json_t *carried_json(const struct results *r, const struct scored *s, struct arena *a)
+{
+    json_t *columns = json_object();
+    for (size_t i = 0; i < r->o.n_carry; i++) {
+        const char *text = s->source->cells[r->o.carry[i]].text;
+        json_object_set_new(columns, table_column_at(r->o.table, (size_t)r->o.carry[i])->name,
+            text ? text_json(a, text) : json_null());
+    }
+    return columns;
+}
+
 int result_jsonl_row(
     struct results *r, const struct scored *s, const struct result_files *files, struct arena *scratch, struct err *e)
 {
     json_t *outputs = json_object();
-    json_t *root = json_pack("{s:o,s:I,s:o,s:o}", "path", text_json(scratch, s->id), "row", (json_int_t)s->row,
-        "outputs", outputs, "error", s->error ? text_json(scratch, s->error) : json_null());
+    json_t *root = json_pack("{s:o,s:I}", result_id_name(r), text_json(scratch, s->id), "row", (json_int_t)s->row);
+    if (r->o.n_carry) json_object_set_new(root, "columns", carried_json(r, s, scratch));
+    json_object_set_new(root, "outputs", outputs);
+    json_object_set_new(root, "error", s->error ? text_json(scratch, s->error) : json_null());
     TRY(json_own(scratch, root, e));
     for (size_t i = 0; i < r->n_outputs && !s->error; i++) {
         json_t *answer = NULL;

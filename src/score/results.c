@@ -6,9 +6,19 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "score/judge.h"
+#include "score/parts.h"
 #include "score/writers.h"
 
-enum { PAGE = 1 << 16 };
+enum { PAGE = 1 << 16, PIECE_BYTES = 8 << 20 };
+
+static const struct join_format *const formats[] = {
+    [RESULTS_CSV] = &join_text,
+    [RESULTS_TSV] = &join_text,
+    [RESULTS_JSONL] = &join_text,
+    [RESULTS_SQLITE] = &join_sqlite,
+    [RESULTS_NPY] = &join_npy,
+};
 
 /* What the last step that changes the kind of an answer makes of it. */
 static void describe(struct result_output *out, const json_t *steps)
@@ -61,6 +71,7 @@ static int describe_outputs(struct results *r, struct err *e)
         if (r->n_outputs > 1) TRY_MEM(out->prefix = arena_printf(&r->arena, "%s.", v->name), e);
         describe(out, json_object_get(manifest_port(m->manifest, "outputs", v->name), "postprocess"));
         if (out->kind == ANSWER_CLASSES) limit_classes(out, &v->shape);
+        if (r->o.format == RESULTS_NPY) out->kind = ANSWER_TENSOR; /* what the model gave, before postprocessing */
     }
     r->upright = turns_upright(m);
     return 0;
@@ -78,11 +89,27 @@ static int begin(struct results *r, struct err *e)
 {
     TRY(describe_outputs(r, e));
     TRY(make_folders(&r->o, e));
+    if (r->o.format == RESULTS_NPY && r->n_outputs != 1)
+        return fail(e, ERR_USAGE, ".npy holds one output, this model has %zu: choose one with --features, or --tensors",
+            r->n_outputs);
+    if (r->o.job) {
+        struct parts_options o = { r->o.out, r->o.job, r->o.shard, r->o.shards, r->o.restart };
+        if (!(r->parts = parts_open(&r->arena, &o, e))) return e->code;
+        r->resumed = parts_done(r->parts);
+        return 0;
+    }
     if (r->o.out) {
         TRY(file_writer_open(&r->file, &r->arena, r->o.out, e));
         r->open = true;
     }
     return r->o.format == RESULTS_JSONL ? 0 : result_csv_header(r, &r->page, e);
+}
+
+static void fresh_page(struct results *r)
+{
+    arena_release(&r->page);
+    r->text = r->targets = str_in(&r->page);
+    r->n = r->bad = 0;
 }
 
 struct results *results_new(const struct results_options *o, struct err *e)
@@ -94,7 +121,7 @@ struct results *results_new(const struct results_options *o, struct err *e)
     r->arena = a; /* it lies in its own arena */
     r->o = *o;
     arena_init(&r->page, a.mem);
-    r->text = str_in(&r->page);
+    fresh_page(r);
     if (begin(r, e)) return results_free(r), NULL;
     return r;
 }
@@ -103,54 +130,132 @@ void results_free(struct results *r)
 {
     if (!r) return;
     if (r->open) file_writer_abort(&r->file);
+    if (r->parts) parts_tidy(r->parts);
     arena_release(&r->page);
     struct arena a = r->arena;
     arena_release(&a);
 }
 
+bool results_wants(struct results *r, int64_t row)
+{
+    return !r->parts || parts_wants(r->parts, row);
+}
+
+int results_pass(struct results *r, const char *id, int64_t row, struct err *e)
+{
+    struct arena scratch;
+    struct result_files names = { 0 };
+    int code = 0;
+    if (!r->o.masks && !r->o.overlays && !r->o.tensors) return 0;
+    arena_init(&scratch, r->arena.mem);
+    for (size_t i = 0; i < r->n_outputs && !code; i++)
+        code = result_files_name(r, id, row, i, &scratch, &names, e);
+    arena_release(&scratch);
+    return code;
+}
+
 /* Everything that waits is written. */
 static int turn_page(struct results *r, struct err *e)
 {
-    const char *text = str_done(&r->text);
-    TRY_MEM(text, e);
-    if (r->open) {
+    const char *text = str_done(&r->text), *targets = str_done(&r->targets);
+    if (!text || !targets) return fail_nomem(e);
+    struct piece piece = { r->first, r->n, r->bad, { (const unsigned char *)text, r->text.len },
+        { (const unsigned char *)targets, r->targets.len } };
+    if (r->parts) {
+        if (r->n) TRY(parts_save(r->parts, &piece, e));
+    } else if (r->open) {
         TRY(file_writer_put(&r->file, text, r->text.len, e));
     } else if (r->text.len) {
         TRY(r->o.write(r->o.cookie, text, r->text.len, e));
     }
-    arena_release(&r->page);
-    r->text = str_in(&r->page);
+    if (r->o.judge && !r->parts) TRY(judge_add(r->o.judge, piece.targets, e));
+    fresh_page(r);
     return 0;
+}
+
+static int put_row(struct results *r, const struct scored *s, struct arena *scratch, struct err *e)
+{
+    struct result_files *files = ARENA_ARRAY(scratch, r->n_outputs, struct result_files);
+    TRY_MEM(files, e);
+    for (size_t i = 0; i < r->n_outputs; i++) {
+        struct result_files names = { 0 };
+        TRY(result_files_name(r, s->id, s->row, i, scratch, &names, e));
+        if (!s->error) TRY(result_files_write(r, s, i, scratch, &names, &files[i], e));
+    }
+    if (r->o.judge) TRY(judge_row(r->o.judge, s, &r->targets, e));
+    return r->o.format == RESULTS_JSONL ? result_jsonl_row(r, s, files, scratch, e)
+                                        : result_csv_row(r, s, files, scratch, e);
+}
+
+/* A piece ends where its block does, where rows are left out, and where it grows large. */
+static bool ends_piece(const struct results *r)
+{
+    return r->text.len >= (r->parts ? PIECE_BYTES : PAGE) || (r->parts && (r->first + r->n) % PARTS_BLOCK == 0);
 }
 
 int results_put(struct results *r, const struct scored *s, struct err *e)
 {
     struct arena scratch;
+    if (r->parts && r->n && s->row != r->first + r->n) TRY(turn_page(r, e));
+    if (!r->n) r->first = s->row;
     arena_init(&scratch, r->arena.mem);
-    struct result_files *files = ARENA_ARRAY(&scratch, r->n_outputs, struct result_files);
-    int code = files ? 0 : fail_nomem(e);
-    for (size_t i = 0; i < r->n_outputs && !code && !s->error; i++)
-        code = result_files_write(r, s, i, &scratch, &files[i], e);
-    bool json = r->o.format == RESULTS_JSONL;
-    if (!code) code = json ? result_jsonl_row(r, s, files, &scratch, e) : result_csv_row(r, s, files, &scratch, e);
+    int code = put_row(r, s, &scratch, e);
     arena_release(&scratch);
     TRY(code);
-    r->rows++;
-    r->errors += s->error != NULL;
-    return r->text.len >= PAGE ? turn_page(r, e) : 0;
+    r->n++, r->bad += s->error != NULL;
+    r->rows++, r->errors += s->error != NULL;
+    return ends_piece(r) ? turn_page(r, e) : 0;
 }
 
 int results_flush(struct results *r, struct err *e)
 {
-    return turn_page(r, e);
+    return r->parts ? 0 : turn_page(r, e);
 }
 
-int results_finish(struct results *r, struct err *e)
+static int join_piece(void *cookie, const struct piece *piece, struct err *e)
 {
+    struct join *j = cookie;
+    j->rows += piece->n, j->errors += piece->errors;
+    if (j->r->o.judge) TRY(judge_add(j->r->o.judge, piece->targets, e));
+    return formats[j->r->o.format]->add(j, piece->results, e);
+}
+
+/* All pieces into the table. */
+static int join_parts(struct results *r, int64_t total, int64_t *missing, struct err *e)
+{
+    struct join j = { .r = r };
+    const struct join_format *f = formats[r->o.format];
+    arena_init(&j.arena, r->arena.mem);
+    int got = f->begin(&j, e);
+    if (!got) got = parts_join(r->parts, total, join_piece, &j, missing, e);
+    if (got > 0) {
+        int code = f->end(&j, e);
+        got = code ? code : 1;
+    }
+    if (got <= 0) f->abort(&j);
+    arena_release(&j.arena);
+    TRY(got);
+    if (got) {
+        r->errors = (long)j.errors;
+        parts_remove(r->parts);
+    }
+    return 0;
+}
+
+int results_finish(struct results *r, int64_t total, int64_t *missing, struct err *e)
+{
+    *missing = 0;
     TRY(turn_page(r, e));
+    if (r->parts) return join_parts(r, total, missing, e);
     if (!r->open) return 0;
     r->open = false;
     return file_writer_commit(&r->file, e);
+}
+
+int results_pause(struct results *r, struct err *e)
+{
+    int64_t missing;
+    return r->parts ? turn_page(r, e) : results_finish(r, 0, &missing, e);
 }
 
 long results_rows(const struct results *r)
@@ -161,6 +266,16 @@ long results_rows(const struct results *r)
 long results_errors(const struct results *r)
 {
     return r->errors;
+}
+
+int64_t results_resumed(const struct results *r)
+{
+    return r->resumed;
+}
+
+const char *results_parts(const struct results *r)
+{
+    return r->parts ? parts_folder(r->parts) : NULL;
 }
 
 const char *result_label(const struct results *r, struct arena *a, int64_t index)

@@ -17,6 +17,9 @@ struct result_files {
     const char *mask, *overlay, *tensor;
 };
 
+struct parts;
+struct piece;
+
 struct results {
     struct arena arena;
     struct results_options o;
@@ -25,19 +28,48 @@ struct results {
     bool upright; /* the samples are turned by their EXIF orientation */
     struct file_writer file;
     bool open;         /* `file` is */
-    struct arena page; /* of the text that waits */
-    struct str text;
+    struct parts *parts;
+    struct arena page; /* of the texts that wait */
+    struct str text, targets;
+    int64_t first, n, bad; /* the piece that waits: its first row, how many, how many of them with an error */
     uint64_t *taken; /* hashes of the names of files given away; 0: free */
     size_t n_taken, cap_taken;
     long rows, errors;
+    int64_t resumed;
 };
 
-/* One answer's files; `scratch` is rewound by the caller. */
+/* Results of a whole job on their way into the last file, a piece at a time. */
+struct join {
+    struct results *r;
+    struct arena arena;
+    struct file_writer file;
+    int64_t rows, errors, numbers; /* numbers: in a row of an array */
+    void *state;
+};
+struct join_format {
+    int (*begin)(struct join *j, struct err *e);
+    int (*add)(struct join *j, struct bytes rows, struct err *e);
+    int (*end)(struct join *j, struct err *e);
+    void (*abort)(struct join *j); /* after a failure of any of them */
+};
+extern const struct join_format join_text, join_sqlite, join_npy;
+
+/* Chooses the names of one row's files for one output, whether or not they will be written: so they depend on the table
+ * alone, not on what was done before. Relative to their folders. */
+int result_files_name(struct results *r, const char *id, int64_t row, size_t output, struct arena *scratch,
+    struct result_files *names, struct err *e);
+/* One answer's files, named so; `scratch` is rewound by the caller. */
 int result_files_write(struct results *r, const struct scored *s, size_t output, struct arena *scratch,
-    struct result_files *files, struct err *e);
+    const struct result_files *names, struct result_files *files, struct err *e);
 
 /* Adds to r->text. */
+/* Whether fields are separated by tabs, and what the first column is called. */
+char result_separator(const struct results *r);
+const char *result_id_name(const struct results *r);
 int result_csv_header(struct results *r, struct arena *scratch, struct err *e);
+/* The names of the header's columns; `affinity` (may be NULL) gets SQL's type of each. */
+int result_csv_columns(struct results *r, struct arena *a, const char ***names, const char ***affinity, size_t *n,
+    struct err *e);
 int result_csv_row(
     struct results *r, const struct scored *s, const struct result_files *files, struct arena *scratch, struct err *e);
 int result_jsonl_row(

@@ -1,0 +1,98 @@
+#!/bin/sh
+# jobs.sh - tenrec score on long tables: whatever the batch, the shards, and how often it was killed, the same bytes; bad
+# rows are named; targets are compared.
+. "$(dirname "$0")/cli.sh"
+settings='--task image-classification --labels labels.txt --like torchvision --set resize.size=16 --set center_crop.size=16 --threads 1'
+
+{
+    echo 'id,image,species,note'
+    i=0
+    while [ $i -lt 2000 ]; do
+        echo "r$i,photos/red.png,red,\"n $i, x\""
+        echo "s$i,photos/half.png,green,"
+        i=$((i + 2))
+    done
+    echo 'last,photos/none.png,blue,'
+    echo 'ragged,photos/red.png'
+} >rows.csv
+run score classify.onnx rows.csv $settings -o whole.csv --carry note --columns label=species --metrics
+exits 0 'a long table'
+is 'every row has its line' "$(wc -l <whole.csv | tr -d ' ')" 2003
+is 'identifiers and columns go along' "$(sed -n 1,2p whole.csv | cut -d, -f1-4 | tr '\n' ' ')" \
+    'id,note,label,score r0,"n 0, x",red '
+says whole.csv '^last,.*photos/none.png: No such file' 'a file that is missing is told in its row'
+says whole.csv '^2002,.*rows.csv:2003: the row has only 2 of 4 columns' 'so is a ragged row'
+says whole.csv.metrics.json '"accuracy": 0.5' 'targets are compared'
+ok 'nothing is left beside the table' "$(ls | grep 'whole.csv\.' | grep -v 'metrics.json$')"
+same="--carry note --columns label=species --metrics"
+
+run score classify.onnx rows.csv $settings -o batch.csv $same --batch 16 --threads 2
+ok 'batches of 16' "$(cmp whole.csv batch.csv 2>&1)"
+ok 'and the same measures' "$(cmp whole.csv.metrics.json batch.csv.metrics.json 2>&1)"
+run score classify.onnx rows.csv $settings -o shards.csv $same --shard 3/3
+says talk 'rows of other shards are missing' 'a shard alone makes no table'
+ok 'yet' "$([ ! -e shards.csv ] || echo it is there)"
+run score classify.onnx rows.csv $settings -o shards.csv $same --shard 1/3
+run score classify.onnx rows.csv $settings -o shards.csv $same --shard 2/3 --batch 4
+ok 'three shards make the same table' "$(cmp whole.csv shards.csv 2>&1)"
+ok 'and the same measures' "$(cmp whole.csv.metrics.json shards.csv.metrics.json 2>&1)"
+run score classify.onnx rows.csv $settings -o shards.csv --shard 4/3
+exits 2 'a shard that cannot be'
+
+# Killed as soon as the first piece is there; again and again until it is whole.
+kill_once() {
+    before=$(ls killed.csv.parts 2>/dev/null | wc -l)
+    "$tenrec" score classify.onnx rows.csv $settings -o killed.csv $same >out 2>talk </dev/null &
+    pid=$!
+    while [ "$(ls killed.csv.parts 2>/dev/null | wc -l)" -le "$((before + 1))" ] && [ ! -e killed.csv ]; do sleep 0.01; done
+    kill -KILL $pid 2>/dev/null
+    wait $pid 2>/dev/null
+}
+kill_once
+ok 'kill -9 leaves no table' "$([ ! -e killed.csv ] || echo it is there)"
+kill_once
+run score classify.onnx rows.csv $settings -o killed.csv $same --set resize.size=17
+exits 2 'another job does not go on there'
+says talk 'restart' 'and is told what to do'
+run score classify.onnx rows.csv $settings -o killed.csv $same
+exits 0 'the same command goes on'
+says talk 'going on where an earlier run stopped' 'and says so'
+ok 'killed and resumed: the same bytes' "$(cmp whole.csv killed.csv 2>&1)"
+ok 'and the same measures' "$(cmp whole.csv.metrics.json killed.csv.metrics.json 2>&1)"
+
+"$tenrec" score classify.onnx rows.csv $settings -o stopped.csv $same >out 2>talk </dev/null &
+pid=$!
+while [ ! -e stopped.csv.parts ]; do sleep 0.01; done
+kill -INT $pid
+wait $pid
+code=$?
+ok 'SIGINT' "$([ "$code" = 130 ] || [ "$code" = 0 ] || echo "$code")"
+run score classify.onnx rows.csv $settings -o stopped.csv $same
+ok 'goes on, too' "$(cmp whole.csv stopped.csv 2>&1)"
+
+run score segment.onnx photos --task image-segmentation --like torchvision --set resize.size=16 --threads 1 -o seg --batch 2
+for i in 2 1; do run score segment.onnx photos --task image-segmentation --like torchvision --set resize.size=16 --threads 1 -o seg2 --shard $i/2; done
+ok 'masks and overlays do not depend on shards' "$(diff -r seg seg2 2>&1)"
+
+run score classify.onnx photos $settings -o names.csv --names sas
+is 'names of the systems before' "$(head -1 names.csv | cut -d, -f2-4)" '_predName_,_predP_,_predClass_'
+run score classify.onnx photos --labels labels.txt --features mean --like torchvision -o features.csv
+exits 0 'an inner layer'
+is 'gives its numbers' "$(sed -n 2p features.csv | cut -d, -f2 | wc -w | tr -d ' ')" 3
+run score classify.onnx photos --features maen
+exits 2 'a misspelt layer'
+says talk 'did you mean "mean"' 'gets a suggestion'
+run score classify.onnx photos $settings -o results.db
+ok 'an SQLite database' "$(head -c 15 results.db | grep -q 'SQLite format 3' || ls)"
+run score classify.onnx photos $settings -o results.npy
+ok 'an array' "$(head -c 6 results.npy | grep -q NUMPY || ls)"
+run score classify.onnx photos $settings --format npy
+exits 2 'which needs a file'
+run score classify.onnx rows.csv $settings --metrics
+exits 2 'measures without a truth'
+says talk 'columns label=NAME' 'ask for the column'
+printf 'left,right\na,b\n' >wrong.csv
+run score classify.onnx wrong.csv $settings --columns image=middle
+exits 2 'a column that is not there'
+says talk 'no column "middle"' 'is named'
+finish
