@@ -12,7 +12,7 @@
 #include "cli/opening.h"
 #include "enc/json.h"
 #include "graph/graph.h"
-#include "score/judge.h"
+#include "score/targets.h"
 #include "score/results.h"
 
 enum { IDLE_MS = 50 }; /* a stream that gives nothing for so long has its part batch answered */
@@ -23,7 +23,7 @@ struct job {
     struct table *table;
     struct pipeline *pipeline;
     struct results *results;
-    struct judge *judge;
+    struct targets *targets;
     const char *out; /* the table's file; NULL: stdout */
     int64_t rows;    /* of the table that were read */
     int64_t missing; /* rows of other shards */
@@ -112,7 +112,8 @@ static int choose_results(struct job *job, struct results_options *o, struct err
     o->format = formats[format].format;
     o->out = out;
     if (!out && o->format >= RESULTS_SQLITE)
-        return fail(e, ERR_USAGE, "--format %s: needs a file, -o OUT%s", formats[format].name, formats[format].endings[0]);
+        return fail(e, ERR_USAGE, "--format %s: needs a file, -o OUT%s", formats[format].name,
+            formats[format].endings[0]);
     if (!out || by_name >= 0) return 0;
     TRY(file_mkdirs(out, e));
     o->out = arena_printf(a, "%s/results%s", out, formats[format].endings[0]);
@@ -243,7 +244,7 @@ static int open_results(struct job *job, struct err *e)
     if (o.format >= RESULTS_SQLITE && !o.job)
         return fail(e, ERR_USAGE, "paths on stdin: give a .csv or .jsonl for the results");
     TRY(choose_shard(job, &o, e));
-    if (conf_flag(c, "metrics")) job->judge = o.judge = judge_new(job->args->arena, &job->model, job->table, e);
+    if (conf_flag(c, "metrics")) job->targets = o.targets = targets_new(job->args->arena, &job->model, job->table, e);
     if (e->code) return e->code;
     job->out = o.out;
     job->results = results_new(&o, e);
@@ -348,16 +349,17 @@ static void print_measure(const json_t *report, const char *key, const char *nam
     if (v) fprintf(stderr, "tenrec: %-18s %.6g\n", name, json_number_value(v));
 }
 
-/* To stderr for people, and whole to a file beside the table (or after it, where the table goes to stdout: nowhere). */
+/* To stderr for people; whole to a file beside the table. */
 static int tell_metrics(struct job *job, struct err *e)
 {
     static const char *const measures[][2] = { { "loss", "loss" }, { "accuracy", "accuracy" },
-        { "pixel_accuracy", "pixel accuracy" }, { "pixel_error", "pixel error" }, { "top_5_accuracy", "top-5 accuracy" },
+        { "pixel_accuracy", "pixel accuracy" }, { "pixel_error", "pixel error" },
+        { "top_5_accuracy", "top-5 accuracy" },
         { "mean_iou", "mean IoU" }, { "f1_macro", "F1 (macro)" }, { "roc_auc", "ROC AUC" }, { "mae", "MAE" },
         { "mse", "MSE" }, { "rmse", "RMSE" }, { "r2", "R2" } };
     json_t *report;
     struct bytes text;
-    TRY(judge_report(job->judge, &report, e));
+    TRY(targets_report(job->targets, &report, e));
     for (size_t i = 0; i < sizeof measures / sizeof *measures; i++)
         print_measure(report, measures[i][0], measures[i][1]);
     long without = (long)json_integer_value(json_object_get(report, "without_target"));
@@ -384,7 +386,7 @@ static int summarize(struct job *job, struct err *e)
     if (job->missing)
         fprintf(stderr, "tenrec: %lld rows of other shards are missing: the last shard to end writes %s\n",
             (long long)job->missing, job->out);
-    else if (job->judge) TRY(tell_metrics(job, e));
+    else if (job->targets) TRY(tell_metrics(job, e));
     if (conf_has(c, "max-errors") && errors > conf_int(c, "max-errors"))
         return fail(e, ERR_DATA, "%ld rows have errors, at most %lld are allowed", errors,
             (long long)conf_int(c, "max-errors"));
@@ -456,8 +458,8 @@ const struct command command_score = {
         "Score a table: classes, masks or numbers for every row.\n\n"
         "TABLE is a folder of images, a glob, a CSV, TSV or .jsonl (a column image, path or file; or one column per\n"
         "input, named as the model names it), an IDX, .npy or .npz file, one image, or - for paths on stdin, answered\n"
-        "as they come. Rows that cannot be scored get a text in the column `error`, and the job goes on. An answer does\n"
-        "not depend on its batch. A job that was killed goes on where it was when the same command is given again.\n\n"
+        "as they come. Rows that cannot be scored get a text in the column `error`, and the job goes on. An answer\n"
+        "does not depend on its batch. A job that was killed goes on where it was when the same command is given again.\n\n"
         "CSV columns: path; label, score, class (best first, then label_2 ...), or classes (shares), mask, overlay,\n"
         "or the numbers; error. JSON lines hold the same and more, one object per row.",
     .examples = "  tenrec score resnet18.tenrec photos/ -o answers.csv\n"

@@ -27,11 +27,11 @@ struct class_measures {
 struct class_measures confusion_class(const struct confusion *c, int64_t class);
 /* Of all; means are over the classes that occur, in the truth or in a prediction. NaN when nothing was added. */
 struct confusion_measures {
-    double accuracy;           /* accuracy_score; 1 minus it is the misclassification rate (pixel error) */
-    double balanced;           /* balanced_accuracy_score: mean recall over the classes of the truth */
+    double accuracy;              /* accuracy_score; 1 minus it is the misclassification rate (pixel error) */
+    double balanced;              /* balanced_accuracy_score: mean recall over the classes of the truth */
     double precision, recall, f1; /* average="macro" */
-    double f1_weighted;        /* average="weighted" */
-    double mean_iou;           /* jaccard_score, average="macro" */
+    double f1_weighted;           /* average="weighted" */
+    double mean_iou;              /* jaccard_score, average="macro" */
 };
 struct confusion_measures confusion_measure(const struct confusion *c);
 

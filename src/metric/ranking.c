@@ -40,8 +40,7 @@ int roc_auc(const float *scores, const bool *positive, int64_t n, struct arena *
 int64_t rank_of(const double *scores, int64_t n, int64_t class)
 {
     int64_t rank = 0;
-    for (int64_t i = 0; i < n; i++)
-        rank += scores[i] > scores[class] || (scores[i] == scores[class] && i < class);
+    for (int64_t i = 0; i < n; i++) rank += scores[i] > scores[class] || (scores[i] == scores[class] && i < class);
     return rank;
 }
 

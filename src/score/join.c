@@ -177,8 +177,10 @@ static int npy_row(struct join *j, const struct csv_row *row, struct arena *a, s
     }
     if (j->numbers < 0 && n) j->numbers = (int64_t)n;
     if (j->numbers < 0)
-        return fail(e, ERR_DATA, "%s: the first row has an error, and the model does not say how many numbers it gives: "
-            "use a CSV", j->r->o.out);
+        return fail(e, ERR_DATA,
+            "%s: the first row has an error, and the model does not say how many numbers it gives: "
+            "use a CSV",
+            j->r->o.out);
     while (!row->fields[row->n - 2][0] && n < (size_t)j->numbers) {
         float none = NAN;
         if (!ARRAY_PUSH(a, v, n, cap, none)) return fail_nomem(e);

@@ -186,7 +186,8 @@ static int read_piece(const struct parts *p, const struct range *r, struct arena
     return 0;
 }
 
-static int each_piece(struct parts *p, int (*each)(void *, const struct piece *, struct err *), void *cookie, struct err *e)
+static int each_piece(
+    struct parts *p, int (*each)(void *, const struct piece *, struct err *), void *cookie, struct err *e)
 {
     for (size_t i = 0; i < p->n; i++) {
         struct arena a;

@@ -16,10 +16,10 @@ struct pipeline {
     struct model *model;
     struct pipeline_options o;
     struct session *session;
-    struct sample **window;        /* (cap), the first n of them waiting in order, then free ones */
-    size_t n, cap, decoded;        /* the first `decoded` are */
-    size_t limit, largest;         /* how many may wait, by the bytes of the largest sample so far */
-    struct arena answers;          /* of one forward pass */
+    struct sample **window; /* (cap), the first n of them waiting in order, then free ones */
+    size_t n, cap, decoded; /* the first `decoded` are */
+    size_t limit, largest;  /* how many may wait, by the bytes of the largest sample so far */
+    struct arena answers;   /* of one forward pass */
     int threads;
 };
 

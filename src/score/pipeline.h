@@ -18,8 +18,8 @@ struct pipeline;
 
 struct scored {
     const char *id;
-    const char *path; /* of the first image; NULL when the row names none */
-    long row;         /* in its table, from 0 */
+    const char *path;              /* of the first image; NULL when the row names none */
+    long row;                      /* in its table, from 0 */
     const char *error;             /* the row could not be scored, and why; else NULL */
     const struct provenance *from; /* of the first image input */
     const struct answer *answers;  /* one per output of the model */

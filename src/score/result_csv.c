@@ -86,13 +86,12 @@ static void tell_apart(struct line *row, size_t n_carry)
     }
 }
 
-int result_csv_columns(struct results *r, struct arena *a, const char ***names, const char ***affinity, size_t *n,
-    struct err *e)
+int result_csv_columns(
+    struct results *r, struct arena *a, const char ***names, const char ***affinity, size_t *n, struct err *e)
 {
     struct line row = { .arena = a };
     head(&row, result_id_name(r), "TEXT");
-    for (size_t i = 0; i < r->o.n_carry; i++)
-        head(&row, table_column_at(r->o.table, (size_t)r->o.carry[i])->name, "");
+    for (size_t i = 0; i < r->o.n_carry; i++) head(&row, table_column_at(r->o.table, (size_t)r->o.carry[i])->name, "");
     for (size_t i = 0; i < r->n_outputs; i++) {
         const struct result_output *out = &r->outputs[i];
         if (out->kind == ANSWER_CLASSES) head_classes(&row, r, out);

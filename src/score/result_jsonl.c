@@ -83,8 +83,8 @@ static json_t *carried_json(const struct results *r, const struct scored *s, str
     json_t *columns = json_object();
     for (size_t i = 0; i < r->o.n_carry; i++) {
         const char *text = s->source->cells[r->o.carry[i]].text;
-        json_object_set_new(columns, table_column_at(r->o.table, (size_t)r->o.carry[i])->name,
-            text ? text_json(a, text) : json_null());
+        json_object_set_new(
+            columns, table_column_at(r->o.table, (size_t)r->o.carry[i])->name, text ? text_json(a, text) : json_null());
     }
     return columns;
 }

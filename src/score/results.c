@@ -6,8 +6,8 @@
 
 #include "base/err.h"
 #include "base/file.h"
-#include "score/judge.h"
 #include "score/parts.h"
+#include "score/targets.h"
 #include "score/writers.h"
 
 enum { PAGE = 1 << 16, PIECE_BYTES = 8 << 20 };
@@ -148,8 +148,7 @@ int results_pass(struct results *r, const char *id, int64_t row, struct err *e)
     int code = 0;
     if (!r->o.masks && !r->o.overlays && !r->o.tensors) return 0;
     arena_init(&scratch, r->arena.mem);
-    for (size_t i = 0; i < r->n_outputs && !code; i++)
-        code = result_files_name(r, id, row, i, &scratch, &names, e);
+    for (size_t i = 0; i < r->n_outputs && !code; i++) code = result_files_name(r, id, row, i, &scratch, &names, e);
     arena_release(&scratch);
     return code;
 }
@@ -168,7 +167,7 @@ static int turn_page(struct results *r, struct err *e)
     } else if (r->text.len) {
         TRY(r->o.write(r->o.cookie, text, r->text.len, e));
     }
-    if (r->o.judge && !r->parts) TRY(judge_add(r->o.judge, piece.targets, e));
+    if (r->o.targets && !r->parts) TRY(targets_add(r->o.targets, piece.targets, e));
     fresh_page(r);
     return 0;
 }
@@ -182,7 +181,7 @@ static int put_row(struct results *r, const struct scored *s, struct arena *scra
         TRY(result_files_name(r, s->id, s->row, i, scratch, &names, e));
         if (!s->error) TRY(result_files_write(r, s, i, scratch, &names, &files[i], e));
     }
-    if (r->o.judge) TRY(judge_row(r->o.judge, s, &r->targets, e));
+    if (r->o.targets) TRY(targets_row(r->o.targets, s, &r->targets, e));
     return r->o.format == RESULTS_JSONL ? result_jsonl_row(r, s, files, scratch, e)
                                         : result_csv_row(r, s, files, scratch, e);
 }
@@ -216,7 +215,7 @@ static int join_piece(void *cookie, const struct piece *piece, struct err *e)
 {
     struct join *j = cookie;
     j->rows += piece->n, j->errors += piece->errors;
-    if (j->r->o.judge) TRY(judge_add(j->r->o.judge, piece->targets, e));
+    if (j->r->o.targets) TRY(targets_add(j->r->o.targets, piece->targets, e));
     return formats[j->r->o.format]->add(j, piece->results, e);
 }
 

@@ -2,8 +2,8 @@
  * .npy.
  *
  * Every file is written beside its name and renamed when it is whole: a killed program or a full disk leaves nothing
- * half-written. With `job` set the rows are kept in finished pieces (parts.h), so that a killed job goes on where it was;
- * the table appears when all of them are there.
+ * half-written. With `job` set the rows are kept in finished pieces (parts.h), so that a killed job goes on where it
+ * was; the table appears when all of them are there.
  *
  * CSV, TSV and SQLite (table `results`): one row per sample, `path` (or `id`, when the table has such a column) first,
  * then columns carried along, and `error` last. In between, per output of the model:
@@ -25,7 +25,7 @@
 
 #include "score/pipeline.h"
 
-struct judge;
+struct targets;
 
 enum results_format { RESULTS_CSV, RESULTS_TSV, RESULTS_JSONL, RESULTS_SQLITE, RESULTS_NPY };
 
@@ -35,9 +35,9 @@ struct results_options {
     const int *carry; /* columns of the table that go along */
     size_t n_carry;
     bool old_names;
-    struct judge *judge; /* compares with targets; NULL: nobody does */
-    const char *job;     /* what the job is (parts.h); NULL: the table is written in one go */
-    int shard, shards;   /* from 1 */
+    struct targets *targets; /* compares with targets; NULL: nobody does */
+    const char *job;         /* what the job is (parts.h); NULL: the table is written in one go */
+    int shard, shards;       /* from 1 */
     bool restart;
     const char *out; /* the table's file; NULL: its text goes to write() */
     int (*write)(void *cookie, const void *text, size_t len, struct err *e);
@@ -62,8 +62,8 @@ int results_finish(struct results *r, int64_t total, int64_t *missing, struct er
 int results_pause(struct results *r, struct err *e);
 void results_free(struct results *r); /* before results_finish: leaves no table */
 long results_rows(const struct results *r);
-long results_errors(const struct results *r); /* rows with an error; after results_finish: of the whole table */
-int64_t results_resumed(const struct results *r); /* rows that an earlier run has done */
+long results_errors(const struct results *r);       /* rows with an error; after results_finish: of the whole table */
+int64_t results_resumed(const struct results *r);   /* rows that an earlier run has done */
 const char *results_parts(const struct results *r); /* the folder of the pieces, or NULL */
 
 #endif

@@ -50,20 +50,21 @@ static int check(const struct tensor *t, const struct value *input, const struct
     for (int d = 0; d < t->shape.rank; d++)
         at += (size_t)snprintf(have + at, sizeof have - at, "%s%lld", d ? " x " : "", (long long)t->shape.dim[d]);
     for (int d = 0; d < want->rank; d++)
-        to += want->dim[d] < 0 ? (size_t)snprintf(wanted + to, sizeof wanted - to, "%s?", d ? " x " : "")
-                               : (size_t)snprintf(wanted + to, sizeof wanted - to, "%s%lld", d ? " x " : "",
-                                     (long long)want->dim[d]);
+        to += want->dim[d] < 0
+            ? (size_t)snprintf(wanted + to, sizeof wanted - to, "%s?", d ? " x " : "")
+            : (size_t)snprintf(wanted + to, sizeof wanted - to, "%s%lld", d ? " x " : "", (long long)want->dim[d]);
     return fail(e, ERR_DATA, "%s: a tensor of %s, input %s takes %s", row->where, have, input->name, wanted);
 }
 
-static int load_tensor(struct sample *s, const struct value *input, int column, struct tensor *out, struct arena *a,
-    struct err *e)
+static int load_tensor(
+    struct sample *s, const struct value *input, int column, struct tensor *out, struct arena *a, struct err *e)
 {
     struct tensor *x;
     TRY(row_tensor(s->table, &s->row, column, a, &x, e));
     *out = *x;
     bool whole = is_npy(s->row.cells[column].path); /* brings its own dimensions */
-    if (!whole || (input->shape.rank > 0 && x->shape.rank == input->shape.rank - 1)) TRY(add_dimension(out, &s->row, e));
+    if (!whole || (input->shape.rank > 0 && x->shape.rank == input->shape.rank - 1))
+        TRY(add_dimension(out, &s->row, e));
     return convert(out, input->dtype, a, &s->row, e);
 }
 
@@ -109,8 +110,7 @@ static int keep_all(struct sample *s, const struct model *m, struct err *e)
     struct image *seen = &s->from.seen;
     void *pixels = seen->pixels;
     for (size_t i = 0; i < m->graph->n_inputs; i++) {
-        if (!s->in[i].data)
-            return fail(e, ERR_USAGE, "input %s has no column", m->graph->inputs[i]->name);
+        if (!s->in[i].data) return fail(e, ERR_USAGE, "input %s has no column", m->graph->inputs[i]->name);
         TRY(keep(&s->in[i].data, (size_t)tensor_bytes(&s->in[i]), &s->arena, e));
         s->in[i].blob = NULL;
     }

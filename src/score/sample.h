@@ -15,8 +15,8 @@ struct sample {
     struct err bad; /* why it cannot be scored */
 };
 
-/* Reads and preprocesses the row, with what memory that takes given back at once; any thread. Sets `in`, `from` or `bad`
- * (ERR_NOMEM and ERR_USAGE are no fault of the row). A sample that is bad already is left alone. */
+/* Reads and preprocesses the row, with what memory that takes given back at once; any thread. Sets `in`, `from` or
+ * `bad` (ERR_NOMEM and ERR_USAGE are no fault of the row). A sample that is bad already is left alone. */
 void sample_load(struct sample *s, const struct model *m, int threads);
 
 #endif

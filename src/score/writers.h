@@ -27,12 +27,12 @@ struct results {
     size_t n_outputs;
     bool upright; /* the samples are turned by their EXIF orientation */
     struct file_writer file;
-    bool open;         /* `file` is */
+    bool open; /* `file` is */
     struct parts *parts;
     struct arena page; /* of the texts that wait */
     struct str text, targets;
     int64_t first, n, bad; /* the piece that waits: its first row, how many, how many of them with an error */
-    uint64_t *taken; /* hashes of the names of files given away; 0: free */
+    uint64_t *taken;       /* hashes of the names of files given away; 0: free */
     size_t n_taken, cap_taken;
     long rows, errors;
     int64_t resumed;
@@ -68,8 +68,8 @@ char result_separator(const struct results *r);
 const char *result_id_name(const struct results *r);
 int result_csv_header(struct results *r, struct arena *scratch, struct err *e);
 /* The names of the header's columns; `affinity` (may be NULL) gets SQL's type of each. */
-int result_csv_columns(struct results *r, struct arena *a, const char ***names, const char ***affinity, size_t *n,
-    struct err *e);
+int result_csv_columns(
+    struct results *r, struct arena *a, const char ***names, const char ***affinity, size_t *n, struct err *e);
 int result_csv_row(
     struct results *r, const struct scored *s, const struct result_files *files, struct arena *scratch, struct err *e);
 int result_jsonl_row(

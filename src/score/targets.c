@@ -1,5 +1,5 @@
-/* judge.c - compares answers with targets. */
-#include "score/judge.h"
+/* targets.c - compares answers with targets. */
+#include "score/targets.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 
 enum { IGNORED = 255, TOP_K = 5 }; /* a mask's 255 is "no class", as in Pascal VOC and Cityscapes */
 
-struct judge {
+struct targets {
     struct arena *arena;
     const struct model *model;
     struct table *table;
@@ -45,7 +45,7 @@ static bool has_step(const json_t *steps, const char *name)
 }
 
 /* What the answers are, and so what they are compared with. */
-static int choose_target(struct judge *j, struct err *e)
+static int choose_target(struct targets *j, struct err *e)
 {
     static const struct {
         enum role role;
@@ -59,13 +59,12 @@ static int choose_target(struct judge *j, struct err *e)
     j->logits = has_step(steps, "softmax");
     j->column = table_column(j->table, j->role, 0);
     if (j->column >= 0) return 0;
-    return fail(e, ERR_USAGE,
-        "%s: the model gives %s, and no column has the truth: say which, as in --columns %s=NAME",
+    return fail(e, ERR_USAGE, "%s: the model gives %s, and no column has the truth: say which, as in --columns %s=NAME",
         table_path(j->table), kinds[kind].gives, kinds[kind].wants);
 }
 
 /* Classes are those of the model; where it names none, those of its output. */
-static int start_confusion(struct judge *j, struct err *e)
+static int start_confusion(struct targets *j, struct err *e)
 {
     const struct labels *l = &j->model->labels;
     const struct shape *s = &j->model->graph->outputs[0]->shape;
@@ -78,18 +77,18 @@ static int start_confusion(struct judge *j, struct err *e)
     return confusion_init(&j->confusion, j->arena, n, e);
 }
 
-struct judge *judge_new(struct arena *a, const struct model *m, struct table *t, struct err *e)
+struct targets *targets_new(struct arena *a, const struct model *m, struct table *t, struct err *e)
 {
-    struct judge *j = ARENA_NEW(a, struct judge);
+    struct targets *j = ARENA_NEW(a, struct targets);
     if (!j) return fail_nomem(e), NULL;
-    *j = (struct judge){ .arena = a, .model = m, .table = t };
+    *j = (struct targets){ .arena = a, .model = m, .table = t };
     if (choose_target(j, e)) return NULL;
     if (j->role != ROLE_NUMBERS && start_confusion(j, e)) return NULL;
     return j;
 }
 
 /* 1: the row has a target; 0: it has none. */
-static int judge_class(struct judge *j, const struct scored *s, struct arena *a, struct str *out, struct err *e)
+static int judge_class(struct targets *j, const struct scored *s, struct arena *a, struct str *out, struct err *e)
 {
     int64_t truth, n = tensor_count(&s->outputs[0]), best = 0;
     struct err bad = { 0 };
@@ -103,12 +102,12 @@ static int judge_class(struct judge *j, const struct scored *s, struct arena *a,
         if (v[i] > v[best]) best = i;
     str_addf(out, "C %lld %lld %lld %a", (long long)truth, (long long)best, (long long)rank_of(v, n, truth),
         cross_entropy(v, n, truth, j->logits));
-    for (int64_t i = 0; i < n && n <= JUDGE_SCORES; i++) str_addf(out, " %a", v[i]);
+    for (int64_t i = 0; i < n && n <= TARGETS_SCORES; i++) str_addf(out, " %a", v[i]);
     return 1;
 }
 
 /* The truth in the size of the answer. */
-static int target_mask(struct judge *j, const struct scored *s, struct arena *a, int32_t **out, struct err *e)
+static int target_mask(struct targets *j, const struct scored *s, struct arena *a, int32_t **out, struct err *e)
 {
     struct image img;
     const struct answer *w = &s->answers[0];
@@ -122,7 +121,7 @@ static int target_mask(struct judge *j, const struct scored *s, struct arena *a,
     return 0;
 }
 
-static int judge_mask(struct judge *j, const struct scored *s, struct arena *a, struct str *out, struct err *e)
+static int judge_mask(struct targets *j, const struct scored *s, struct arena *a, struct str *out, struct err *e)
 {
     struct confusion here;
     struct err bad = { 0 };
@@ -142,7 +141,7 @@ static int judge_mask(struct judge *j, const struct scored *s, struct arena *a, 
     return 1;
 }
 
-static int judge_numbers(struct judge *j, const struct scored *s, struct arena *a, struct str *out, struct err *e)
+static int judge_numbers(struct targets *j, const struct scored *s, struct arena *a, struct str *out, struct err *e)
 {
     struct err bad = { 0 };
     const struct tensor *t = &s->answers[0].tensor;
@@ -158,7 +157,7 @@ static int judge_numbers(struct judge *j, const struct scored *s, struct arena *
     return 1;
 }
 
-int judge_row(struct judge *j, const struct scored *s, struct str *out, struct err *e)
+int targets_row(struct targets *j, const struct scored *s, struct str *out, struct err *e)
 {
     struct arena scratch;
     int got = 0;
@@ -183,7 +182,7 @@ static int number(const char **p, double *v)
     return 1;
 }
 
-static int add_class(struct judge *j, const char *p, struct err *e)
+static int add_class(struct targets *j, const char *p, struct err *e)
 {
     double truth, prediction, rank, loss, score;
     if (!number(&p, &truth) || !number(&p, &prediction) || !number(&p, &rank) || !number(&p, &loss) || !(truth >= 0) ||
@@ -199,7 +198,7 @@ static int add_class(struct judge *j, const char *p, struct err *e)
     return 0;
 }
 
-static int add_mask(struct judge *j, const char *p, struct err *e)
+static int add_mask(struct targets *j, const char *p, struct err *e)
 {
     for (double t, q, n; number(&p, &t);) {
         if (!number(&p, &q) || !number(&p, &n) || !(t >= 0) || !(q >= 0) || t >= (double)j->confusion.n ||
@@ -210,7 +209,7 @@ static int add_mask(struct judge *j, const char *p, struct err *e)
     return 0;
 }
 
-static int add_numbers(struct judge *j, const char *p, struct arena *a, struct err *e)
+static int add_numbers(struct targets *j, const char *p, struct arena *a, struct err *e)
 {
     double *v = NULL, x;
     size_t n = 0, cap = 0;
@@ -224,7 +223,7 @@ static int add_numbers(struct judge *j, const char *p, struct arena *a, struct e
     return 0;
 }
 
-static int add_line(struct judge *j, const char *line, struct arena *a, struct err *e)
+static int add_line(struct targets *j, const char *line, struct arena *a, struct err *e)
 {
     j->rows += line[0] != 'N';
     j->without += line[0] == 'N';
@@ -234,7 +233,7 @@ static int add_line(struct judge *j, const char *line, struct arena *a, struct e
     return line[0] == 'N' ? 0 : fail(e, ERR_DATA, "a damaged line of targets: %.60s", line);
 }
 
-int judge_add(struct judge *j, struct bytes lines, struct err *e)
+int targets_add(struct targets *j, struct bytes lines, struct err *e)
 {
     for (size_t at = 0; at < lines.len;) {
         const char *p = (const char *)lines.data + at, *end = memchr(p, '\n', lines.len - at);
@@ -251,7 +250,7 @@ int judge_add(struct judge *j, struct bytes lines, struct err *e)
 }
 
 /* The ROC's area: of two classes that of the second, of more the mean of each against the rest. NaN: not known. */
-static int area(const struct judge *j, struct arena *a, double *out, struct err *e)
+static int area(const struct targets *j, struct arena *a, double *out, struct err *e)
 {
     int64_t n = (int64_t)j->n_truths, classes = n ? (int64_t)j->n_scores / n : 0;
     double sum = 0, one;
@@ -274,7 +273,7 @@ static void put(json_t *o, const char *key, double v)
     if (isfinite(v)) json_object_set_new(o, key, json_real(v));
 }
 
-static void report_classes(const struct judge *j, json_t *o)
+static void report_classes(const struct targets *j, json_t *o)
 {
     struct confusion_measures m = confusion_measure(&j->confusion);
     bool pixels = j->role == ROLE_MASK;
@@ -305,7 +304,7 @@ static void report_classes(const struct judge *j, json_t *o)
     json_object_set_new(o, "confusion", matrix); /* [truth, prediction, count] of what occurs */
 }
 
-static void report_numbers(const struct judge *j, json_t *o)
+static void report_numbers(const struct targets *j, json_t *o)
 {
     struct regression_measures m = regression_measure(&j->regression, -1);
     if (!j->regression.n) return;
@@ -315,7 +314,7 @@ static void report_numbers(const struct judge *j, json_t *o)
     put(o, "r2", m.r2);
 }
 
-int judge_report(const struct judge *j, json_t **out, struct err *e)
+int targets_report(const struct targets *j, json_t **out, struct err *e)
 {
     json_t *o = json_pack("{s:I,s:I}", "rows", (json_int_t)j->rows, "without_target", (json_int_t)j->without);
     struct arena scratch;
@@ -328,8 +327,7 @@ int judge_report(const struct judge *j, json_t **out, struct err *e)
     *out = o;
     if (!j->rows) return 0;
     if (j->role == ROLE_LABEL) put(o, "loss", j->loss / (double)j->rows);
-    if (j->role == ROLE_LABEL && j->confusion.n > TOP_K)
-        put(o, "top_5_accuracy", (double)j->hits / (double)j->rows);
+    if (j->role == ROLE_LABEL && j->confusion.n > TOP_K) put(o, "top_5_accuracy", (double)j->hits / (double)j->rows);
     put(o, "roc_auc", auc);
     if (j->role == ROLE_NUMBERS) report_numbers(j, o);
     else report_classes(j, o);

@@ -1,0 +1,27 @@
+/* targets.h - how good the answers are, where the table knows better: loss and measures of classes, masks and numbers.
+ *
+ * A row leaves a line of text (targets_row), lines are added up (targets_add): so the rows of a job that was killed, or dealt
+ * out to several processes, count as those of one.
+ *   C TRUTH PREDICTION RANK LOSS [SCORE ...]   a class; scores when there are at most TARGETS_SCORES
+ *   S TRUTH PREDICTION COUNT ...               a mask: pixels
+ *   R TRUTH ... PREDICTION ...                 numbers
+ *   N                                          no target, or one that is no class
+ */
+#ifndef TENREC_SCORE_TARGETS_H
+#define TENREC_SCORE_TARGETS_H
+
+#include "base/str.h"
+#include "score/pipeline.h"
+
+enum { TARGETS_SCORES = 16 }; /* classes up to which scores are kept, 4 bytes each a row, for the ROC's area */
+
+struct targets;
+/* What the first output gives decides which target is wanted: a label, a mask or numbers. The table takes the model's
+ * classes. ERR_USAGE when it has no such column. */
+struct targets *targets_new(struct arena *a, const struct model *m, struct table *t, struct err *e);
+int targets_row(struct targets *j, const struct scored *s, struct str *out, struct err *e);
+int targets_add(struct targets *j, struct bytes lines, struct err *e);
+/* {"rows", "without_target", "loss", "accuracy", ...}; lives as long as the arena. */
+int targets_report(const struct targets *j, json_t **out, struct err *e);
+
+#endif
