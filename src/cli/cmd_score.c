@@ -459,7 +459,7 @@ const struct command command_score = {
         "TABLE is a folder of images, a glob, a CSV, TSV or .jsonl (a column image, path or file; or one column per\n"
         "input, named as the model names it), an IDX, .npy or .npz file, one image, or - for paths on stdin, answered\n"
         "as they come. Rows that cannot be scored get a text in the column `error`, and the job goes on. An answer\n"
-        "does not depend on its batch. A job that was killed goes on where it was when the same command is given again.\n\n"
+        "does not depend on its batch. A job that was killed goes on when the same command is given again.\n\n"
         "CSV columns: path; label, score, class (best first, then label_2 ...), or classes (shares), mask, overlay,\n"
         "or the numbers; error. JSON lines hold the same and more, one object per row.",
     .examples = "  tenrec score resnet18.tenrec photos/ -o answers.csv\n"

@@ -1,7 +1,7 @@
 /* targets.h - how good the answers are, where the table knows better: loss and measures of classes, masks and numbers.
  *
- * A row leaves a line of text (targets_row), lines are added up (targets_add): so the rows of a job that was killed, or dealt
- * out to several processes, count as those of one.
+ * A row leaves a line of text (targets_row), lines are added up (targets_add): so the rows of a job that was killed, or
+ * dealt out to several processes, count as those of one.
  *   C TRUTH PREDICTION RANK LOSS [SCORE ...]   a class; scores when there are at most TARGETS_SCORES
  *   S TRUTH PREDICTION COUNT ...               a mask: pixels
  *   R TRUTH ... PREDICTION ...                 numbers

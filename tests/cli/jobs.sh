@@ -1,8 +1,9 @@
 #!/bin/sh
-# jobs.sh - tenrec score on long tables: whatever the batch, the shards, and how often it was killed, the same bytes; bad
-# rows are named; targets are compared.
+# jobs.sh - tenrec score on long tables: whatever the batch, the shards, and how often it was killed, the same bytes;
+# bad rows are named; targets are compared.
 . "$(dirname "$0")/cli.sh"
-settings='--task image-classification --labels labels.txt --like torchvision --set resize.size=16 --set center_crop.size=16 --threads 1'
+settings='--task image-classification --labels labels.txt --like torchvision --threads 1'
+settings="$settings --set resize.size=16 --set center_crop.size=16"
 
 {
     echo 'id,image,species,note'
