@@ -14,8 +14,8 @@ struct err;
 int roc_auc(const float *scores, const bool *positive, int64_t n, struct arena *a, double *out, struct err *e);
 /* How many classes are scored above `class`; of equal scores the lower index counts as above. */
 int64_t rank_of(const double *scores, int64_t n, int64_t class);
-/* -log of the probability of `class`: of softmax(scores) when they are logits, else of scores / their sum, which is kept
- * within [2^-52, 1 - 2^-52] as scikit-learn's log_loss does. */
+/* -log of the probability of `class`: of softmax(scores) when they are logits, else of scores / their sum, which is
+ * kept within [2^-52, 1 - 2^-52] as scikit-learn's log_loss does. */
 double cross_entropy(const double *scores, int64_t n, int64_t class, bool logits);
 
 #endif

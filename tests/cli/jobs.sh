@@ -45,7 +45,9 @@ kill_once() {
     before=$(ls killed.csv.parts 2>/dev/null | wc -l)
     "$tenrec" score classify.onnx rows.csv $settings -o killed.csv $same >out 2>talk </dev/null &
     pid=$!
-    while [ "$(ls killed.csv.parts 2>/dev/null | wc -l)" -le "$((before + 1))" ] && [ ! -e killed.csv ]; do sleep 0.01; done
+    while [ "$(ls killed.csv.parts 2>/dev/null | wc -l)" -le "$((before + 1))" ] && [ ! -e killed.csv ]; do
+        sleep 0.01
+    done
     kill -KILL $pid 2>/dev/null
     wait $pid 2>/dev/null
 }
@@ -71,8 +73,9 @@ ok 'SIGINT' "$([ "$code" = 130 ] || [ "$code" = 0 ] || echo "$code")"
 run score classify.onnx rows.csv $settings -o stopped.csv $same
 ok 'goes on, too' "$(cmp whole.csv stopped.csv 2>&1)"
 
-run score segment.onnx photos --task image-segmentation --like torchvision --set resize.size=16 --threads 1 -o seg --batch 2
-for i in 2 1; do run score segment.onnx photos --task image-segmentation --like torchvision --set resize.size=16 --threads 1 -o seg2 --shard $i/2; done
+masks='--task image-segmentation --like torchvision --set resize.size=16 --threads 1'
+run score segment.onnx photos $masks -o seg --batch 2
+for i in 2 1; do run score segment.onnx photos $masks -o seg2 --shard $i/2; done
 ok 'masks and overlays do not depend on shards' "$(diff -r seg seg2 2>&1)"
 
 run score classify.onnx photos $settings -o names.csv --names sas
