@@ -34,11 +34,18 @@ struct import_hint {
 /* Where training and scoring differ in structure. A pass sets the mode of a graph that can do both. */
 enum import_mode { IMPORT_AS_SAVED, IMPORT_SCORE, IMPORT_TRAIN };
 
+/* What a user says a layer does whose code cannot be run. */
+struct import_lambda {
+    const char *name, *op; /* of the layer; of the operation: "relu6", "ctc" */
+};
+
 struct import_options {
     const struct import_hint *inputs;
     size_t n_inputs;
     enum import_mode mode;
     const char *weights; /* the second file, where a format keeps structure and weights apart; NULL: none */
+    const struct import_lambda *lambdas;
+    size_t n_lambdas;
 };
 
 struct export_options {
