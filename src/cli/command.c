@@ -6,6 +6,7 @@
 
 #include "base/array.h"
 #include "base/str.h"
+#include "format/format.h"
 
 #define X(name) extern const struct command command_##name;
 #include "cli/command_list.h"
@@ -60,6 +61,20 @@ static int parse_option(struct args *args, const char *word, char **argv, int ar
     return conf_set(&args->conf, k->name, text, "command line", e);
 }
 
+/* "model.json weights.h5" is one model: the second word goes to args->seconds. */
+static int join_pairs(struct args *args, struct err *e)
+{
+    TRY_MEM(args->seconds = ARENA_ARRAY(args->arena, args->n_words, const char *), e);
+    for (size_t i = 0; i + 1 < args->n_words; i++) {
+        if (!format_is_pair(args->words[i], args->words[i + 1])) continue;
+        args->seconds[i] = args->words[i + 1];
+        for (size_t k = i + 1; k + 1 < args->n_words; k++) args->words[k] = args->words[k + 1];
+        args->n_words--;
+        for (size_t k = 0; k < args->n_breaks; k++) args->breaks[k] -= args->breaks[k] > i + 1;
+    }
+    return 0;
+}
+
 static int check_words(const struct args *args, const struct command *c, struct err *e)
 {
     int n = (int)args->n_words;
@@ -88,6 +103,7 @@ int args_parse(struct args *args, struct arena *a, const struct command *c, int 
         }
         if (!ARRAY_PUSH(a, args->words, args->n_words, args->cap_words, word)) return fail_nomem(e);
     }
+    TRY(join_pairs(args, e));
     return check_words(args, c, e);
 }
 

@@ -11,6 +11,7 @@ struct args {
     struct conf conf;
     const char **words; /* what is no option */
     size_t n_words, cap_words;
+    const char **seconds;           /* of each word: the file of weights that follows a structure; NULL: none */
     size_t *breaks; /* how many words stood before each option of type CONF_BREAK */
     size_t n_breaks, cap_breaks;
 };

@@ -24,7 +24,7 @@ struct reader {
 struct tensor *tensor_converted(
     struct arena *a, const struct tensor *t, enum dtype dtype, const char *name, bool any, struct err *e)
 {
-    bool floats = dtype_is_float(t->dtype) && dtype_is_float(dtype);
+    bool floats = (dtype_is_float(t->dtype) || dtype_is_integer(t->dtype)) && dtype_is_float(dtype);
     bool integers = dtype_is_integer(t->dtype) && dtype_is_integer(dtype);
     if (!floats && !integers && !any) {
         fail(e, ERR_DATA, "input %s is %s, the file has %s", name, dtype_name(dtype), dtype_name(t->dtype));

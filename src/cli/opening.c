@@ -20,6 +20,23 @@ void print_report(const struct report *r, bool guesses)
     }
 }
 
+/* LAYER=OPERATION */
+static int read_lambdas(struct import_options *o, struct args *args, struct err *e)
+{
+    const char *const *given = conf_list(&args->conf, "lambda", &o->n_lambdas);
+    struct import_lambda *list = ARENA_ARRAY(args->arena, o->n_lambdas, struct import_lambda);
+    TRY_MEM(list, e);
+    for (size_t i = 0; i < o->n_lambdas; i++) {
+        const char *equals = strrchr(given[i], '=');
+        if (!equals || equals == given[i] || !equals[1])
+            return fail(e, ERR_USAGE, "--lambda %s: expected LAYER=OPERATION, as in lambda_1=relu6", given[i]);
+        list[i].op = equals + 1;
+        TRY_MEM(list[i].name = arena_strndup(args->arena, given[i], (size_t)(equals - given[i])), e);
+    }
+    o->lambdas = list;
+    return 0;
+}
+
 static int read_options(struct model_options *o, struct args *args, struct err *e)
 {
     const struct conf *c = &args->conf;
@@ -33,6 +50,7 @@ static int read_options(struct model_options *o, struct args *args, struct err *
     o->import.n_inputs = n;
     const char *mode = conf_string(c, "mode");
     o->import.mode = !strcmp(mode, "train") ? IMPORT_TRAIN : !strcmp(mode, "saved") ? IMPORT_AS_SAVED : IMPORT_SCORE;
+    TRY(read_lambdas(&o->import, args, e));
     o->manifest.like = conf_string(c, "like");
     o->manifest.task = conf_string(c, "task");
     o->manifest.name = conf_string(c, "name");
@@ -56,8 +74,10 @@ int open_model(struct model *m, struct args *args, size_t word, struct err *e)
     *m = (struct model){ 0 };
     const char *path = args->words[word], *arch;
     TRY(read_options(&o, args, e));
+    o.import.weights = args->seconds[word];
     if ((arch = conf_string(&args->conf, "arch"))) {
-        o.weights_path = path;
+        if (format_is_pair(arch, path)) o.import.weights = path;
+        else o.weights_path = path;
         o.weights_key = conf_string(&args->conf, "key");
         if (!o.manifest.name) TRY(name_of(&o.manifest.name, args->arena, path, e));
         path = arch;

@@ -8,8 +8,8 @@
 #include "enc/hdf5_parts.h"
 
 enum {
-    LINKS_MAX = 16,       /* soft links followed for one path */
-    FUEL_BASE = 1 << 20,  /* bytes of structure, beside so many for each byte of the file */
+    LINKS_MAX = 16,      /* soft links followed for one path */
+    FUEL_BASE = 1 << 20, /* bytes of structure, beside so many for each byte of the file */
     FUEL_RATIO = 4,
     INFLATE_RATIO = 1032, /* no deflate stream does better */
 };
@@ -31,14 +31,15 @@ bool hdf5_is(struct bytes file)
 
 int hdf5_broken(const struct hdf5 *h, uint64_t address, const char *what, struct err *e)
 {
-    return fail(e, ERR_MODEL, "%s: offset %llu: broken HDF5: %s", h->path, (unsigned long long)(h->base + address), what);
+    return fail(
+        e, ERR_MODEL, "%s: offset %llu: broken HDF5: %s", h->path, (unsigned long long)(h->base + address), what);
 }
 
 int hdf5_pay(struct hdf5 *h, uint64_t bytes, struct err *e)
 {
     if (bytes > h->fuel)
-        return fail(e, ERR_MODEL, "%s: broken HDF5: the file's structure is larger than the file; it runs in circles",
-            h->path);
+        return fail(
+            e, ERR_MODEL, "%s: broken HDF5: the file's structure is larger than the file; it runs in circles", h->path);
     h->fuel -= bytes;
     return 0;
 }
@@ -47,8 +48,8 @@ int hdf5_span(struct hdf5 *h, uint64_t address, uint64_t len, const char *what, 
 {
     uint64_t room = h->file.len - h->base;
     if (address > room || len > room - address)
-        return fail(e, ERR_MODEL, "%s: broken HDF5: %s of %llu bytes at offset %llu lies outside the file of %zu", h->path,
-            what, (unsigned long long)len, (unsigned long long)address, h->file.len);
+        return fail(e, ERR_MODEL, "%s: broken HDF5: %s of %llu bytes at offset %llu lies outside the file of %zu",
+            h->path, what, (unsigned long long)len, (unsigned long long)address, h->file.len);
     TRY(hdf5_pay(h, len + 16, e));
     const unsigned char *p = h->file.data + h->base + address;
     *out = (struct hdf5_cursor){ p, p + len, false };
@@ -113,8 +114,7 @@ int hdf5_open(struct hdf5 *h, struct arena *a, const char *path, struct bytes fi
     return (h->root = object_at(h, root, e)) ? 0 : e->code;
 }
 
-static struct hdf5_object *walk(
-    struct hdf5 *h, struct hdf5_object *from, const char *path, int *links, struct err *e);
+static struct hdf5_object *walk(struct hdf5 *h, struct hdf5_object *from, const char *path, int *links, struct err *e);
 
 static struct hdf5_object *follow(
     struct hdf5 *h, struct hdf5_object *group, const struct hdf5_link *l, int *links, struct err *e)
@@ -125,8 +125,7 @@ static struct hdf5_object *follow(
     return walk(h, l->soft[0] == '/' ? h->root : group, l->soft, links, e);
 }
 
-static struct hdf5_object *walk(
-    struct hdf5 *h, struct hdf5_object *from, const char *path, int *links, struct err *e)
+static struct hdf5_object *walk(struct hdf5 *h, struct hdf5_object *from, const char *path, int *links, struct err *e)
 {
     while (from && *path) {
         size_t len = strcspn(path, "/");

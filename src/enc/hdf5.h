@@ -64,8 +64,8 @@ struct hdf5 {
     struct bytes file;
     uint64_t base; /* what addresses count from */
     unsigned offset_size, length_size;
-    uint64_t fuel;    /* bytes of structure that may still be read */
-    uint64_t inflate; /* bytes of data that may still be made from fewer */
+    uint64_t fuel;      /* bytes of structure that may still be read */
+    uint64_t inflate;   /* bytes of data that may still be made from fewer */
     struct map objects; /* address in hexadecimal -> struct hdf5_object */
     struct hdf5_object *root;
 };
@@ -74,7 +74,8 @@ struct hdf5 {
 bool hdf5_is(struct bytes file);
 /* Errors: ERR_MODEL for what is broken, ERR_UNSUPPORTED for what is not read. */
 int hdf5_open(struct hdf5 *h, struct arena *a, const char *path, struct bytes file, struct err *e);
-/* What lies at "a/b/c" below `from` (NULL: the root): soft links are followed. NULL without an error when nothing does. */
+/* What lies at "a/b/c" below `from` (NULL: the root): soft links are followed. NULL without an error when nothing
+ * does. */
 struct hdf5_object *hdf5_find(struct hdf5 *h, struct hdf5_object *from, const char *path, struct err *e);
 /* The same for one link, whose name may hold slashes. */
 struct hdf5_object *hdf5_child(struct hdf5 *h, struct hdf5_object *group, const char *name, struct err *e);

@@ -10,14 +10,15 @@ enum { DEFLATE = 1, SHUFFLE = 2, FLETCHER32 = 3, LEVELS_MAX = 32 };
 struct chunks {
     struct hdf5 *h;
     struct hdf5_object *o;
-    unsigned char *out;     /* the whole dataset */
-    unsigned char *scratch; /* one chunk */
-    uint64_t size;          /* of a chunk, in bytes */
+    unsigned char *out;           /* the whole dataset */
+    unsigned char *scratch;       /* one chunk */
+    uint64_t size;                /* of a chunk, in bytes */
     uint64_t many[HDF5_RANK_MAX]; /* chunks along each axis */
     uint64_t n;
 };
 
-static int inflate_chunk(struct hdf5 *h, struct bytes in, unsigned char *out, uint64_t size, uint64_t *len, struct err *e)
+static int inflate_chunk(
+    struct hdf5 *h, struct bytes in, unsigned char *out, uint64_t size, uint64_t *len, struct err *e)
 {
     z_stream z = { .next_in = (unsigned char *)(uintptr_t)in.data, .avail_in = (unsigned)in.len };
     if (in.len > UINT32_MAX || size > UINT32_MAX)
@@ -62,11 +63,13 @@ int hdf5_unfilter(struct hdf5 *h, const struct hdf5_object *o, struct bytes stor
             unshuffle(now.data, to, now.len, l->filter[i].value);
             now.data = to;
         } else
-            return fail(e, ERR_UNSUPPORTED, "%s: HDF5 data packed by filter %u %s; deflate, shuffle and fletcher32 are read",
-                h->path, l->filter[i].id, l->filter[i].name);
+            return fail(e, ERR_UNSUPPORTED,
+                "%s: HDF5 data packed by filter %u %s; deflate, shuffle and fletcher32 are read", h->path,
+                l->filter[i].id, l->filter[i].name);
     }
-    if (now.len != size) return fail(e, ERR_MODEL, "%s: broken HDF5: a chunk holds %zu bytes instead of %llu", h->path, now.len,
-        (unsigned long long)size);
+    if (now.len != size)
+        return fail(e, ERR_MODEL, "%s: broken HDF5: a chunk holds %zu bytes instead of %llu", h->path, now.len,
+            (unsigned long long)size);
     if (now.data != out) memcpy(out, now.data, now.len);
     return 0;
 }
@@ -111,8 +114,8 @@ static int take_chunk(
         return hdf5_broken(h, k->o->address, "a chunk past all measure", e);
     TRY(hdf5_pay(h, 16 + len, e));
     struct arena_mark mark = arena_mark(h->arena);
-    int code = hdf5_unfilter(h, k->o, (struct bytes){ h->file.data + h->base + address, (size_t)len }, skipped, k->scratch,
-        k->size, e);
+    int code = hdf5_unfilter(
+        h, k->o, (struct bytes){ h->file.data + h->base + address, (size_t)len }, skipped, k->scratch, k->size, e);
     arena_rewind(h->arena, mark);
     TRY(code);
     place(k, at);
@@ -238,8 +241,10 @@ int hdf5_read_chunks(struct hdf5 *h, struct hdf5_object *o, unsigned char *out, 
     case HDF5_FIXED: code = read_fixed(&k, e); break;
     case HDF5_TREE2: code = hdf5_each_record(&records, o->layout->address, e); break;
     default:
-        code = fail(e, ERR_UNSUPPORTED, "%s: HDF5 data that can grow, written with libver=\"latest\", are not read; "
-            "write them without it", h->path);
+        code = fail(e, ERR_UNSUPPORTED,
+            "%s: HDF5 data that can grow, written with libver=\"latest\", are not read; "
+            "write them without it",
+            h->path);
     }
     arena_rewind(h->arena, mark);
     return code;

@@ -1,4 +1,4 @@
-/* hdf5_dense.c - HDF5: what new files keep out of headers: messages in a fractal heap, named by a B-tree of version 2. */
+/* hdf5_dense.c - HDF5: messages that new files keep out of headers, in a fractal heap under a B-tree of version 2. */
 #include <string.h>
 
 #include "enc/hdf5_parts.h"
@@ -128,7 +128,8 @@ static int open_heap(struct hdf5 *h, struct heap *p, uint64_t address, struct er
     if (c.over || !p->width || !p->start || p->offset_width < 1 || p->offset_width > 8 || p->length_width < 1 ||
         p->length_width > 8 || p->rows > ROWS_MAX || p->max_direct < p->start)
         return hdf5_broken(h, address, "a fractal heap of impossible sizes", e);
-    if (p->filtered) return fail(e, ERR_UNSUPPORTED, "%s: HDF5 with packed names (filters on a heap) is not read", h->path);
+    if (p->filtered)
+        return fail(e, ERR_UNSUPPORTED, "%s: HDF5 with packed names (filters on a heap) is not read", h->path);
     return 0;
 }
 

@@ -17,7 +17,7 @@ enum {
     CONTINUATION = 16,
     SYMBOL_TABLE = 17,
     ATTRIBUTE_INFO = 21,
-    SHARED = 2,      /* flag of a message */
+    SHARED = 2,       /* flag of a message */
     BLOCKS_MAX = 4096 /* continuations of one header */
 };
 

@@ -14,7 +14,8 @@ static int read_chunked(struct hdf5 *h, struct hdf5_layout *l, struct hdf5_curso
     l->rank = (int)rank - 1;
     if (version == 3) l->address = hdf5_address(c, h);
     unsigned width = version > 3 ? (unsigned)hdf5_get(c, 1) : 4;
-    if (width < 1 || width > 8) return fail(e, ERR_MODEL, "%s: broken HDF5: sizes of chunks of %u bytes", h->path, width);
+    if (width < 1 || width > 8)
+        return fail(e, ERR_MODEL, "%s: broken HDF5: sizes of chunks of %u bytes", h->path, width);
     for (unsigned i = 0; i < rank; i++) {
         uint64_t dim = hdf5_get(c, width);
         if (i < rank - 1) l->chunk[i] = dim;
@@ -41,7 +42,7 @@ static int read_old(struct hdf5 *h, struct hdf5_layout *l, struct hdf5_cursor *c
     if (class != HDF5_COMPACT) l->address = hdf5_address(c, h);
     if (rank < 1 || rank > HDF5_RANK_MAX + 1)
         return fail(e, ERR_MODEL, "%s: broken HDF5: a layout of rank %u", h->path, rank);
-    l->class = (enum hdf5_class)class;
+    l->class = (enum hdf5_class) class;
     l->rank = (int)rank - 1;
     l->size = UINT64_MAX;
     for (unsigned i = 0; i < rank; i++) {
@@ -65,7 +66,7 @@ int hdf5_read_layout(struct hdf5 *h, struct hdf5_layout *l, struct hdf5_cursor c
         class = l->class;
     } else {
         class = (unsigned)hdf5_get(&c, 1);
-        l->class = (enum hdf5_class)class;
+        l->class = (enum hdf5_class) class;
         if (class == HDF5_COMPACT) {
             uint64_t size = hdf5_get(&c, 2);
             l->inside = (struct bytes){ c.p, (size_t)size };
@@ -142,8 +143,8 @@ static int read_plain(struct hdf5 *h, struct hdf5_object *o, uint64_t size, stru
         return 0;
     }
     if (size > l->size || l->address > room || size > room - l->address)
-        return fail(e, ERR_MODEL, "%s: broken HDF5: data of %llu bytes at offset %llu lie outside the file of %zu", h->path,
-            (unsigned long long)size, (unsigned long long)l->address, h->file.len);
+        return fail(e, ERR_MODEL, "%s: broken HDF5: data of %llu bytes at offset %llu lie outside the file of %zu",
+            h->path, (unsigned long long)size, (unsigned long long)l->address, h->file.len);
     o->data = (struct bytes){ h->file.data + h->base + l->address, (size_t)size };
     return 0;
 }

@@ -96,7 +96,8 @@ static int heap_object(struct hdf5 *h, uint64_t address, unsigned index, struct 
     return hdf5_broken(h, address, "a global heap has no such object", e);
 }
 
-static int one_string(struct hdf5 *h, const struct hdf5_type *t, const unsigned char *at, const char **out, struct err *e)
+static int one_string(
+    struct hdf5 *h, const struct hdf5_type *t, const unsigned char *at, const char **out, struct err *e)
 {
     struct bytes text = { at, t->size };
     if (t->kind == 'O') {

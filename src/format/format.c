@@ -34,7 +34,7 @@ const struct format *format_find(const char *name)
 static bool lists_extension(const char *list, const char *path)
 {
     const char *dot = strrchr(file_base(path), '.');
-    if (!dot) return false;
+    if (!dot || !list) return false;
     size_t len = strlen(dot + 1);
     for (const char *p = list; *p; p += strcspn(p, " "), p += *p == ' ')
         if (strcspn(p, " ") == len && !strncasecmp(p, dot + 1, len)) return true;
@@ -44,6 +44,14 @@ static bool lists_extension(const char *list, const char *path)
 bool format_has_extension(const struct format *f, const char *path)
 {
     return lists_extension(f->extensions, path);
+}
+
+bool format_is_pair(const char *structure, const char *weights)
+{
+    for (size_t i = 0; i < N_FORMATS; i++)
+        if (lists_extension(formats[i]->structure, structure) && lists_extension(formats[i]->weights, weights))
+            return true;
+    return false;
 }
 
 /* All that can be read, for messages. */

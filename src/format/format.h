@@ -72,6 +72,8 @@ struct format {
     const char *extensions; /* separated by blanks, without dots: "h5 keras" */
     const char *writes;     /* the same, of files that are written; NULL: all */
     bool whole;             /* what is written holds also weights that nothing reads */
+    /* The same of files that hold a structure alone, and of those with its weights; NULL: none. */
+    const char *structure, *weights;
     enum format_match (*probe)(struct bytes file, const char *path);
     /* Errors: ERR_MODEL, ERR_UNSUPPORTED (all of it in the text and the report), ERR_UNSAFE. NULL: cannot
      * read. */
@@ -91,6 +93,8 @@ struct format {
 const struct format *format_at(size_t i); /* NULL past the end */
 const struct format *format_find(const char *name);
 bool format_has_extension(const struct format *f, const char *path);
+/* Are these a model in two files: a structure, and its weights? */
+bool format_is_pair(const char *structure, const char *weights);
 
 /* Reads a model of any format (metadata "format" says which): *g, tidy and verified, lies in `a`; so do the
  * texts of `r`. `o` may be NULL. */

@@ -1,5 +1,5 @@
-/* keras_files.c - Keras files with known outputs, in a table: imported, planned and run, within 1e-4 of their scale; and
- * every tensor of the corpus as its list has it. */
+/* keras_files.c - Keras files with known outputs, in a table: within 1e-4 of their scale; and every tensor of the corpus
+ * as its list has it. */
 #include "tap.h"
 
 #include <jansson.h>
@@ -72,17 +72,28 @@ static int load_list(
     return 0;
 }
 
+/* In the model's type: Keras takes whole numbers for floats. */
+static struct tensor *in_type(struct arena *a, struct tensor *t, enum dtype to, struct err *e)
+{
+    if (t->dtype == to) return t;
+    struct tensor *made = tensor_new(a, to, &t->shape, e);
+    for (int64_t i = 0; made && i < tensor_count(t); i++) tensor_set_f64(made, i, tensor_get_f64(t, i));
+    return made;
+}
+
 static int run(struct sample *s, struct model *m, double *most, struct err *e)
 {
     struct tensor out[IO_MAX] = { { 0 } };
     const struct tensor *in[IO_MAX];
     struct session_options o = { .packs = m->packs, .threads = 1 };
     if (m->graph->n_inputs != s->n_in || m->graph->n_outputs != s->n_want)
-        return fail(e, ERR_FAILED, "%zu inputs and %zu outputs, expected %zu and %zu", m->graph->n_inputs, m->graph->n_outputs,
-            s->n_in, s->n_want);
+        return fail(e, ERR_FAILED, "%zu inputs and %zu outputs, expected %zu and %zu", m->graph->n_inputs,
+            m->graph->n_outputs, s->n_in, s->n_want);
     struct session *session = session_new(m->graph, &o, e);
     if (!session) return e->code;
-    for (size_t i = 0; i < s->n_in; i++) in[i] = s->in[i];
+    for (size_t i = 0; i < s->n_in; i++)
+        if (!(in[i] = in_type(s->arena, s->in[i], m->graph->inputs[i]->dtype, e)))
+            return session_free(session), e->code;
     int code = session_run(session, in, out, e);
     for (size_t i = 0; !code && i < s->n_want; i++) {
         struct tensor *got = tensor_copy(s->arena, out[i].dtype, &out[i].shape, out[i].data, e);
@@ -118,8 +129,11 @@ static void tell(struct table *t, const char *name, int code, double most, bool 
     t->refused += refused && refuse;
     t->wrong += !right && !(refused && refuse);
     if (right) t->worst = fmax(t->worst, most);
-    printf("# %-8s %-34s %-10.3g %.*s\n", right ? "right" : refused ? "refused" : "WRONG", name, most,
-        getenv("TENREC_VERBOSE") ? 4000 : (int)(line ? (line - e->text > 160 ? 160 : line - e->text) : 160),
+    printf("# %-8s %-34s %-10.3g %.*s\n",
+        right         ? "right"
+            : refused ? "refused"
+                      : "WRONG",
+        name, most, getenv("TENREC_VERBOSE") ? 4000 : (int)(line ? (line - e->text > 160 ? 160 : line - e->text) : 160),
         line ? line + 1 : e->text);
 }
 
@@ -144,7 +158,8 @@ TEST(samples)
         if (!code) code = open_and_run(&s, &most, &failed);
         tell(&t, names[i], code, most, str_starts(names[i], "fn_lambda"), &failed);
     }
-    printf("# %d tried, %d passed (worst error %.2g), %d refused as they should be\n", t.tried, t.passed, t.worst, t.refused);
+    printf("# %d tried, %d passed (worst error %.2g), %d refused as they should be\n", t.tried, t.passed, t.worst,
+        t.refused);
     CHECK_INT(t.wrong, 0);
     arena_release(&a);
 }
@@ -189,7 +204,8 @@ TEST(corpus)
         for (size_t i = 0; i < n; i++)
             if (!only || strstr(names[i], only)) one_of_corpus(&t, folder, names[i]);
     }
-    printf("# %d tried, %d passed (worst error %.2g), %d refused as they should be\n", t.tried, t.passed, t.worst, t.refused);
+    printf("# %d tried, %d passed (worst error %.2g), %d refused as they should be\n", t.tried, t.passed, t.worst,
+        t.refused);
     CHECK_INT(t.wrong, 0);
     arena_release(&a);
 }
@@ -205,11 +221,18 @@ static bool check_line(struct hdf5 *h, struct arena *a, char *line, struct err *
     if (!o && !e->code) fail(e, ERR_FAILED, "%s is not there", field[0]);
     if (!o || hdf5_read(h, o, &data, e)) return false;
     for (int d = 0; d < o->space.rank; d++)
-        snprintf(shape + strlen(shape), sizeof shape - strlen(shape), "%s%llu", d ? "x" : "", (unsigned long long)o->space.dim[d]);
-    snprintf(type, sizeof type, "%s%u", o->type.kind == 'f' ? "float" : o->type.kind == 'u' ? "uint" : "int", o->type.size * 8);
+        snprintf(shape + strlen(shape), sizeof shape - strlen(shape), "%s%llu", d ? "x" : "",
+            (unsigned long long)o->space.dim[d]);
+    snprintf(type, sizeof type, "%s%u",
+        o->type.kind == 'f'       ? "float"
+            : o->type.kind == 'u' ? "uint"
+                                  : "int",
+        o->type.size * 8);
     hash_sha256(data.data, data.len, hex);
     bool same = !strcmp(type, field[1]) && (!strcmp(shape, field[2]) || !o->space.rank) && !strcmp(hex, field[5]);
-    if (!same) fail(e, ERR_FAILED, "%s: %s %s %s, expected %s %s %s", field[0], type, shape, hex, field[1], field[2], field[5]);
+    if (!same)
+        fail(
+            e, ERR_FAILED, "%s: %s %s %s, expected %s %s %s", field[0], type, shape, hex, field[1], field[2], field[5]);
     return same;
 }
 

@@ -14,7 +14,7 @@ int window_read(struct call *c, int n, struct window *w);
 /* strides, pads or auto_pad, dilations, for x of (N, C, spatial..); how many. `attrs` holds 3, and lives as long as
  * `w` and `pads`. */
 int window_attrs(const struct window *w, const struct value *x, int64_t pads[6], struct attr *attrs);
-struct value *convolve(struct call *c, const struct window *w, struct value *x, struct value *kernel, struct value *bias,
-    int64_t groups);
+struct value *convolve(
+    struct call *c, const struct window *w, struct value *x, struct value *kernel, struct value *bias, int64_t groups);
 
 #endif

@@ -106,7 +106,8 @@ static int open_zip(struct keras *k)
     const struct zip_entry *meta = zip_find(&k->zip, "metadata.json");
     if (!config) return fail(k->err, ERR_MODEL, "an archive without config.json is no Keras model");
     if (!weights && zip_find(&k->zip, "model.weights.json"))
-        return fail(k->err, ERR_UNSUPPORTED, "weights in several files (model.weights.json) are not read; save it without shards");
+        return fail(k->err, ERR_UNSUPPORTED,
+            "weights in several files (model.weights.json) are not read; save it without shards");
     if (meta) {
         json_t *tree;
         TRY(zip_read(&k->zip, meta, &k->scratch, TEXT_MAX, 0, &text, k->err));
@@ -147,7 +148,8 @@ static int open_second(struct keras *k)
 static void find_type(struct keras *k, const struct layer *l)
 {
     const json_t *dtype = json_object_get(l->config, "dtype");
-    const char *name = json_is_object(dtype) ? json_string_value(json_object_get(config_of(dtype), "name")) : class_of(dtype);
+    const char *name = json_is_object(dtype) ? json_string_value(json_object_get(config_of(dtype), "name"))
+                                             : class_of(dtype);
     if (name && !strcmp(name, "float64") && strcmp(l->class_name, "InputLayer")) k->compute = DT_F64;
     if (name && strstr(name, "float16"))
         report_add(k->report, REPORT_NOTE, l->label, "layers of type %s are computed in float32", name);
@@ -190,6 +192,8 @@ const struct format format_keras = {
     .name = "keras",
     .doc = "Keras models (.keras, .h5), or an architecture (.json) with its weights (.h5)",
     .extensions = "keras h5 hdf5 json",
+    .structure = "json",
+    .weights = "h5 hdf5",
     .probe = probe,
     .read = keras_read,
 };

@@ -64,7 +64,7 @@ struct layer {
     bool trainable; /* as the config says of it and what is around it */
     struct layer **sub;
     size_t n_sub, cap_sub;
-    const char *path; /* where its variables are below the outer layer, in files of Keras 3 */
+    const char *path;   /* where its variables are below the outer layer, in files of Keras 3 */
     struct map by_name; /* of a model: its layers */
     struct weight *weights;
     size_t n_weights;
@@ -103,7 +103,7 @@ struct call {
     const json_t *config;
     struct ktensor *in[CALL_INPUTS]; /* the tensors of its arguments, in order */
     size_t n_in;
-    const json_t *args, *kwargs;       /* NULL: none; tensors in them are {"__tensor": place in `tensors`} */
+    const json_t *args, *kwargs; /* NULL: none; tensors in them are {"__tensor": place in `tensors`} */
     struct ktensor *const *tensors;
     struct ktensor *more[CALL_OUTPUTS]; /* results after the first */
     size_t n_more;
@@ -127,8 +127,8 @@ const struct layer_row *op_row_find(const char *name);
 /* weights.c */
 int keras_weights_plan(struct keras *k, struct layer *l); /* what each layer has, from its row */
 int keras_weights_find(struct keras *k);                  /* and where it is in the file */
-/* The weight as a state of the graph, with shape `rank` `dims` in the file (negative: any), permuted by `perm` (NULL: as
- * it is). NULL without an error where the layer has no such weight. */
+/* The weight as a state of the graph, with shape `rank` `dims` in the file (negative: any), permuted by `perm` (NULL:
+ * as it is). NULL without an error where the layer has no such weight. */
 struct value *weight(struct call *c, const char *role, int rank, const int64_t *dims, const int *perm);
 /* The same in another shape of as many elements. */
 struct value *weight_as(struct call *c, const char *role, int rank, const int64_t *dims, const int *perm, int new_rank,
@@ -150,7 +150,7 @@ int64_t ktensor_dim(const struct ktensor *t, int axis); /* in Keras' order; nega
 /* Element by element: in the form the tensor has. */
 struct ktensor *each_element(struct call *c, struct ktensor *t, struct value *(*f)(struct call *c, struct value *v));
 struct ktensor *ktensor_cast(struct call *c, struct ktensor *t, enum dtype to);
-struct value *form_of(const struct ktensor *t, bool *first); /* the form that is there; plain if both are */
+struct value *ktensor_form(const struct ktensor *t, bool *first); /* the form that is there; plain if both are */
 struct ktensor *in_form(struct call *c, struct value *v, bool first);
 struct value *and_masks(struct call *c, struct value *a, struct value *b);
 
@@ -182,7 +182,7 @@ int cfg_ints(struct call *c, const char *key, int n, int64_t otherwise, int64_t 
 int cfg_pairs(struct call *c, const char *key, int n, int64_t otherwise, int64_t (*out)[2]);
 const char *class_of(const json_t *object); /* "class_name" of an object, or the text itself; NULL */
 const json_t *config_of(const json_t *object);
-const json_t *argument(const struct call *c, size_t place, const char *name); /* NULL: absent or null */
+const json_t *argument(const struct call *c, size_t place, const char *name);          /* NULL: absent or null */
 struct ktensor *tensor_argument(const struct call *c, size_t place, const char *name); /* NULL: no tensor there */
 struct ktensor *tensor_of(const struct call *c, const json_t *argument);
 int call_fail(const struct call *c, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

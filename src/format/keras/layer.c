@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/str.h"
 #include "format/keras/keras.h"
 
 enum { DEPTH_MAX = 200 };
@@ -37,7 +38,8 @@ struct ktensor *layer_apply(struct call *c)
     if (!inputs) call_fail(c, ERR_MODEL, "it is called without a tensor");
     struct ktensor *out = inputs && prepare_inputs(c) ? c->layer->row->lower(c) : NULL;
     if (b->err->code) {
-        if (!strstr(b->err->text, c->layer->label)) err_prefix(b->err, "layer %s (%s)", c->layer->label, c->layer->class_name);
+        if (!str_starts(b->err->text, "layer "))
+            err_prefix(b->err, "layer %s (%s)", c->layer->label, c->layer->class_name);
         return NULL;
     }
     if (!out) return fail_nomem(b->err), NULL;
@@ -45,7 +47,7 @@ struct ktensor *layer_apply(struct call *c)
     struct graph *g = c->k->g;
     if (g->n_nodes > before && !(c->layer->row->flags & LAYER_MODEL)) { /* its last node has the layer's name */
         bool first;
-        struct value *v = form_of(out, &first);
+        struct value *v = ktensor_form(out, &first);
         if (v->kind == VALUE_NODE && (size_t)v->node->id >= before) graph_rename(g, v, c->layer->label, b->err);
     }
     c->k->depth--;

@@ -111,7 +111,8 @@ static struct value *a_glu(struct call *c, struct value *x, bool first)
 
 static struct value *a_threshold(struct call *c, struct value *x, bool first)
 {
-    double at = json_number_value(argument(c, 1, "threshold")), other = json_number_value(argument(c, 2, "default_value"));
+    double at = json_number_value(argument(c, 1, "threshold")),
+           other = json_number_value(argument(c, 2, "default_value"));
     struct value *above = k_op2(c, "Greater", x, k_like(c, x, at));
     return emit(c->b, "Where", NO_ATTRS, above, x, k_like(c, x, other));
 }
@@ -198,14 +199,14 @@ struct ktensor *activate_tensor(struct call *c, const char *key, struct ktensor 
 {
     bool first;
     if (!t) return NULL;
-    struct value *v = form_of(t, &first), *out = activate(c, json_object_get(c->config, key), v, first);
+    struct value *v = ktensor_form(t, &first), *out = activate(c, json_object_get(c->config, key), v, first);
     return out == v ? t : in_form(c, out, first);
 }
 
 static struct ktensor *lower_activation(struct call *c)
 {
     bool first;
-    struct value *v = form_of(c->in[0], &first);
+    struct value *v = ktensor_form(c->in[0], &first);
     return in_form(c, activate(c, json_object_get(c->config, "activation"), v, first), first);
 }
 
@@ -276,7 +277,7 @@ static struct ktensor *lower_prelu(struct call *c)
         if (a >= 1 && a < rank) dims[a - 1] = 1;
     }
     for (int d = 0; d < rank - 1; d++) perm[d] = d == 0 ? rank - 2 : d - 1; /* (H, W, C) to (C, H, W) */
-    struct value *alpha = weight(c, "alpha", rank - 1, dims, first ? perm : NULL), *x = form_of(t, &first);
+    struct value *alpha = weight(c, "alpha", rank - 1, dims, first ? perm : NULL), *x = ktensor_form(t, &first);
     return in_form(c, emit(c->b, "PRelu", NO_ATTRS, x, alpha), first);
 }
 

@@ -95,7 +95,8 @@ static bool check_axes(struct call *c)
 {
     const json_t *axes = cfg(c, "attention_axes");
     const json_t *one = json_is_array(axes) ? json_array_get(axes, 0) : axes;
-    if (!axes || (json_array_size(axes) <= 1 && (json_integer_value(one) == 1 || json_integer_value(one) == -2))) return true;
+    if (!axes || (json_array_size(axes) <= 1 && (json_integer_value(one) == 1 || json_integer_value(one) == -2)))
+        return true;
     call_fail(c, ERR_UNSUPPORTED, "attention over other axes than time");
     return false;
 }
@@ -105,7 +106,8 @@ static bool read_inputs(struct call *c, struct ktensor *t[3])
 {
     static const char *const names[] = { "query", "value", "key" };
     for (size_t i = 0; i < 3; i++) t[i] = c->args || c->kwargs ? tensor_argument(c, i, names[i]) : NULL;
-    if (!t[0]) for (size_t i = 0; i < 3 && i < c->n_in; i++) t[i] = c->in[i];
+    if (!t[0])
+        for (size_t i = 0; i < 3 && i < c->n_in; i++) t[i] = c->in[i];
     for (size_t i = 0; i < 3; i++)
         if (t[i] && !(t[i] = ktensor_cast(c, t[i], c->k->compute))) return false;
     if (!t[1]) t[1] = t[0];
@@ -118,7 +120,8 @@ static bool read_inputs(struct call *c, struct ktensor *t[3])
 static struct value *repeated(struct call *c, struct value *x, int64_t heads, int64_t groups, int64_t size)
 {
     if (heads == groups) return x;
-    x = emit(c->b, "Tile", NO_ATTRS, k_unsqueeze(c, x, 2), emit_i64s(c->b, (int64_t[]){ 1, 1, heads / groups, 1, 1 }, 5));
+    x = emit(
+        c->b, "Tile", NO_ATTRS, k_unsqueeze(c, x, 2), emit_i64s(c->b, (int64_t[]){ 1, 1, heads / groups, 1, 1 }, 5));
     struct value *batch = k_size(c, x, 0), *steps = k_size(c, x, 3);
     struct value *parts[] = { batch, emit_i64s(c->b, &heads, 1), steps, emit_i64s(c->b, &size, 1) };
     return k_op2(c, "Reshape", x, k_concat(c, parts, 4, 0));
@@ -171,7 +174,8 @@ static struct value *scores_of(struct call *c, const struct attention *a)
     bool concat = !strcmp(cfg_string(c, "score_mode", "dot"), "concat");
     int64_t size = a->q ? a->q->shape.dim[a->q->shape.rank - 1] : -1;
     struct value *scale = !has_weight(c, "scale") ? NULL
-        : old ? weight(c, "scale", 1, &size, NULL) : weight(c, "scale", 0, NULL, NULL);
+        : old                                     ? weight(c, "scale", 1, &size, NULL)
+                                                  : weight(c, "scale", 0, NULL, NULL);
     if (old) return additive(c, a, scale, false);
     if (concat) {
         struct value *all = additive(c, a, scale, true);
@@ -188,7 +192,8 @@ static struct ktensor *lower_attention(struct call *c)
     if (c->n_in < 2 || c->n_in > 3) return call_fail(c, ERR_MODEL, "it takes query, value and perhaps key"), NULL;
     struct ktensor *key = c->in[c->n_in == 3 ? 2 : 1];
     const json_t *masks = json_object_get(c->kwargs, "mask");
-    struct ktensor *query_mask = tensor_of(c, json_array_get(masks, 0)), *value_mask = tensor_of(c, json_array_get(masks, 1));
+    struct ktensor *query_mask = tensor_of(c, json_array_get(masks, 0)),
+                   *value_mask = tensor_of(c, json_array_get(masks, 1));
     a.q = as_plain(c, c->in[0]);
     a.v = as_plain(c, c->in[1]);
     a.k = as_plain(c, key);

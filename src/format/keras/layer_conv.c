@@ -83,8 +83,8 @@ static void turned(int n, int *perm)
     for (int i = 0; i < n; i++) perm[2 + i] = i;
 }
 
-struct value *convolve(struct call *c, const struct window *w, struct value *x, struct value *kernel, struct value *bias,
-    int64_t groups)
+struct value *convolve(
+    struct call *c, const struct window *w, struct value *x, struct value *kernel, struct value *bias, int64_t groups)
 {
     struct attr attrs[8] = { { 0 } };
     int64_t pads[2 * AXES_MAX];
@@ -123,7 +123,8 @@ static struct ktensor *lower_conv(struct call *c)
 }
 
 /* (spatial.., C, M) to (C M, 1, spatial..): output c M + m comes from channel c. */
-static struct value *depthwise_kernel(struct call *c, const char *role, const struct window *w, int64_t in, int64_t each)
+static struct value *depthwise_kernel(
+    struct call *c, const char *role, const struct window *w, int64_t in, int64_t each)
 {
     int n = w->n, perm[SHAPE_MAX];
     int64_t dims[SHAPE_MAX], made[SHAPE_MAX] = { in * each, 1 };
@@ -163,7 +164,9 @@ static struct ktensor *lower_separable(struct call *c)
     dims[n] = in * each;
     dims[n + 1] = out;
     turned(n, perm);
-    struct window one = { .n = n, .kernel = { 1, 1, 1 }, .strides = { 1, 1, 1 }, .dilations = { 1, 1, 1 }, .padding = "valid" };
+    struct window one = {
+        .n = n, .kernel = { 1, 1, 1 }, .strides = { 1, 1, 1 }, .dilations = { 1, 1, 1 }, .padding = "valid"
+    };
     struct value *point = weight(c, "pointwise_kernel", n + 2, dims, perm);
     return finish(c, convolve(c, &one, y, point, weight(c, "bias", 1, &out, NULL), 1));
 }

@@ -45,7 +45,8 @@ static struct ktensor *lower_einsum_dense(struct call *c)
     const char *equation = cfg_string(c, "equation", NULL);
     if (!equation) return call_fail(c, ERR_MODEL, "its config has no equation"), NULL;
     if (!c->k->has_weights) return call_fail(c, ERR_UNSUPPORTED, "without weights their shapes are not known"), NULL;
-    struct value *x = as_plain(c, c->in[0]), *w = weight(c, "kernel", -1, NULL, NULL), *b = weight(c, "bias", -1, NULL, NULL);
+    struct value *x = as_plain(c, c->in[0]), *w = weight(c, "kernel", -1, NULL, NULL),
+                 *b = weight(c, "bias", -1, NULL, NULL);
     x = emit(c->b, "Einsum", ATTRS(attr_string("equation", equation)), x, w);
     if (b) x = k_op2(c, "Add", x, b);
     return ktensor_plain(c, activate(c, json_object_get(c->config, "activation"), x, false));
@@ -90,7 +91,8 @@ static struct ktensor *lower_time_distributed(struct call *c)
     int rank = ktensor_rank(c->in[0]);
     if (rank < 3) return call_fail(c, ERR_SHAPE, "its input has rank %d, expected 3 or more", rank), NULL;
     if (c->b->err->code) return NULL;
-    struct value *all = emit_i64s(c->b, &(int64_t){ -1 }, 1), *rest = k_sizes(c, x, 2, rank), *steps = k_sizes(c, x, 0, 2);
+    struct value *all = emit_i64s(c->b, &(int64_t){ -1 }, 1), *rest = k_sizes(c, x, 2, rank),
+                 *steps = k_sizes(c, x, 0, 2);
     struct value *flat = k_op2(c, "Reshape", x, k_concat(c, (struct value *[]){ all, rest }, 2, 0));
     struct ktensor *in = ktensor_plain(c, flat), *y = in ? layer_apply_to(c, c->layer->sub[0], &in, 1) : NULL;
     struct value *out = as_plain(c, y);

@@ -23,7 +23,7 @@ static struct ktensor *lower_rescaling(struct call *c)
 {
     bool first;
     int rank = ktensor_rank(c->in[0]);
-    struct value *x = form_of(c->in[0], &first);
+    struct value *x = ktensor_form(c->in[0], &first);
     x = k_op2(c, "Mul", x, scalar_or_channels(c, "scale", 1, rank, first));
     if (cfg(c, "offset") && !(json_is_number(cfg(c, "offset")) && cfg_float(c, "offset", 0) == 0))
         x = k_op2(c, "Add", x, scalar_or_channels(c, "offset", 0, rank, first));
@@ -69,7 +69,8 @@ static struct value *smart_resized(struct call *c, struct value *x, int64_t heig
 {
     if (!sizes_known(c, x) || height < 1 || width < 1) return NULL;
     int64_t h = x->shape.dim[2], w = x->shape.dim[3];
-    int64_t crop_h = (int64_t)((double)(w * height) / (double)width), crop_w = (int64_t)((double)(h * width) / (double)height);
+    int64_t crop_h = (int64_t)((double)(w * height) / (double)width),
+            crop_w = (int64_t)((double)(h * width) / (double)height);
     x = centre(c, x, crop_h < h ? crop_h : h, crop_w < w ? crop_w : w);
     return resized(c, x, height, width, mode);
 }
@@ -113,7 +114,8 @@ const struct layer_row keras_layers_image[] = {
     { "RandomCrop", lower_random_crop },
     { "RandomFlip RandomRotation RandomTranslation RandomZoom RandomContrast RandomBrightness RandomHeight RandomWidth "
       "RandomSaturation RandomHue RandomGrayscale RandomColorJitter RandomColorDegeneration RandomPosterization "
-      "RandomSharpness RandomShear RandomGaussianBlur RandomPerspective RandomElasticTransform RandomErasing RandomInvert "
+      "RandomSharpness RandomShear RandomGaussianBlur RandomPerspective RandomElasticTransform RandomErasing "
+      "RandomInvert "
       "RandomApply RandomChoice RandAugment AugMix AutoContrast Equalization Solarization MixUp CutMix",
         lower_identity, .flags = LAYER_KEEPS_MASK },
     { NULL },

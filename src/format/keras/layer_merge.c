@@ -93,7 +93,8 @@ static struct ktensor *lower_dot(struct call *c)
     for (int i = 0; i < 2; i++) {
         const json_t *a = json_is_array(given) ? json_array_get(given, (size_t)i) : given;
         axes[i] = shape_axis(json_is_integer(a) ? json_integer_value(a) : -1, ktensor_rank(c->in[i]));
-        if (axes[i] < 1 || ktensor_rank(c->in[i]) > 3) return call_fail(c, ERR_UNSUPPORTED, "its axes, or more than 3 dimensions"), NULL;
+        if (axes[i] < 1 || ktensor_rank(c->in[i]) > 3)
+            return call_fail(c, ERR_UNSUPPORTED, "its axes, or more than 3 dimensions"), NULL;
     }
     struct value *v[2];
     for (int i = 0; i < 2; i++) {

@@ -140,8 +140,9 @@ static struct value *statistic(struct call *c, const char *role, int rank, const
     if (!t || flatten(c, v, t, &at, 0)) return NULL;
     one = tensor_count(t);
     for (int64_t i = at; at == 1 && i < one; i++) tensor_set_f64(t, i, tensor_get_f64(t, 0));
-    if (at != 1 && at != one) return call_fail(c, ERR_MODEL, "its %s has %lld numbers, expected %lld", role, (long long)at,
-                                         (long long)one), NULL;
+    if (at != 1 && at != one)
+        return call_fail(c, ERR_MODEL, "its %s has %lld numbers, expected %lld", role, (long long)at, (long long)one),
+               NULL;
     return emit_const(c->b, t);
 }
 

@@ -7,14 +7,16 @@
 /* Windows without dilation, as far from each other as they are wide unless strides say otherwise. */
 static int read_window(struct call *c, int n, struct window *w)
 {
-    *w = (struct window){ .n = n, .dilations = { 1, 1, 1 },
-        .padding = cfg_string(c, "padding", cfg_string(c, "border_mode", "valid")) };
+    *w = (struct window){
+        .n = n, .dilations = { 1, 1, 1 }, .padding = cfg_string(c, "padding", cfg_string(c, "border_mode", "valid"))
+    };
     TRY(cfg_ints(c, cfg(c, "pool_length") ? "pool_length" : "pool_size", n, 2, w->kernel));
     memcpy(w->strides, w->kernel, sizeof w->strides);
     const char *key = cfg(c, "stride") ? "stride" : "strides";
     if (cfg(c, key)) TRY(cfg_ints(c, key, n, 1, w->strides));
     for (int i = 0; i < n; i++)
-        if (w->kernel[i] < 1 || w->strides[i] < 1) return call_fail(c, ERR_MODEL, "its pool_size or strides are not 1 or more");
+        if (w->kernel[i] < 1 || w->strides[i] < 1)
+            return call_fail(c, ERR_MODEL, "its pool_size or strides are not 1 or more");
     if (strcmp(w->padding, "valid") && strcmp(w->padding, "same"))
         return call_fail(c, ERR_UNSUPPORTED, "padding \"%.50s\"", w->padding);
     return 0;
@@ -48,7 +50,8 @@ static struct ktensor *lower_global(struct call *c)
 {
     struct ktensor *t = c->in[0];
     int n = c->layer->row->axes, rank = ktensor_rank(t);
-    bool keep = cfg_bool(c, "keepdims", false), last = channels_last(c), mean = !strcmp(c->layer->row->onnx, "ReduceMean");
+    bool keep = cfg_bool(c, "keepdims", false), last = channels_last(c),
+         mean = !strcmp(c->layer->row->onnx, "ReduceMean");
     int64_t axes[3];
     if (rank != n + 2) return call_fail(c, ERR_SHAPE, "its input has rank %d, expected %d", rank, n + 2), NULL;
     if (t->mask && n == 1 && mean && last) return ktensor_plain(c, masked_mean(c, as_plain(c, t), t->mask, keep));

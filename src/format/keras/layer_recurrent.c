@@ -82,7 +82,8 @@ static struct value *bias(struct call *c, const struct cell *cell, int64_t u)
     struct value *b, *half[2];
     if (!has_weight(c, "bias")) return NULL;
     if (cell->fused || (!strcmp(cell->onnx, "GRU") && is_reset_after(c, cell))) {
-        b = cell->fused ? weight(c, "bias", 1, (int64_t[]){ 2 * g }, NULL) : weight(c, "bias", 2, (int64_t[]){ 2, g }, NULL);
+        b = cell->fused ? weight(c, "bias", 1, (int64_t[]){ 2 * g }, NULL)
+                        : weight(c, "bias", 2, (int64_t[]){ 2, g }, NULL);
         b = k_reshape(c, b, (int64_t[]){ 2, g }, 2);
         return k_reshape(c, ordered(c, cell, b, 1), (int64_t[]){ 1, 2 * g }, 2);
     }
@@ -99,8 +100,8 @@ static const char *onnx_activation(struct call *c, const char *key, const char *
         const char *keras, *onnx;
         double alpha, beta;
     } known[] = { { "tanh", "Tanh" }, { "sigmoid", "Sigmoid" }, { "relu", "Relu" }, { "softsign", "Softsign" },
-        { "softplus", "Softplus" }, { "linear", "Affine", 1, 0 }, { "elu", "Elu", 1 }, { "leaky_relu", "LeakyRelu", 0.2 },
-        { "hard_sigmoid", "HardSigmoid", 0.2, 0.5 } };
+        { "softplus", "Softplus" }, { "linear", "Affine", 1, 0 }, { "elu", "Elu", 1 },
+        { "leaky_relu", "LeakyRelu", 0.2 }, { "hard_sigmoid", "HardSigmoid", 0.2, 0.5 } };
     const json_t *spec = json_object_get(c->config, key);
     const char *name = spec ? activation_name(spec) : otherwise;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
@@ -141,9 +142,12 @@ static struct value *pack(struct call *c, const struct recurrence *r, struct pac
     p->before = emit(c->b, "CumSum", cum, p->valid, emit_i64(c->b, 1));
     p->lengths = emit_cast(c->b, k_reduce(c, "ReduceSum", p->valid, &axis, 1, false), DT_I32);
     struct value *steps = k_size(c, r->x, 1);
-    struct value *t = emit(c->b, "Range", NO_ATTRS, emit_i64(c->b, 0), k_squeeze(c, steps, 0), emit_i64(c->b, 1)); /* (T) */
-    struct value *key = k_op2(c, "Sub", k_op2(c, "Mul", p->valid, steps), t); /* those that count are larger, early ones first */
-    struct node *n = builder_node(c->b, "TopK", ATTRS(attr_int("axis", 1)), (struct value *[]){ emit_cast(c->b, key, DT_F32), steps }, 2, 2);
+    struct value *t = emit(
+        c->b, "Range", NO_ATTRS, emit_i64(c->b, 0), k_squeeze(c, steps, 0), emit_i64(c->b, 1)); /* (T) */
+    struct value *key = k_op2(
+        c, "Sub", k_op2(c, "Mul", p->valid, steps), t); /* those that count are larger, early ones first */
+    struct node *n = builder_node(
+        c->b, "TopK", ATTRS(attr_int("axis", 1)), (struct value *[]){ emit_cast(c->b, key, DT_F32), steps }, 2, 2);
     return n ? gathered(c, r->x, n->out[1]) : NULL;
 }
 
@@ -172,7 +176,8 @@ static bool recur(struct call *c, struct recurrence *r)
     double alpha[2] = { 0 }, beta[2] = { 0 };
     const char *act = "tanh", *inner = "sigmoid", *names[3];
     struct packed p = { 0 };
-    if (u < 1 || !r->x || r->x->shape.rank != 3) return call_fail(c, ERR_SHAPE, "its units, or an input that is no sequence"), false;
+    if (u < 1 || !r->x || r->x->shape.rank != 3)
+        return call_fail(c, ERR_SHAPE, "its units, or an input that is no sequence"), false;
     int64_t in = r->x->shape.dim[2];
     const char *outer_name = onnx_activation(c, cell->fused ? "" : "activation", act, &alpha[1], &beta[1]);
     const char *gate_name = cell->gates > 1
@@ -231,7 +236,8 @@ static struct ktensor *lower_rnn(struct call *c)
     r.x = as_plain(c, c->in[0]);
     r.mask = mask_of(c);
     if (!read_states(c, r.cell, 1, &r) || !recur(c, &r)) return NULL;
-    struct value *y = sequences && r.reverse ? k_slice(c, r.y, 1, -1, INT64_MIN, -1) : r.y; /* in the order of computing */
+    struct value *y = sequences && r.reverse ? k_slice(c, r.y, 1, -1, INT64_MIN, -1)
+                                             : r.y; /* in the order of computing */
     struct ktensor *out = ktensor_plain(c, sequences ? y : r.last[0]);
     if (out && sequences && !r.reverse) out->mask = r.mask;
     for (int i = 0; cfg_bool(c, "return_state", false) && i < r.cell->states; i++)
@@ -259,13 +265,15 @@ static struct ktensor *lower_bidirectional(struct call *c)
         inner.layer = c->layer->sub[d];
         inner.config = inner.layer->config;
         r[d].cell = cell_of(inner.layer);
-        if (!r[d].cell) return call_fail(c, ERR_UNSUPPORTED, "around a layer of class %s", inner.layer->class_name), NULL;
+        if (!r[d].cell)
+            return call_fail(c, ERR_UNSUPPORTED, "around a layer of class %s", inner.layer->class_name), NULL;
         r[d].reverse = cfg_bool(&inner, "go_backwards", d && !cfg(c, "backward_layer"));
         if (d && !cfg(c, "backward_layer")) r[d].reverse = !r[0].reverse;
         sequences = cfg_bool(&inner, "return_sequences", false);
         r[d].x = as_plain(c, c->in[0]);
         r[d].mask = mask_of(c);
-        if (!read_states(c, r[d].cell, 1 + (size_t)(d * r[d].cell->states), &r[d]) || !recur(&inner, &r[d])) return NULL;
+        if (!read_states(c, r[d].cell, 1 + (size_t)(d * r[d].cell->states), &r[d]) || !recur(&inner, &r[d]))
+            return NULL;
     }
     struct value *f = sequences ? r[0].y : r[0].last[0], *b = sequences ? r[1].y : r[1].last[0];
     bool apart = json_is_null(json_object_get(c->config, "merge_mode"));

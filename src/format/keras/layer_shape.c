@@ -46,7 +46,8 @@ static struct ktensor *lower_permute(struct call *c)
     bool seen[SHAPE_MAX] = { true };
     if (rank < 2 || cfg_ints(c, "dims", rank - 1, 1, perm + 1)) return call_fail(c, ERR_MODEL, "its dims"), NULL;
     for (int d = 1; d < rank; d++) {
-        if (perm[d] < 1 || perm[d] >= rank || seen[perm[d]]) return call_fail(c, ERR_MODEL, "its dims are no permutation"), NULL;
+        if (perm[d] < 1 || perm[d] >= rank || seen[perm[d]])
+            return call_fail(c, ERR_MODEL, "its dims are no permutation"), NULL;
         seen[perm[d]] = true;
     }
     return ktensor_plain(c, k_transpose(c, as_plain(c, c->in[0]), perm, rank));
@@ -58,7 +59,7 @@ static struct value *spatial(struct call *c, int *at, bool *first)
     struct ktensor *t = c->in[0];
     int rank = ktensor_rank(t), n = c->layer->row->axes;
     if (rank != n + 2) return call_fail(c, ERR_SHAPE, "its input has rank %d, expected %d", rank, n + 2), NULL;
-    struct value *x = form_of(t, first);
+    struct value *x = ktensor_form(t, first);
     *at = *first || !channels_last(c) ? 2 : 1;
     if (*first && !channels_last(c)) x = as_plain(c, t), *first = false;
     return x;
@@ -102,7 +103,10 @@ static struct ktensor *lower_upsample(struct call *c)
     if (!linear && !cubic && strcmp(mode, "nearest"))
         return call_fail(c, ERR_UNSUPPORTED, "interpolation \"%.50s\" (nearest, bilinear and bicubic are)", mode), NULL;
     const char *where = linear && old ? "asymmetric" : linear || cubic ? "half_pixel" : "asymmetric";
-    struct attr attrs[] = { attr_string("mode", linear ? "linear" : cubic ? "cubic" : "nearest"),
+    struct attr attrs[] = { attr_string("mode",
+                                linear      ? "linear"
+                                    : cubic ? "cubic"
+                                            : "nearest"),
         attr_string("coordinate_transformation_mode", where), attr_string("nearest_mode", "floor"),
         attr_float("cubic_coeff_a", -0.5), attr_int("exclude_outside", cubic), { 0 } };
     struct value *x = channels_last(c) || n == 1 ? as_first(c, c->in[0]) : as_plain(c, c->in[0]);

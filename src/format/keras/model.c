@@ -9,7 +9,7 @@
 #include "enc/json.h"
 #include "format/keras/keras.h"
 
-enum { DEPTH_MAX = 24, LAYERS_MAX = 20000, CONFIG_SHOWN = 160, NOTES_MAX = 8 };
+enum { DEPTH_MAX = 24, LAYERS_MAX = 20000, CONFIG_SHOWN = 160 };
 
 struct loading {
     struct keras *k;
@@ -35,8 +35,10 @@ static int load_layers(struct loading *p, struct layer *l)
     l->by_name = map_in(&p->k->scratch);
     if (!json_is_array(list))
         return fail(p->k->err, ERR_UNSUPPORTED,
-            "model %s is of class %s, whose config lists no layers: what it computes is Python code, which is no part of "
-            "the file", l->label, l->class_name);
+            "model %s is of class %s, whose config lists no layers: what it computes is Python code, which is no part "
+            "of "
+            "the file",
+            l->label, l->class_name);
     json_array_foreach(list, i, item)
     {
         TRY(add_sub(p, l, item, "*layers"));
@@ -64,7 +66,8 @@ static int load_inner(struct loading *p, struct layer *l)
         const json_t *json = json_object_get(l->config, inner[i].key);
         if (!json_is_object(json) && inner[i].other) json = json_object_get(l->config, inner[i].other);
         if (!json_is_object(json))
-            return fail(p->k->err, ERR_MODEL, "layer %s (%s) has no %s in its config", l->label, l->class_name, inner[i].key);
+            return fail(
+                p->k->err, ERR_MODEL, "layer %s (%s) has no %s in its config", l->label, l->class_name, inner[i].key);
         TRY(add_sub(p, l, json, inner[i].path));
     }
     const json_t *cells = strcmp(l->class_name, "StackedRNNCells") ? NULL : json_object_get(l->config, "cells"), *cell;
@@ -78,7 +81,8 @@ static bool is_foreign(const json_t *json)
 {
     static const char *const own[] = { "keras.", "tf_keras.", "tensorflow.", "builtins" };
     const json_t *module = json_object_get(json, "module");
-    const char *name = json_string_value(module), *registered = json_string_value(json_object_get(json, "registered_name"));
+    const char *name = json_string_value(module),
+               *registered = json_string_value(json_object_get(json, "registered_name"));
     if (!module) return false;
     if (!name) return registered && strchr(registered, '>');
     if (!strcmp(name, "keras") || !strcmp(name, "tf_keras")) return false;
@@ -121,8 +125,10 @@ static const char *mapping_of(const struct keras *k, const struct layer *l)
 static int tell_mapping(struct keras *k, const struct layer *l)
 {
     if (!l->mapped || l->row) return 0;
-    return fail(k->err, ERR_USAGE, "--lambda %s=%s: no operation is called %s (activations, add, multiply, abs, square, "
-        "sqrt, exp, log, identity, ctc and other operations of Keras are)", l->name, l->mapped, l->mapped);
+    return fail(k->err, ERR_USAGE,
+        "--lambda %s=%s: no operation is called %s (activations, add, multiply, abs, square, "
+        "sqrt, exp, log, identity, ctc and other operations of Keras are)",
+        l->name, l->mapped, l->mapped);
 }
 
 static void tell_unknown(struct keras *k, const struct layer *l)
@@ -131,18 +137,22 @@ static void tell_unknown(struct keras *k, const struct layer *l)
     struct err ignored = { 0 };
     const char *function = json_string_value(json_object_get(l->config, "function"));
     if (json_is_object(l->config)) json_print(l->config, JSON_IN_ORDER | JSON_ONE_LINE, &k->scratch, &text, &ignored);
+    size_t before = k->report->n;
     int shown = (int)(text.len > CONFIG_SHOWN ? CONFIG_SHOWN : text.len ? text.len - 1 : 0);
     const char *dots = text.len > CONFIG_SHOWN ? " ..." : "";
     if (!strcmp(l->class_name, "Lambda"))
         report_add(k->report, REPORT_ERROR, l->label,
-            "layer %s: a Lambda is Python code, which is never run; if you know what it does, say --lambda %s=relu6 (or "
-            "another operation, or ctc): %.*s%s", l->name, l->name, shown, (const char *)text.data, dots);
+            "layer %s: a Lambda is Python code, which is never run; if you know what it does, say --lambda %s=relu6 "
+            "(or "
+            "another operation, or ctc): %.*s%s",
+            l->name, l->name, shown, (const char *)text.data, dots);
     else if (!strcmp(l->class_name, "TFOpLambda") && function)
         report_add(k->report, REPORT_ERROR, l->label, "operation tf.%s", function);
     else
         report_add(k->report, REPORT_ERROR, l->label, "layer class %s%s", l->class_name,
             is_foreign(l->json) ? ", which is not Keras' own" : "");
-    if (strcmp(l->class_name, "Lambda") && k->report->n_errors <= NOTES_MAX)
+    bool fresh = k->report->n > before;
+    if (strcmp(l->class_name, "Lambda") && fresh)
         report_add(k->report, REPORT_NOTE, l->label, "its config is %.*s%s", shown, (const char *)text.data, dots);
 }
 
@@ -150,7 +160,8 @@ static int name_layer(struct keras *k, struct layer *l)
 {
     const char *name = json_string_value(json_object_get(l->config, "name"));
     if (!name || (l->outer && l->outer->row && l->outer->row->flags & LAYER_MODEL))
-        name = json_string_value(json_object_get(l->json, "name")) ? json_string_value(json_object_get(l->json, "name")) : name;
+        name = json_string_value(json_object_get(l->json, "name")) ? json_string_value(json_object_get(l->json, "name"))
+                                                                   : name;
     bool top = !l->outer || !l->outer->outer;
     l->name = name ? name : l->class_name;
     l->label = top ? l->name : arena_printf(&k->scratch, "%s/%s", l->outer->label, l->name);
@@ -163,10 +174,14 @@ static int load_layer(struct loading *p, const json_t *json, struct layer *outer
     struct layer *l = *out = ARENA_NEW(&k->scratch, struct layer);
     TRY_MEM(l, k->err);
     if (++p->n_layers > LAYERS_MAX || p->depth > DEPTH_MAX)
-        return fail(k->err, ERR_UNSUPPORTED, "more than %d layers, or models in models more than %d deep", LAYERS_MAX, DEPTH_MAX);
-    *l = (struct layer){ .json = json, .outer = outer, .path = path, .class_name = class_of(json), .config = config_of(json) };
+        return fail(k->err, ERR_UNSUPPORTED, "more than %d layers, or models in models more than %d deep", LAYERS_MAX,
+            DEPTH_MAX);
+    *l = (struct layer){
+        .json = json, .outer = outer, .path = path, .class_name = class_of(json), .config = config_of(json)
+    };
     if (!json_is_object(json) || !l->class_name || !(json_is_object(l->config) || json_is_array(l->config)))
-        return fail(k->err, ERR_MODEL, "a layer without class_name or config%s%s", outer ? " in " : "", outer ? outer->label : "");
+        return fail(k->err, ERR_MODEL, "a layer without class_name or config%s%s", outer ? " in " : "",
+            outer ? outer->label : "");
     TRY(name_layer(k, l));
     const json_t *trainable = json_object_get(l->config, "trainable");
     l->trainable = (!outer || outer->trainable) && !json_is_false(trainable);
@@ -189,8 +204,10 @@ static int check_root(struct keras *k)
     if (!class_name) return fail(k->err, ERR_MODEL, "the config of the model has no class_name");
     if ((!row || !(row->flags & LAYER_MODEL)) && !json_object_get(config_of(k->root), "layers"))
         return fail(k->err, ERR_UNSUPPORTED,
-            "a subclassed model (%s): what it computes is Python code, which is no part of the file; build it again as a "
-            "functional model and save that", class_name);
+            "a subclassed model (%s): what it computes is Python code, which is no part of the file; build it again as "
+            "a "
+            "functional model and save that",
+            class_name);
     return 0;
 }
 
@@ -206,11 +223,14 @@ int keras_load(struct keras *k)
         k->report->n_errors = 0;
         TRY(load_layers(&p, k->model));
     }
-    if (k->report->n_errors) return report_fail(k->report, ERR_UNSUPPORTED, "Keras layers that cannot be imported", k->err);
+    if (k->report->n_errors)
+        return report_fail(k->report, ERR_UNSUPPORTED, "Keras layers that cannot be imported", k->err);
     for (size_t i = 0; i < k->options->n_lambdas; i++) {
         bool used = false;
         for (size_t s = 0; s < k->model->n_sub; s++) used |= k->model->sub[s]->mapped == k->options->lambdas[i].op;
-        if (!used) report_add(k->report, REPORT_WARNING, "", "--lambda %s: no layer is called so", k->options->lambdas[i].name);
+        if (!used)
+            report_add(
+                k->report, REPORT_WARNING, "", "--lambda %s: no layer is called so", k->options->lambdas[i].name);
     }
     return 0;
 }

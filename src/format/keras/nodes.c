@@ -89,14 +89,16 @@ static json_t *arguments(struct running *r, struct node_call *n, const json_t *v
     }
     if (json_is_array(v)) {
         if (!(copy = json_array())) return fail_nomem(err_of(r)), NULL;
-        json_array_foreach((json_t *)(uintptr_t)v, i, item)
-            if (json_array_append_new(copy, arguments(r, n, item, old))) return json_decref(copy), NULL;
+        json_array_foreach((json_t *)(uintptr_t)v, i,
+            item) if (json_array_append_new(copy, arguments(r, n, item, old))) return json_decref(copy),
+            NULL;
         return copy;
     }
     if (!json_is_object(v)) return json_incref((json_t *)(uintptr_t)v);
     if (!(copy = json_object())) return fail_nomem(err_of(r)), NULL;
-    json_object_foreach((json_t *)(uintptr_t)v, key, item)
-        if (json_object_set_new_nocheck(copy, key, arguments(r, n, item, old))) return json_decref(copy), NULL;
+    json_object_foreach((json_t *)(uintptr_t)v, key,
+        item) if (json_object_set_new_nocheck(copy, key, arguments(r, n, item, old))) return json_decref(copy),
+        NULL;
     return copy;
 }
 
@@ -107,7 +109,8 @@ static int keep(struct running *r, const json_t **out, json_t *made)
     return json_own(&r->call->k->scratch, made, err_of(r));
 }
 
-/* Keras 2: [[layer, node, tensor, {keywords}], ..]; a constant in place of the first is ["_CONSTANT_VALUE", -1, it, ..]. */
+/* Keras 2: [[layer, node, tensor, {keywords}], ..]; a constant in place of the first is
+ * ["_CONSTANT_VALUE", -1, it, ..]. */
 static int read_old_call(struct running *r, struct node_call *n, const json_t *node)
 {
     json_t *list = json_array(), *item, *words = json_object();
@@ -160,8 +163,8 @@ static struct ktensor *tensor_at(struct running *r, const struct place *p)
     return found && p->tensor < found->n ? found->out[p->tensor] : NULL;
 }
 
-static int put_result(struct running *r, const struct layer *l, size_t node, struct ktensor *first, struct ktensor *const *more,
-    size_t n_more)
+static int put_result(struct running *r, const struct layer *l, size_t node, struct ktensor *first,
+    struct ktensor *const *more, size_t n_more)
 {
     struct result *made = ARENA_NEW(&r->call->k->scratch, struct result);
     const char *key = result_key(r, l, node);
@@ -218,8 +221,8 @@ static int run_calls(struct running *r)
         if (left < before) continue;
         for (size_t i = 0; i < r->n_calls; i++)
             if (!r->calls[i].done)
-                return fail(err_of(r), ERR_MODEL, "model %s: layer %s waits for tensors that nothing makes", r->model->label,
-                    r->calls[i].layer->name);
+                return fail(err_of(r), ERR_MODEL, "model %s: layer %s waits for tensors that nothing makes",
+                    r->model->label, r->calls[i].layer->name);
     }
     return 0;
 }
@@ -246,7 +249,8 @@ static int give_inputs(struct running *r)
     size_t n = 0;
     TRY(each_place(r, json_object_get(r->model->config, "input_layers"), 0, places, CALL_INPUTS, &n));
     if (n != r->call->n_in)
-        return fail(err_of(r), ERR_MODEL, "model %s takes %zu tensors and is given %zu", r->model->label, n, r->call->n_in);
+        return fail(
+            err_of(r), ERR_MODEL, "model %s takes %zu tensors and is given %zu", r->model->label, n, r->call->n_in);
     for (size_t i = 0; i < n; i++) TRY(put_result(r, places[i].layer, 0, r->call->in[i], NULL, 0));
     return 0;
 }

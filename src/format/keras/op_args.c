@@ -84,7 +84,8 @@ int op_ints(struct call *c, const json_t *arg, int64_t *out, int max)
     if (n > max) return call_fail(c, ERR_UNSUPPORTED, "a list of %d numbers", n), -1;
     for (int i = 0; i < n; i++) {
         const json_t *item = json_is_array(list) ? json_array_get(list, (size_t)i) : list;
-        if (!json_is_integer(item)) return call_fail(c, ERR_UNSUPPORTED, "an argument that should be whole numbers"), -1;
+        if (!json_is_integer(item))
+            return call_fail(c, ERR_UNSUPPORTED, "an argument that should be whole numbers"), -1;
         out[i] = json_integer_value(item);
     }
     return n;
@@ -158,7 +159,8 @@ struct value *operand(struct call *c, const json_t *arg, enum dtype like)
     struct shape s;
     int64_t count, at = 0;
     arg = items_of(arg);
-    if (!arg || !list_shape(arg, &s, &count)) return call_fail(c, ERR_UNSUPPORTED, "an argument that is no number"), NULL;
+    if (!arg || !list_shape(arg, &s, &count))
+        return call_fail(c, ERR_UNSUPPORTED, "an argument that is no number"), NULL;
     struct tensor *made = tensor_new(c->k->keep, type_of(arg, like), &s, c->b->err);
     if (!made) return NULL;
     if (!fill(arg, &s, 0, made, &at)) return call_fail(c, ERR_UNSUPPORTED, "an argument that is no number"), NULL;

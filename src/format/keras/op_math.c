@@ -1,4 +1,4 @@
-/* op_math.c - operations of Keras 3 (keras.ops) and of tf.keras that compute: element by element, along axes, products. */
+/* op_math.c - operations of Keras 3 (keras.ops) and of tf.keras that compute. */
 #include <math.h>
 #include <string.h>
 
@@ -15,7 +15,9 @@ static bool both(struct call *c, struct value *v[2], bool *first)
     int rank = -1;
     for (size_t i = 0; i < 2; i++) {
         arg[i] = op_argument(c, i, names[i]);
-        t[i] = arg[i] ? tensor_of(c, arg[i]) : i < c->n_in ? c->in[i] : NULL; /* a layer that is mapped has no arguments */
+        t[i] = arg[i]     ? tensor_of(c, arg[i])
+            : i < c->n_in ? c->in[i]
+                          : NULL; /* a layer that is mapped has no arguments */
         if (!arg[i] && !t[i]) return call_fail(c, ERR_MODEL, "it has not two arguments"), false;
         if (t[i] && !type) type = ktensor_type(t[i]);
     }
@@ -24,7 +26,8 @@ static bool both(struct call *c, struct value *v[2], bool *first)
         if (t[i]) *first &= !t[i]->plain && (rank < 0 || rank == ktensor_rank(t[i])), rank = ktensor_rank(t[i]);
         else *first &= json_is_number(arg[i]);
     }
-    for (size_t i = 0; i < 2; i++) v[i] = t[i] ? (*first ? as_first(c, t[i]) : as_plain(c, t[i])) : operand(c, arg[i], type);
+    for (size_t i = 0; i < 2; i++)
+        v[i] = t[i] ? (*first ? as_first(c, t[i]) : as_plain(c, t[i])) : operand(c, arg[i], type);
     if (!v[0] || !v[1]) return false;
     if (v[0]->dtype != v[1]->dtype) {
         bool other = !dtype_is_float(v[0]->dtype) && dtype_is_float(v[1]->dtype);
@@ -74,7 +77,8 @@ static struct ktensor *lower_logical(struct call *c)
     struct value *v[2];
     bool first;
     if (!both(c, v, &first)) return NULL;
-    return in_form(c, k_op2(c, c->layer->row->onnx, emit_cast(c->b, v[0], DT_BOOL), emit_cast(c->b, v[1], DT_BOOL)), first);
+    return in_form(
+        c, k_op2(c, c->layer->row->onnx, emit_cast(c->b, v[0], DT_BOOL), emit_cast(c->b, v[1], DT_BOOL)), first);
 }
 
 static struct value *unary(struct call *c, struct value *x)
@@ -118,8 +122,8 @@ static struct ktensor *lower_computed(struct call *c)
     static const struct {
         const char *name;
         struct value *(*f)(struct call *c, struct value *x);
-    } known[] = { { "square", square }, { "rsqrt", rsqrt }, { "log1p", log1p_of }, { "logical_not", not_of }, { "identity", same },
-        { "stop_gradient", same }, { "copy", same }, { "ctc", same } };
+    } known[] = { { "square", square }, { "rsqrt", rsqrt }, { "log1p", log1p_of }, { "logical_not", not_of },
+        { "identity", same }, { "stop_gradient", same }, { "copy", same }, { "ctc", same } };
     char name[64];
     struct ktensor *t = first_tensor(c);
     op_name(c, name);
@@ -139,11 +143,12 @@ static struct ktensor *lower_activation(struct call *c)
     op_name(c, name);
     bool soft = !strcmp(name, "softmax") || !strcmp(name, "log_softmax");
     if (soft && json_is_integer(axis) && json_integer_value(axis) != -1)
-        return ktensor_plain(c, emit(c->b, *name == 's' ? "Softmax" : "LogSoftmax",
-                                    ATTRS(attr_int("axis", json_integer_value(axis))), as_plain(c, t)));
+        return ktensor_plain(c,
+            emit(c->b, *name == 's' ? "Softmax" : "LogSoftmax", ATTRS(attr_int("axis", json_integer_value(axis))),
+                as_plain(c, t)));
     struct call numbers = *c;
     if (c->layer->mapped) numbers.config = numbers.args = numbers.kwargs = NULL;
-    struct value *x = form_of(t, &first), *y = activate_named(&numbers, name, x, first);
+    struct value *x = ktensor_form(t, &first), *y = activate_named(&numbers, name, x, first);
     return in_form(c, y, first);
 }
 
@@ -169,7 +174,8 @@ static struct ktensor *lower_reduce(struct call *c)
     bool all = !strcmp(c->layer->row->onnx, "all");
     int rank = ktensor_rank(t), n = axes_of(c, rank, axes);
     if (n < 0) return NULL;
-    bool spatial = !t->plain && !logical && !all && n == rank - 2; /* all between batch and channels: no need to move them */
+    bool spatial = !t->plain && !logical && !all &&
+        n == rank - 2; /* all between batch and channels: no need to move them */
     for (int i = 0; i < n; i++) spatial &= axes[i] >= 1 && axes[i] < rank - 1;
     if (spatial) {
         for (int i = 0; i < n; i++) axes[i]++;
@@ -178,7 +184,8 @@ static struct ktensor *lower_reduce(struct call *c)
     struct value *x = as_plain(c, t);
     if (!logical && !all) return ktensor_plain(c, k_reduce(c, c->layer->row->onnx, x, axes, n, keep));
     x = emit_cast(c->b, emit_cast(c->b, x, DT_BOOL), DT_F32);
-    return ktensor_plain(c, emit_cast(c->b, k_reduce(c, logical ? "ReduceMax" : "ReduceMin", x, axes, n, keep), DT_BOOL));
+    return ktensor_plain(
+        c, emit_cast(c->b, k_reduce(c, logical ? "ReduceMax" : "ReduceMin", x, axes, n, keep), DT_BOOL));
 }
 
 /* Variance and standard deviation, of all numbers (not of a sample). */
@@ -191,7 +198,8 @@ static struct ktensor *lower_variance(struct call *c)
     if (n < 0) return NULL;
     char name[64];
     struct value *x = as_plain(c, t), *d = k_op2(c, "Sub", x, k_reduce(c, "ReduceMean", x, axes, n, true));
-    struct value *v = k_reduce(c, "ReduceMean", k_op2(c, "Mul", d, d), axes, n, op_bool(c, 2, "keepdims keep_dims", false));
+    struct value *v = k_reduce(
+        c, "ReduceMean", k_op2(c, "Mul", d, d), axes, n, op_bool(c, 2, "keepdims keep_dims", false));
     return ktensor_plain(c, strstr(op_name(c, name), "std") ? k_op(c, "Sqrt", v) : v);
 }
 
@@ -199,7 +207,8 @@ static struct ktensor *lower_arg(struct call *c)
 {
     struct ktensor *t = first_tensor(c);
     if (!t) return NULL;
-    struct attr attrs[] = { attr_int("axis", op_int(c, 1, "axis", -1)), attr_int("keepdims", op_bool(c, 2, "keepdims", false)), { 0 } };
+    struct attr attrs[] = { attr_int("axis", op_int(c, 1, "axis", -1)),
+        attr_int("keepdims", op_bool(c, 2, "keepdims", false)), { 0 } };
     return ktensor_plain(c, emit_cast(c->b, emit(c->b, c->layer->row->onnx, attrs, as_plain(c, t)), DT_I32));
 }
 
@@ -236,9 +245,10 @@ static struct ktensor *lower_clip(struct call *c)
 {
     struct ktensor *t = first_tensor(c);
     bool first;
-    const json_t *low = op_argument(c, 1, "x_min clip_value_min a_min min_value"), *high = op_argument(c, 2, "x_max clip_value_max a_max max_value");
+    const json_t *low = op_argument(c, 1, "x_min clip_value_min a_min min_value"),
+                 *high = op_argument(c, 2, "x_max clip_value_max a_max max_value");
     if (!t) return NULL;
-    struct value *x = form_of(t, &first);
+    struct value *x = ktensor_form(t, &first);
     struct value *limits[2] = { json_is_number(low) ? k_like(c, x, json_number_value(low)) : NULL,
         json_is_number(high) ? k_like(c, x, json_number_value(high)) : NULL };
     return in_form(c, emit(c->b, "Clip", NO_ATTRS, x, limits[0], limits[1]), first);
@@ -265,10 +275,22 @@ static struct ktensor *lower_cast(struct call *c)
 }
 
 #define ANY .flags = LAYER_ANY_TYPE
-#define BINARY(names, op) { names, lower_binary, ANY, .onnx = op }
-#define LOGICAL(names, op) { names, lower_logical, ANY, .onnx = op }
-#define UNARY(names, op) { names, lower_unary, ANY, .onnx = op }
-#define REDUCE(names, op) { names, lower_reduce, ANY, .onnx = op }
+#define BINARY(names, op) \
+    { \
+        names, lower_binary, ANY, .onnx = op \
+    }
+#define LOGICAL(names, op) \
+    { \
+        names, lower_logical, ANY, .onnx = op \
+    }
+#define UNARY(names, op) \
+    { \
+        names, lower_unary, ANY, .onnx = op \
+    }
+#define REDUCE(names, op) \
+    { \
+        names, lower_reduce, ANY, .onnx = op \
+    }
 
 const struct layer_row keras_ops_math[] = {
     BINARY("Add add AddV2 bias_add BiasAdd", "Add"),
@@ -308,7 +330,8 @@ const struct layer_row keras_ops_math[] = {
     UNARY("Erf erf", "Erf"),
     UNARY("Reciprocal reciprocal", "Reciprocal"),
     UNARY("Isnan isnan is_nan", "IsNaN"),
-    { "Square square Rsqrt rsqrt Log1p log1p LogicalNot logical_not Identity identity StopGradient stop_gradient Copy ctc",
+    { "Square square Rsqrt rsqrt Log1p log1p LogicalNot logical_not Identity identity StopGradient stop_gradient Copy "
+      "ctc",
         lower_computed, ANY },
     { "(activation)", lower_activation, ANY },
     REDUCE("Mean mean reduce_mean", "ReduceMean"),

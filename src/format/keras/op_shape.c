@@ -60,7 +60,8 @@ static struct ktensor *lower_squeeze(struct call *c)
     int64_t axes[SHAPE_MAX];
     int n = op_ints(c, op_argument(c, 1, "axis squeeze_dims"), axes, SHAPE_MAX);
     if (n < 0) return NULL;
-    return ktensor_plain(c, n ? emit(c->b, "Squeeze", NO_ATTRS, x, emit_i64s(c->b, axes, (size_t)n)) : k_op(c, "Squeeze", x));
+    return ktensor_plain(
+        c, n ? emit(c->b, "Squeeze", NO_ATTRS, x, emit_i64s(c->b, axes, (size_t)n)) : k_op(c, "Squeeze", x));
 }
 
 /* The tensors (and constants) of a list. */
@@ -156,12 +157,14 @@ static struct ktensor *lower_get_item(struct call *c)
     if (!x || !key) return x ? (call_fail(c, ERR_UNSUPPORTED, "what it takes"), NULL) : NULL;
     for (i = 0; i < n; i++) {
         item = one ? key : json_array_get(key, i);
-        taken += !json_is_null(item) && !is_word(item, "__ellipsis__", "Ellipsis") && !is_word(item, "__ellipsis__", "...");
+        taken += !json_is_null(item) && !is_word(item, "__ellipsis__", "Ellipsis") &&
+            !is_word(item, "__ellipsis__", "...");
     }
     for (i = 0; i < n && x; i++) {
         item = one ? key : json_array_get(key, i);
         if (json_is_null(item)) x = k_unsqueeze(c, x, axis++);
-        else if (is_word(item, "__ellipsis__", "Ellipsis") || is_word(item, "__ellipsis__", "...")) axis += rank - taken;
+        else if (is_word(item, "__ellipsis__", "Ellipsis") || is_word(item, "__ellipsis__", "..."))
+            axis += rank - taken;
         else if (json_is_integer(item)) {
             int64_t at = json_integer_value(item);
             x = k_squeeze(c, k_slice(c, x, axis, at, at == -1 ? INT64_MAX : at + 1, 1), axis);
@@ -197,7 +200,8 @@ static struct ktensor *lower_repeat(struct call *c)
     if (!x) return NULL;
     if (n < 1 || axis < 1 || rank == SHAPE_MAX) return call_fail(c, ERR_UNSUPPORTED, "its repeats or axis"), NULL;
     for (int d = 0; d <= rank; d++) by[d] = d == axis + 1 ? n : 1;
-    for (int d = 0; d < rank; d++) dims[d] = d < axis ? 0 : x->shape.dim[d] < 0 ? -1 : x->shape.dim[d] * (d == axis ? n : 1);
+    for (int d = 0; d < rank; d++)
+        dims[d] = d < axis ? 0 : x->shape.dim[d] < 0 ? -1 : x->shape.dim[d] * (d == axis ? n : 1);
     x = emit(c->b, "Tile", NO_ATTRS, k_unsqueeze(c, x, axis + 1), emit_i64s(c->b, by, (size_t)rank + 1));
     return ktensor_plain(c, k_reshape(c, x, dims, rank));
 }
@@ -218,10 +222,12 @@ static struct ktensor *lower_pad(struct call *c)
     const char *mode = json_string_value(op_argument(c, 2, "mode"));
     int64_t pads[2 * SHAPE_MAX];
     int rank = x ? x->shape.rank : 0;
-    if (!x || (int)json_array_size(widths) != rank) return x ? (call_fail(c, ERR_UNSUPPORTED, "its widths"), NULL) : NULL;
+    if (!x || (int)json_array_size(widths) != rank)
+        return x ? (call_fail(c, ERR_UNSUPPORTED, "its widths"), NULL) : NULL;
     for (int d = 0; d < rank; d++) {
         int64_t two[2];
-        if (op_ints(c, json_array_get(widths, (size_t)d), two, 2) != 2) return call_fail(c, ERR_UNSUPPORTED, "its widths"), NULL;
+        if (op_ints(c, json_array_get(widths, (size_t)d), two, 2) != 2)
+            return call_fail(c, ERR_UNSUPPORTED, "its widths"), NULL;
         pads[d] = two[0];
         pads[rank + d] = two[1];
     }
@@ -230,7 +236,8 @@ static struct ktensor *lower_pad(struct call *c)
     if (mode && !strcmp(mode, "CONSTANT")) strcpy(how, "constant");
     if (mode && !strcmp(mode, "REFLECT")) strcpy(how, "reflect");
     struct value *fill = json_is_number(value) ? k_like(c, x, json_number_value(value)) : NULL;
-    return ktensor_plain(c, emit(c->b, "Pad", ATTRS(attr_string("mode", how)), x, emit_i64s(c->b, pads, (size_t)(2 * rank)), fill));
+    return ktensor_plain(
+        c, emit(c->b, "Pad", ATTRS(attr_string("mode", how)), x, emit_i64s(c->b, pads, (size_t)(2 * rank)), fill));
 }
 
 static struct ktensor *lower_shape(struct call *c)
@@ -254,7 +261,8 @@ static struct ktensor *lower_take(struct call *c)
     struct value *x = plain_argument(c);
     struct value *at = operand(c, op_argument(c, 1, "indices"), DT_I32);
     if (!x || !at) return NULL;
-    return ktensor_plain(c, emit(c->b, "Gather", ATTRS(attr_int("axis", op_int(c, 2, "axis", 0))), x, emit_cast(c->b, at, DT_I64)));
+    return ktensor_plain(
+        c, emit(c->b, "Gather", ATTRS(attr_int("axis", op_int(c, 2, "axis", 0))), x, emit_cast(c->b, at, DT_I64)));
 }
 
 /* Blocks of channels to blocks of pixels and back, channels last. */
@@ -262,7 +270,8 @@ static struct ktensor *lower_depth(struct call *c)
 {
     struct ktensor *t = first_tensor(c);
     if (!t) return NULL;
-    return ktensor_first(c, emit(c->b, c->layer->row->onnx, ATTRS(attr_int("blocksize", op_int(c, 1, "block_size", 1))), as_first(c, t)));
+    return ktensor_first(c,
+        emit(c->b, c->layer->row->onnx, ATTRS(attr_int("blocksize", op_int(c, 1, "block_size", 1))), as_first(c, t)));
 }
 
 #define ANY .flags = LAYER_ANY_TYPE

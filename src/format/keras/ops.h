@@ -4,8 +4,8 @@
 
 #include "format/keras/keras.h"
 
-/* A tensor, or a constant from numbers, in Keras' order. `like`: the type of numbers, where a tensor says none; NULL on
- * an error. */
+/* A tensor, or a constant from numbers, in Keras' order. `like`: the type of numbers, where a tensor says none. NULL
+ * on an error. */
 struct value *operand(struct call *c, const json_t *arg, enum dtype like);
 /* The first argument: a tensor of the call or, where only a layer is mapped, its input. */
 struct ktensor *first_tensor(struct call *c);

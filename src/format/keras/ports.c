@@ -46,7 +46,8 @@ static int read_shape(struct keras *k, const struct layer *l, const char *name, 
     size_t rank = json_array_size(v);
     if (hint && hint->rank) return *s = import_hint_shape(hint, k->g), 0;
     if (!json_is_array(v) || json_is_array(json_array_get(v, 0)))
-        return fail(k->err, ERR_USAGE, "the file does not say the shape of the input %s; say --input %s=NxHxWxC", name, name);
+        return fail(
+            k->err, ERR_USAGE, "the file does not say the shape of the input %s; say --input %s=NxHxWxC", name, name);
     if (rank > SHAPE_MAX) return fail(k->err, ERR_UNSUPPORTED, "the input %s has rank %zu", name, rank);
     s->rank = (int)rank;
     for (int i = 0; i < s->rank; i++) s->dim[i] = dim_of(k, json_array_get(v, (size_t)i), s->rank, i, name);
@@ -131,9 +132,12 @@ static void drop_unused(struct keras *k)
     for (size_t i = 0; i < g->n_inputs; i++) {
         bool read = false;
         for (size_t n = 0; n < g->n_nodes && !read; n++)
-            for (int s = 0; s < g->nodes[n]->n_in && !read; s++) read = value_resolve(g->nodes[n]->in[s]) == g->inputs[i];
+            for (int s = 0; s < g->nodes[n]->n_in && !read; s++)
+                read = value_resolve(g->nodes[n]->in[s]) == g->inputs[i];
         if (read) g->inputs[kept++] = g->inputs[i];
-        else report_add(k->report, REPORT_NOTE, "", "the input %s is not needed for scoring and is left out", g->inputs[i]->name);
+        else
+            report_add(k->report, REPORT_NOTE, "", "the input %s is not needed for scoring and is left out",
+                g->inputs[i]->name);
     }
     if (kept) g->n_inputs = kept;
 }

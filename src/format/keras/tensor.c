@@ -24,7 +24,7 @@ struct ktensor *ktensor_first(struct call *c, struct value *v)
     return v && v->shape.rank >= 0 && v->shape.rank < 3 ? fresh(c, v, NULL) : fresh(c, NULL, v);
 }
 
-struct value *form_of(const struct ktensor *t, bool *first)
+struct value *ktensor_form(const struct ktensor *t, bool *first)
 {
     *first = !t->plain;
     return t->plain ? t->plain : t->first;
@@ -99,14 +99,14 @@ struct ktensor *spatial_out(struct call *c, struct value *v)
 struct ktensor *each_element(struct call *c, struct ktensor *t, struct value *(*f)(struct call *c, struct value *v))
 {
     bool first;
-    struct value *v = form_of(t, &first);
+    struct value *v = ktensor_form(t, &first);
     return in_form(c, f(c, v), first);
 }
 
 struct ktensor *ktensor_cast(struct call *c, struct ktensor *t, enum dtype to)
 {
     bool first;
-    struct value *v = form_of(t, &first);
+    struct value *v = ktensor_form(t, &first);
     if (v->dtype == to) return t;
     struct ktensor *made = in_form(c, emit_cast(c->b, v, to), first);
     if (made) made->mask = t->mask;

@@ -111,9 +111,14 @@ static struct tensor *load(struct call *c, const struct weight *w, struct err *e
     struct tensor raw = { .shape = { .rank = o->space.rank } };
     char name[16];
     if (hdf5_read(&k->weights, o, &data, e)) return NULL;
-    snprintf(name, sizeof name, "%s%u", o->type.kind == 'f' ? "float" : o->type.kind == 'u' ? "uint" : "int",
+    snprintf(name, sizeof name, "%s%u",
+        o->type.kind == 'f'       ? "float"
+            : o->type.kind == 'u' ? "uint"
+                                  : "int",
         o->type.size * 8);
-    raw.dtype = o->type.kind == 'V' && o->type.size == 2 ? DT_BF16 : o->type.kind == 'b' ? DT_BOOL : dtype_from_name(name);
+    raw.dtype = o->type.kind == 'V' && o->type.size == 2 ? DT_BF16
+        : o->type.kind == 'b'                            ? DT_BOOL
+                                                         : dtype_from_name(name);
     if (!strchr("fiubV", o->type.kind) || !raw.dtype || o->space.rank > SHAPE_MAX)
         return call_fail(c, ERR_UNSUPPORTED, "the weight %s is of a type that is not read", w->key), NULL;
     for (int d = 0; d < o->space.rank; d++) raw.shape.dim[d] = (int64_t)o->space.dim[d];
@@ -170,7 +175,8 @@ static struct weight *find_weight(const struct call *c, const char *role)
     for (size_t i = 0; i < c->layer->n_weights; i++) {
         struct weight *w = &c->layer->weights[i];
         if (strcmp(w->role, slash ? slash + 1 : role)) continue;
-        if (!slash || (strlen(w->child) == (size_t)(slash - role) && !strncmp(w->child, role, strlen(w->child)))) return w;
+        if (!slash || (strlen(w->child) == (size_t)(slash - role) && !strncmp(w->child, role, strlen(w->child))))
+            return w;
     }
     return NULL;
 }
@@ -196,8 +202,8 @@ static int wrong_shape(struct call *c, const struct weight *w, int rank, const i
         if (dims[d] < 0) str_addf(&want, "%s?", d ? "," : "");
         else str_addf(&want, "%s%lld", d ? "," : "", (long long)dims[d]);
     const char *h = str_done(&have), *n = str_done(&want);
-    return call_fail(c, ERR_MODEL, "its %s (%s) has shape (%s), the architecture wants (%s)", w->role, w->key, h ? h : "",
-        n ? n : "");
+    return call_fail(c, ERR_MODEL, "its %s (%s) has shape (%s), the architecture wants (%s)", w->role, w->key,
+        h ? h : "", n ? n : "");
 }
 
 /* No weights came with the model: zeros. */
@@ -205,8 +211,11 @@ static struct tensor *zeros(struct call *c, const struct weight *w, int rank, co
 {
     struct shape s = shape_of(rank, dims);
     if (!shape_is_known(&s))
-        return call_fail(c, ERR_UNSUPPORTED, "the shape of its %s does not follow from the architecture; give the weights "
-                   "as a second file", w->role), NULL;
+        return call_fail(c, ERR_UNSUPPORTED,
+                   "the shape of its %s does not follow from the architecture; give the weights "
+                   "as a second file",
+                   w->role),
+               NULL;
     struct tensor *t = tensor_new(c->k->keep, c->k->compute, &s, e);
     for (int64_t i = 0; t && !w->trainable && strstr(w->role, "variance") && i < tensor_count(t); i++)
         tensor_set_f64(t, i, 1);
@@ -231,7 +240,8 @@ struct value *weight_as(struct call *c, const char *role, int rank, const int64_
     if (perm && !(t = permuted(c, t, perm, e))) return NULL;
     if (new_rank >= 0) t->shape = shape_of(new_rank, new_dims);
     unsigned flags = w->trainable ? VALUE_TRAINABLE : 0;
-    const char *name = arena_printf(&c->k->scratch, "%s%s%s/%s", c->layer->label, *w->child ? "/" : "", w->child, w->role);
+    const char *name = arena_printf(
+        &c->k->scratch, "%s%s%s/%s", c->layer->label, *w->child ? "/" : "", w->child, w->role);
     if (!name) return fail_nomem(e), NULL;
     if (!(w->value = graph_state(c->k->g, name, t, flags, e))) return NULL;
     w->value->origin = o;

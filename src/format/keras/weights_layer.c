@@ -11,8 +11,7 @@
 enum { PARTS_MAX = 10000, ORDERS = 3 };
 
 /* The strings of an attribute, which is cut into NAME0, NAME1 .. where it is too long. */
-static int read_names(
-    struct keras *k, const struct hdf5_object *o, const char *attr, const char ***out, size_t *n)
+static int read_names(struct keras *k, const struct hdf5_object *o, const char *attr, const char ***out, size_t *n)
 {
     size_t cap = 0;
     *out = NULL;
@@ -71,7 +70,8 @@ static int find_data(struct keras *k, const struct layer *l, struct hdf5_object 
 }
 
 /* The order whose names are most like those of the file; the first of equals. */
-static int assign(struct keras *k, struct layer *l, struct hdf5_object *group, const char *root, const char **names, size_t n)
+static int assign(
+    struct keras *k, struct layer *l, struct hdf5_object *group, const char *root, const char **names, size_t n)
 {
     struct weight_list all, order, best = { 0 };
     long most = -1;
