@@ -1,5 +1,5 @@
-/* keras_files.c - Keras files with known outputs, in a table: within 1e-4 of their scale; and every tensor of the corpus
- * as its list has it. */
+/* keras_files.c - Keras files with known outputs, in a table: within 1e-4 of their scale; every tensor of the corpus as
+ * its list has it. */
 #include "tap.h"
 
 #include <jansson.h>

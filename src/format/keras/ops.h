@@ -4,8 +4,8 @@
 
 #include "format/keras/keras.h"
 
-/* A tensor, or a constant from numbers, in Keras' order. `like`: the type of numbers, where a tensor says none. NULL
- * on an error. */
+/* A tensor, or a constant from numbers, in Keras' order. `like`: the type of numbers, where a tensor says none.
+ * NULL on an error. */
 struct value *operand(struct call *c, const json_t *arg, enum dtype like);
 /* The first argument: a tensor of the call or, where only a layer is mapped, its input. */
 struct ktensor *first_tensor(struct call *c);
@@ -17,7 +17,7 @@ bool op_bool(const struct call *c, size_t place, const char *names, bool otherwi
 int op_ints(struct call *c, const json_t *arg, int64_t *out, int max);
 /* Whole numbers, some of them tensors, as a 1-d int64. */
 struct value *op_sizes(struct call *c, const json_t *arg);
-/* The last word of what the operation is called, in small letters: "math.reduce_mean" and "ReduceMean" are reduce_mean. */
+/* The last word of what the operation is called, in small letters: "math.reduce_mean" is reduce_mean. */
 const char *op_name(const struct call *c, char out[64]);
 void snake_case(const char *name, char *out, size_t size);
 
