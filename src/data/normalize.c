@@ -23,6 +23,7 @@ static void fill_table(float table[256], const struct normalization *n, int chan
         float x = rescale(i, n);
         if (n->has_mean) x = x - (float)n->mean[channel];
         if (n->has_std) x = x / (float)n->std[channel];
+        if (n->scale != 0) x = x * (float)n->scale;
         table[i] = x;
     }
 }

@@ -21,6 +21,7 @@ struct normalization {
     double factor;
     bool has_mean, has_std;
     double mean[4], std[4]; /* (x - mean) / std in float32, per channel: torchvision's Normalize */
+    double scale;           /* and times this, as Caffe has it; 0: nothing */
 };
 
 /* out is (channels, height, width) when `planar`, else (height, width, channels). Errors: ERR_DATA for 16 bits,

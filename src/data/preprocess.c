@@ -189,6 +189,7 @@ static int parse_normalize(struct preprocess_step *s, struct step_reader *r)
 {
     s->n_mean = step_numbers(r, "mean", s->mean, 4);
     s->n_std = step_numbers(r, "std", s->std, 4);
+    s->factor = step_number(r, "scale", 0);
     for (int i = 0; i < s->n_std; i++)
         if (s->std[i] == 0) fail(r->err, ERR_USAGE, "%s: \"std\" holds a 0", r->where);
     return 0;
@@ -198,6 +199,7 @@ static int run_normalize(const struct preprocess_step *s, struct work *w, struct
 {
     w->norm.has_mean = s->n_mean > 0;
     w->norm.has_std = s->n_std > 0;
+    w->norm.scale = s->factor;
     for (int i = 0; i < 4; i++) {
         w->norm.mean[i] = s->mean[i < s->n_mean ? i : 0];
         w->norm.std[i] = s->n_std ? s->std[i < s->n_std ? i : 0] : 1;

@@ -96,6 +96,8 @@ static int add_task(struct making *w)
 static json_t *choose_steps(struct making *w, const struct preset_for *to, struct err *e)
 {
     const char *like = w->o->like, *imgsz = map_get(&w->g->metadata, "imgsz");
+    const char *own = map_get(&w->g->metadata, "tenrec.preprocess"); /* steps that the importer read */
+    if (!like && own) return json_loads(own, 0, NULL);
     if (!like && imgsz) {
         report_add(w->r, REPORT_GUESS, "", "preprocess: as Ultralytics has it, by imgsz %s (but Pillow's resize, not "
             "OpenCV's)", imgsz);
