@@ -222,12 +222,12 @@ static void run_group(const char *group, int at_least)
 
 TEST(node)
 {
-    run_group("node", 876);
+    run_group("node", 928);
 }
 
 TEST(simple)
 {
-    run_group("simple", 9);
+    run_group("simple", 23);
 }
 
 TEST(pytorch_operator)
