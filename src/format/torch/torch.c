@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "format/format.h"
 #include "format/torch/entry.h"
+#include "format/torch/script_file.h"
 #include "ops/registry.h"
 
 /* One reading of a file. */
@@ -125,7 +126,11 @@ const struct format format_torch = {
     .doc = "TorchScript archives (.pt, .ptl) of torch.jit.save",
     .extensions = "pt pth jit ptl",
     .probe = probe,
+    .writes = "pt",
+    .whole = true,
     .read = refuse,
+    .cannot = script_cannot_say,
+    .write = script_write,
 };
 
 static bool holds(struct bytes file, const char *name)
