@@ -34,7 +34,7 @@ const char *say(struct script *s, const char *fmt, ...)
     return out ? out : (fail_nomem(s->err), "");
 }
 
-const char *number(struct script *s, double v)
+const char *float_text(struct script *s, double v)
 {
     char text[40];
     if (isnan(v)) return "nan";
@@ -46,7 +46,7 @@ const char *number(struct script *s, double v)
 const char *scalar_text(struct script *s, enum dtype t, double v)
 {
     if (t == DT_BOOL) return v != 0 ? "True" : "False";
-    return dtype_is_float(t) ? number(s, v) : say(s, "%lld", (long long)v);
+    return dtype_is_float(t) ? float_text(s, v) : say(s, "%lld", (long long)v);
 }
 
 const char *int_list(struct script *s, const int64_t *v, size_t n)
@@ -149,7 +149,7 @@ bool const_number(const struct node *n, int i, double *out)
     return true;
 }
 
-int rank_of(const struct value *v)
+int script_rank(const struct value *v)
 {
     return v ? v->shape.rank : 0;
 }

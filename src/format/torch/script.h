@@ -48,7 +48,7 @@ const struct script_row *script_find(const char *op);
 const char *say(struct script *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 const char *in(struct script *s, const struct node *n, int i); /* expression of an input; "None" when absent */
 const char *value_text(struct script *s, struct value *v);
-const char *number(struct script *s, double v);                     /* a float literal */
+const char *float_text(struct script *s, double v);                 /* a float literal */
 const char *int_list(struct script *s, const int64_t *v, size_t n); /* "[1, 2]" */
 const char *scalar_text(struct script *s, enum dtype t, double v);  /* a literal of the kind of t */
 /* A statement that gives a name to an expression; returns the name. */
@@ -62,7 +62,7 @@ void script_bind(struct script *s, const struct node *n, int output, const char 
 /* The constant ints an input holds. NULL: not constant. */
 const int64_t *const_ints(struct script *s, const struct node *n, int i, size_t *count);
 bool const_number(const struct node *n, int i, double *out); /* a constant of one element */
-int rank_of(const struct value *v);
+int script_rank(const struct value *v);
 /* Is there an i-th output that something reads? */
 bool output_used(const struct script *s, const struct node *n, int i);
 

@@ -1,7 +1,7 @@
 /* script_file.c - the archive around a program of TorchScript: modules with the weights, code, constants.
  *
- * "layer1.0.conv.weight" is the parameter `weight` of a module `conv` in `0` in `layer1`, so that the state_dict of what
- * is written has the keys of the source. All code is in the forward of the outermost module.
+ * "layer1.0.conv.weight" is the parameter `weight` of a module `conv` in `0` in `layer1`, so that the state_dict of
+ * what is written has the keys of the source. All code is in the forward of the outermost module.
  */
 #include "format/torch/script_file.h"
 

@@ -1,4 +1,4 @@
-/* script_ints.c - arithmetic of shapes as ints of the code, so that it stays what a reader expects: torch.size(x, 0). */
+/* script_ints.c - arithmetic of shapes as ints of the code, as a reader expects them: torch.size(x, 0). */
 #include <string.h>
 
 #include "base/arena.h"

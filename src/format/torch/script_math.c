@@ -85,19 +85,19 @@ static const char *say_clip(struct script *s, const struct node *n)
 
 static const char *say_leaky(struct script *s, const struct node *n)
 {
-    return say(s, "torch.%s(%s, %s)", row_of(n)->aten, in(s, n, 0), number(s, node_float(n, "alpha")));
+    return say(s, "torch.%s(%s, %s)", row_of(n)->aten, in(s, n, 0), float_text(s, node_float(n, "alpha")));
 }
 
 static const char *say_hard_sigmoid(struct script *s, const struct node *n)
 {
     return say(s, "torch.clamp(torch.add(torch.mul(%s, %s), %s), 0., 1.)", in(s, n, 0),
-        number(s, node_float(n, "alpha")), number(s, node_float(n, "beta")));
+        float_text(s, node_float(n, "alpha")), float_text(s, node_float(n, "beta")));
 }
 
 static const char *say_selu(struct script *s, const struct node *n)
 {
     double alpha = node_float(n, "alpha"), gamma = node_float(n, "gamma");
-    return say(s, "torch.mul(torch.elu(%s, %s), %s)", in(s, n, 0), number(s, alpha), number(s, gamma));
+    return say(s, "torch.mul(torch.elu(%s, %s), %s)", in(s, n, 0), float_text(s, alpha), float_text(s, gamma));
 }
 
 static const char *say_swish(struct script *s, const struct node *n)
@@ -105,7 +105,7 @@ static const char *say_swish(struct script *s, const struct node *n)
     double alpha = node_has(n, "alpha") ? node_float(n, "alpha") : 1;
     const char *x = in(s, n, 0);
     if (alpha == 1) return say(s, "torch.silu(%s)", x);
-    return say(s, "torch.mul(%s, torch.sigmoid(torch.mul(%s, %s)))", x, x, number(s, alpha));
+    return say(s, "torch.mul(%s, torch.sigmoid(torch.mul(%s, %s)))", x, x, float_text(s, alpha));
 }
 
 static const char *say_gelu(struct script *s, const struct node *n)
@@ -128,7 +128,7 @@ static const char *say_prelu(struct script *s, const struct node *n)
 
 static const char *say_threshold(struct script *s, const struct node *n)
 {
-    return say(s, "torch.threshold(%s, %s, 0.)", in(s, n, 0), number(s, node_float(n, "alpha")));
+    return say(s, "torch.threshold(%s, %s, 0.)", in(s, n, 0), float_text(s, node_float(n, "alpha")));
 }
 
 static const char *say_softmax(struct script *s, const struct node *n)
@@ -142,7 +142,7 @@ static const char *axes_text(struct script *s, const struct node *n, bool *nothi
     size_t count;
     const int64_t *axes = const_ints(s, n, 1, &count);
     int64_t all[SHAPE_MAX];
-    int rank = rank_of(value_resolve(n->in[0]));
+    int rank = script_rank(value_resolve(n->in[0]));
     *nothing = false;
     if (node_in(n, 1) && !axes) return NULL;
     if (count) return int_list(s, axes, count);
@@ -162,7 +162,7 @@ static const char *say_reduce(struct script *s, const struct node *n)
     if (!strncmp(plan, "abs ", 4)) x = assign(s, say(s, "torch.abs(%s)", x));
     const char *op = strchr(plan, ' ') && strncmp(plan, "sum ", 4) ? strchr(plan, ' ') + 1 : plan;
     size_t len = strcspn(op, " ");
-    if (!nothing && rank_of(value_resolve(n->in[0])) != 0)
+    if (!nothing && script_rank(value_resolve(n->in[0])) != 0)
         x = assign(
             s, say(s, "torch.%.*s(%s, %s, %s)", (int)len, op, x, axes, node_int(n, "keepdims") ? "True" : "False"));
     const char *after = op[len] ? op + len + 1 : NULL;
@@ -203,11 +203,12 @@ static const char *say_gemm(struct script *s, const struct node *n)
     const struct value *c = node_in(n, 2);
     const char *a = in(s, n, 0), *b = in(s, n, 1);
     if (node_int(n, "transA")) a = assign(s, say(s, "torch.t(%s)", a));
-    if (node_int(n, "transB") && alpha == 1 && (!c || (beta == 1 && rank_of(c) == 1)))
+    if (node_int(n, "transB") && alpha == 1 && (!c || (beta == 1 && script_rank(c) == 1)))
         return say(s, "torch.linear(%s, %s, %s)", a, b, in(s, n, 2));
     if (node_int(n, "transB")) b = assign(s, say(s, "torch.t(%s)", b));
-    if (!c) return say(s, "torch.mul(torch.mm(%s, %s), %s)", a, b, number(s, alpha));
-    return say(s, "torch.addmm(%s, %s, %s, beta=%s, alpha=%s)", in(s, n, 2), a, b, number(s, beta), number(s, alpha));
+    if (!c) return say(s, "torch.mul(torch.mm(%s, %s), %s)", a, b, float_text(s, alpha));
+    return say(
+        s, "torch.addmm(%s, %s, %s, beta=%s, alpha=%s)", in(s, n, 2), a, b, float_text(s, beta), float_text(s, alpha));
 }
 
 static const char *say_einsum(struct script *s, const struct node *n)

@@ -29,7 +29,7 @@ static int read_window(struct script *s, const struct node *n, const char *value
     size_t count;
     const int64_t *pads = node_ints(n, "pads", &count);
     const char *automatic = node_string(n, "auto_pad");
-    int rank = rank_of(value_resolve(n->in[0]));
+    int rank = script_rank(value_resolve(n->in[0]));
     int64_t uneven[2 * AXES];
     bool even = true;
     w->axes = rank - 2;
@@ -116,7 +116,7 @@ static const char *say_average_pool(struct script *s, const struct node *n)
 
 static const char *say_global_pool(struct script *s, const struct node *n)
 {
-    int rank = rank_of(value_resolve(n->in[0]));
+    int rank = script_rank(value_resolve(n->in[0]));
     int64_t axes[SHAPE_MAX];
     if (rank < 2) return script_cannot(s, n, "this rank");
     for (int i = 2; i < rank; i++) axes[i - 2] = i;
@@ -149,41 +149,41 @@ static const char *say_batch_norm(struct script *s, const struct node *n)
     bool states = mean->kind == VALUE_STATE && var->kind == VALUE_STATE;
     if (output_used(s, n, 1) || node_int(n, "training_mode")) return script_cannot(s, n, "its training form");
     return say(s, "torch.batch_norm(%s, %s, %s, %s, %s, %s, %s, %s, True)", in(s, n, 0), in(s, n, 1), in(s, n, 2),
-        in(s, n, 3), in(s, n, 4), states ? "self.training" : "False", number(s, 1 - node_float(n, "momentum")),
-        number(s, node_float(n, "epsilon")));
+        in(s, n, 3), in(s, n, 4), states ? "self.training" : "False", float_text(s, 1 - node_float(n, "momentum")),
+        float_text(s, node_float(n, "epsilon")));
 }
 
 static const char *say_layer_norm(struct script *s, const struct node *n)
 {
     const struct value *x = value_resolve(n->in[0]);
     int64_t axis = node_int(n, "axis");
-    int rank = rank_of(x);
+    int rank = script_rank(x);
     if (axis < 0) axis += rank;
     if (rank < 0 || axis < 0 || axis >= rank || output_used(s, n, 1)) return script_cannot(s, n, "this form");
     for (int i = (int)axis; i < rank; i++)
         if (x->shape.dim[i] < 0) return script_cannot(s, n, "dimensions that are not known");
     return say(s, "torch.layer_norm(%s, %s, %s, %s, %s)", in(s, n, 0),
         int_list(s, x->shape.dim + axis, (size_t)(rank - axis)), in(s, n, 1), in(s, n, 2),
-        number(s, node_float(n, "epsilon")));
+        float_text(s, node_float(n, "epsilon")));
 }
 
 static const char *say_group_norm(struct script *s, const struct node *n)
 {
     return say(s, "torch.group_norm(%s, %lld, %s, %s, %s)", in(s, n, 0), (long long)node_int(n, "num_groups"),
-        in(s, n, 1), in(s, n, 2), number(s, node_float(n, "epsilon")));
+        in(s, n, 1), in(s, n, 2), float_text(s, node_float(n, "epsilon")));
 }
 
 static const char *say_instance_norm(struct script *s, const struct node *n)
 {
     return say(s, "torch.instance_norm(%s, %s, %s, None, None, True, 0., %s, True)", in(s, n, 0), in(s, n, 1),
-        in(s, n, 2), number(s, node_float(n, "epsilon")));
+        in(s, n, 2), float_text(s, node_float(n, "epsilon")));
 }
 
 static const char *say_dropout(struct script *s, const struct node *n)
 {
     double ratio = 0.5;
     if (output_used(s, n, 1) || (node_in(n, 1) && !const_number(n, 1, &ratio))) return script_cannot(s, n, "this form");
-    return say(s, "torch.dropout(%s, %s, self.training)", in(s, n, 0), number(s, ratio));
+    return say(s, "torch.dropout(%s, %s, self.training)", in(s, n, 0), float_text(s, ratio));
 }
 
 /* How PyTorch calls what Resize does; the sizes are those of the spatial axes. */
@@ -225,7 +225,7 @@ static const char *resize_scales(struct script *s, const struct node *n, int cou
     struct str text = str_in(s->arena);
     if (!t || tensor_count(t) < count) return NULL;
     for (int64_t i = tensor_count(t) - count; i < tensor_count(t); i++)
-        str_addf(&text, "%s%s", text.len ? ", " : "", number(s, tensor_get_f64(t, i)));
+        str_addf(&text, "%s%s", text.len ? ", " : "", float_text(s, tensor_get_f64(t, i)));
     const char *out = str_done(&text);
     return out ? say(s, "[%s]", out) : NULL;
 }
@@ -234,7 +234,7 @@ static const char *say_resize(struct script *s, const struct node *n)
 {
     const char *mode = node_string(n, "mode"), *transform = node_string(n, "coordinate_transformation_mode");
     const char *nearest = node_string(n, "nearest_mode"), *policy = node_string(n, "keep_aspect_ratio_policy");
-    int count = rank_of(value_resolve(n->in[0])) - 2;
+    int count = script_rank(value_resolve(n->in[0])) - 2;
     bool wide = node_int(n, "antialias");
     if (count < 1 || count > AXES || strcmp(policy, "stretch")) return script_cannot(s, n, "this form");
     const char *sizes = resize_sizes(s, n, count), *scales = sizes ? NULL : resize_scales(s, n, count);
@@ -275,13 +275,14 @@ static const char *say_lrn(struct script *s, const struct node *n)
 {
     long long size = node_int(n, "size");
     const char *x = in(s, n, 0);
-    if (rank_of(value_resolve(n->in[0])) != 4) return script_cannot(s, n, "this rank");
+    if (script_rank(value_resolve(n->in[0])) != 4) return script_cannot(s, n, "this rank");
     const char *squares = assign(s, say(s, "torch.unsqueeze(torch.mul(%s, %s), 1)", x, x));
     squares = assign(
         s, say(s, "torch.constant_pad_nd(%s, [0, 0, 0, 0, %lld, %lld], 0.)", squares, (size - 1) / 2, size / 2));
     squares = assign(s, say(s, "torch.squeeze(torch.avg_pool3d(%s, [%lld, 1, 1], [1, 1, 1]), 1)", squares, size));
     return say(s, "torch.div(%s, torch.pow(torch.add(torch.mul(%s, %s), %s), %s))", x, squares,
-        number(s, node_float(n, "alpha")), number(s, node_float(n, "bias")), number(s, node_float(n, "beta")));
+        float_text(s, node_float(n, "alpha")), float_text(s, node_float(n, "bias")),
+        float_text(s, node_float(n, "beta")));
 }
 
 const struct script_row script_net[] = {

@@ -9,7 +9,7 @@
 
 static int input_rank(const struct node *n, int i)
 {
-    return rank_of(value_resolve(node_in(n, i)));
+    return script_rank(value_resolve(node_in(n, i)));
 }
 
 /* 0 copies a dimension unless allowzero says otherwise. */
@@ -172,7 +172,7 @@ static int sorted_axes(struct script *s, const struct node *n, int rank, int64_t
 static const char *say_unsqueeze(struct script *s, const struct node *n)
 {
     int64_t axes[SHAPE_MAX];
-    int count = sorted_axes(s, n, rank_of(n->out[0]), axes);
+    int count = sorted_axes(s, n, script_rank(n->out[0]), axes);
     const char *x = in(s, n, 0);
     if (count < 0) return script_cannot(s, n, "axes that are not known");
     for (int i = 0; i < count; i++) x = assign(s, say(s, "torch.unsqueeze(%s, %lld)", x, (long long)axes[i]));
@@ -275,7 +275,8 @@ static const char *say_range(struct script *s, const struct node *n)
     for (int i = 0; i < 3; i++) {
         double v;
         bool known = const_number(n, i, &v);
-        part[i] = dtype_is_float(t) ? known ? number(s, v) : say(s, "float(%s)", in(s, n, i)) : int_argument(s, n, i);
+        part[i] = dtype_is_float(t) ? known ? float_text(s, v) : say(s, "float(%s)", in(s, n, i))
+                                    : int_argument(s, n, i);
     }
     return say(s, "torch.arange(%s, %s, %s, dtype=%lld)", part[0], part[1], part[2], (long long)dtype_to_torch(t));
 }
