@@ -308,6 +308,108 @@ def recurrent():
               activations=["LeakyRelu"], activation_alpha=[0.2], n_out=2)
 
 
+def forest(r, trees, depth, features, targets, prefix, each=1, positive=False, modes=("BRANCH_LEQ",)):
+    """Attributes of an ensemble of full trees; `each`: targets of a leaf."""
+    nodes = {k: [] for k in ("treeids", "nodeids", "featureids", "modes", "values", "truenodeids", "falsenodeids",
+                             "missing_value_tracks_true")}
+    leaves = {k: [] for k in ("treeids", "nodeids", "ids", "weights")}
+    for t in range(trees):
+        inner = 2 ** depth - 1
+        for n in range(2 ** (depth + 1) - 1):
+            leaf = n >= inner
+            for k, v in (("treeids", t), ("nodeids", n), ("featureids", 0 if leaf else int(r.integers(features))),
+                         ("modes", "LEAF" if leaf else str(r.choice(modes))), ("values",
+                                   0.0 if leaf else float(np.float32(r.normal()))),
+                         ("truenodeids", 0 if leaf else 2 * n + 1), ("falsenodeids", 0 if leaf else 2 * n + 2),
+                         ("missing_value_tracks_true", 0 if leaf else int(r.integers(2)))):
+                nodes[k].append(v)
+            for target in r.permutation(targets)[:each] if leaf else ():
+                weight = float(r.random() / trees) if positive else float(r.normal())
+                for k, v in (("treeids", t), ("nodeids", n), ("ids", int(target)), ("weights", weight)):
+                    leaves[k].append(v)
+    return {**{"nodes_" + k: v for k, v in nodes.items()}, **{f"{prefix}_{k}": v for k, v in leaves.items()}}
+
+
+def trees():
+    r = rng("trees")
+    x = f(r, 9, 4)
+    gaps = x.copy()
+    gaps[2, 1] = gaps[5, :] = np.nan
+    all_modes = ("BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ")
+    for aggregate in ("SUM", "AVERAGE", "MIN", "MAX"):
+        yield one(f"ml_tree_{aggregate.lower()}", "TreeEnsembleRegressor", ML, {"x": x}, n_targets=2,
+                  aggregate_function=aggregate,
+                  base_values=[0.5, -1.0], **forest(r, 5, 3, 4, 2, "target", each=2))
+    yield one("ml_tree_missing", "TreeEnsembleRegressor", ML, {"x": gaps}, n_targets=1, **forest(r, 5, 3, 4, 1,
+              "target", modes=all_modes))
+    for transform in ("NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO"):
+        yield one(f"ml_tree_class_{transform.lower()}", "TreeEnsembleClassifier", ML, {"x": x}, n_out=2,
+                  post_transform=transform,
+                  classlabels_int64s=[3, 5, 9], **forest(r, 5, 3, 4, 3, "class", each=2))
+        yield one(f"ml_tree_binary_{transform.lower()}", "TreeEnsembleClassifier", ML, {"x": x}, n_out=2,
+                  post_transform=transform,
+                  classlabels_int64s=[0, 1], **forest(r, 5, 3, 4, 1, "class"))
+    yield one("ml_tree_binary_positive", "TreeEnsembleClassifier", ML, {"x": x}, n_out=2, classlabels_int64s=[7, 8],
+              **forest(r, 4, 2, 4, 1, "class", positive=True))
+    yield one("ml_tree_strings", "TreeEnsembleClassifier", ML, {"x": x}, n_out=2, classlabels_strings=["cat", "dog",
+              "cow"],
+              **forest(r, 4, 2, 4, 3, "class", each=3, positive=True))
+    nan = float("nan")
+    yield one("ml_tree_5", "TreeEnsemble", ML, {"x": np.array([[1.2], [3.4], [-0.12], [1.66], [4.14], [1.77]],
+              np.float32)}, ml=5,
+              n_targets=2, aggregate_function=1, post_transform=0, tree_roots=[0],
+              nodes_modes=helper.make_tensor("m", 2, (3,), [0, 6, 6]), nodes_featureids=[0, 0, 0],
+              nodes_splits=helper.make_tensor("s", 1, (3,), [3.14, 0.0, 0.0]), nodes_truenodeids=[1, 0, 1],
+                        nodes_trueleafs=[0, 1, 1],
+              nodes_falsenodeids=[2, 2, 3], nodes_falseleafs=[0, 1, 1], leaf_targetids=[0, 1, 0, 1],
+              leaf_weights=helper.make_tensor("w", 1, (4,), [5.23, 12.12, -12.23, 7.21]),
+              membership_values=helper.make_tensor("v", 1, (8,), [1.2, 3.7, 8.0, 9.0, nan, 12.0, 7.0, nan]))
+
+
+def classic():
+    """The other models of ai.onnx.ml."""
+    r = rng("classic")
+    x = f(r, 6, 4)
+    w = [float(v) for v in f(r, 12)]
+    for transform in ("NONE", "SOFTMAX", "LOGISTIC", "PROBIT"):
+        yield one(f"ml_linear_{transform.lower()}", "LinearClassifier", ML, {"x": x}, n_out=2, coefficients=w,
+                  intercepts=[0.1, -0.2, 0.3],
+                  classlabels_ints=[4, 5, 6], post_transform=transform)
+        if transform == "PROBIT":
+            continue  # ONNX Runtime reads past its scores there
+        yield one(f"ml_linear_two_{transform.lower()}", "LinearClassifier", ML, {"x": x}, n_out=2,
+                  coefficients=w[:4], intercepts=[0.1],
+                  classlabels_ints=[0, 1], post_transform=transform)
+    yield one("ml_linear_regressor", "LinearRegressor", ML, {"x": x}, coefficients=w[:8], intercepts=[0.5, 1.0],
+              targets=2)
+    yield one("ml_scaler", "Scaler", ML, {"x": x}, offset=[0.1, 0.2, 0.3, 0.4], scale=[1.0, 2.0, 0.5, 3.0])
+    yield one("ml_scaler_int", "Scaler", ML, {"x": r.integers(-9, 9, (3, 4))}, offset=[0.5], scale=[2.0])
+    for norm in ("MAX", "L1", "L2"):
+        yield one(f"ml_normalizer_{norm.lower()}", "Normalizer", ML, {"x": x}, norm=norm)
+    yield one("ml_binarizer", "Binarizer", ML, {"x": x}, threshold=0.25)
+    gaps = x.copy()
+    gaps[1, 2] = gaps[4, 0] = np.nan
+    yield one("ml_imputer", "Imputer", ML, {"x": gaps}, imputed_value_floats=[1.0, 2.0, 3.0, 4.0],
+              replaced_value_float=float("nan"))
+    yield one("ml_imputer_int", "Imputer", ML, {"x": r.integers(-2, 2, (3, 4))}, imputed_value_int64s=[9],
+              replaced_value_int64=-1)
+    yield one("ml_vectorizer", "FeatureVectorizer", ML, {"a": f(r, 3, 2), "b": f(r, 3, 4)}, inputdimensions=[2, 4])
+    yield one("ml_extractor", "ArrayFeatureExtractor", ML, {"x": x, "i": np.array([[2, 0, 3]])})
+    yield one("ml_one_hot", "OneHotEncoder", ML, {"x": np.array([[3, 1], [7, 2]])}, cats_int64s=[1, 2, 3], zeros=1)
+    yield one("ml_one_hot_text", "OneHotEncoder", ML, {"x": np.array(["a", "c", "z"], object)}, cats_strings=["a",
+              "b", "c"], zeros=1)
+    yield one("ml_labels_2", "LabelEncoder", ML, {"x": np.array([[3, 1], [7, 2]])}, keys_int64s=[1, 2, 3],
+              values_floats=[0.5, 1.5, 2.5],
+              default_float=-7.0)
+    yield one("ml_labels_text", "LabelEncoder", ML, {"x": np.array(["b", "x", "a"], object)}, keys_strings=["a",
+              "b"], values_int64s=[10, 20],
+              default_int64=-5)
+    yield one("ml_labels_to_text", "LabelEncoder", ML, {"x": np.array([2, 9, 1])}, keys_int64s=[1, 2],
+              values_strings=["one", "two"])
+    yield one("ml_mapper", "CategoryMapper", ML, {"x": np.array(["b", "x", "a"], object)}, cats_strings=["a", "b"],
+              cats_int64s=[5, 6])
+
+
 def cases():
-    for family in (activations, fused, norms, attention, qlinear, core, recurrent):
+    for family in (activations, fused, norms, attention, qlinear, core, recurrent, trees, classic):
         yield from family()
