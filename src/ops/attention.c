@@ -197,7 +197,7 @@ static int attention_expand(struct builder *b, const struct node *n, struct valu
     struct value *stages[4] = { NULL };
     TRY(read_heads(n, &h, b->err));
     if (h.rank < 0 || h.size < 1 || h.v_size < 0 || h.q_heads < 1 || h.kv_heads < 1)
-        return fail(b->err, ERR_SHAPE, "needs to know its heads and their sizes");
+        return fail(b->err, ERR_UNSUPPORTED, "needs to know its heads and their sizes");
     double scale = node_has(n, "scale") ? node_float(n, "scale") : 1 / sqrt((double)h.size);
     struct value *q = split_heads(b, n->in[0], &h, h.q_heads), *k = split_heads(b, n->in[1], &h, h.kv_heads);
     struct value *v = split_heads(b, n->in[2], &h, h.kv_heads);

@@ -95,7 +95,7 @@ static int deform_expand(struct builder *b, const struct node *n, struct value *
     struct shape y;
     struct conv c = { 0 };
     TRY(resolve(n, &y, &c, b->err));
-    if (!c.groups) return fail(b->err, ERR_SHAPE, "needs to know its dimensions");
+    if (!c.groups) return fail(b->err, ERR_UNSUPPORTED, "needs to know its dimensions");
     const struct window *w = &c.window;
     int64_t groups = node_int(n, "offset_group"), taps = w->kernel[1] * w->kernel[2], plane = w->out[1] * w->out[2];
     struct value *v = sampled(b, n, &c, groups);

@@ -44,7 +44,7 @@ static struct value *centred(struct builder *b, struct value *v, struct value *z
     struct value *x = emit_cast(b, v, t);
     int64_t dims[SHAPE_MAX];
     if (!zero || b->err->code) return x;
-    if (zero->shape.rank < 0) return fail(b->err, ERR_SHAPE, "the zero point's rank is not known"), NULL;
+    if (zero->shape.rank < 0) return fail(b->err, ERR_UNSUPPORTED, "needs to know the rank of a zero point"), NULL;
     zero = emit_cast(b, zero, t);
     if (zero && is_single(zero)) zero = emit(b, "Reshape", NO_ATTRS, zero, emit_i64s(b, NULL, 0));
     else if (zero && zero->shape.rank == 1) {
@@ -190,7 +190,7 @@ static int qconv_expand(struct builder *b, const struct node *n, struct value **
     if (node_in(n, BIAS) && sum) {
         int64_t dims[SHAPE_MAX];
         for (int d = 0; d < sum->shape.rank; d++) dims[d] = d == 1 ? -1 : 1;
-        if (sum->shape.rank < 0) return fail(b->err, ERR_SHAPE, "the input's rank is not known");
+        if (sum->shape.rank < 0) return fail(b->err, ERR_UNSUPPORTED, "needs to know the rank of its input");
         struct value *bias = emit(b, "Reshape", NO_ATTRS, n->in[BIAS], emit_i64s(b, dims, (size_t)sum->shape.rank));
         sum = emit2(b, "Add", sum, emit_cast(b, bias, DT_I32));
     }

@@ -248,7 +248,7 @@ static int dequantize_expand(struct builder *b, const struct node *n, struct val
     const struct shape *x = &n->in[0]->shape, *scale = &n->in[1]->shape;
     TRY(read_grains(n, x, scale, &g, b->err));
     if (x->rank < 0 || scale->rank < 0 || (g.slices && g.len < 0))
-        return fail(b->err, ERR_SHAPE, "its expansion needs known ranks, and the length of a blocked axis");
+        return fail(b->err, ERR_UNSUPPORTED, "its expansion needs known ranks, and the length of a blocked axis");
     struct value *v = emit_cast(b, n->in[0], t);
     if (node_in(n, 2)) v = emit2(b, "Sub", v, spread(b, n, emit_cast(b, n->in[2], t), &g));
     v = emit2(b, "Mul", v, spread(b, n, n->in[1], &g));
