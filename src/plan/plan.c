@@ -86,8 +86,9 @@ struct plan *plan_new(const struct graph *g, const struct shape *inputs, const s
     if (!p) return arena_release(&a), fail_nomem(e), NULL;
     p->arena = a; /* the plan lies in its own arena */
     p->threads = o->threads;
-    if (arena_closer(&p->arena, drop_all, p) || build(p, g, inputs, o, e)) return plan_free(p), NULL;
-    return p;
+    if (arena_closer(&p->arena, drop_all, p)) fail_nomem(e);
+    else build(p, g, inputs, o, e);
+    return e->code ? plan_free(p), NULL : p;
 }
 
 void plan_free(struct plan *p)

@@ -293,6 +293,11 @@ TEST(gathers)
     arena_release(&t.a);
 }
 
+static bool is_text(struct string_element got, const char *want)
+{
+    return got.len == strlen(want) && !memcmp(got.text, want, got.len);
+}
+
 TEST(strings_move)
 {
     struct bench t;
@@ -303,11 +308,11 @@ TEST(strings_move)
     text[0] = (struct string_element){ "a", 1 }, text[1] = (struct string_element){ "bc", 2 };
     CHECK_RUN(&t, "Slice", NO_ATTRS, emit_const(&t.b, x), LIST(&t, 1), LIST(&t, -10), LIST(&t, 0), LIST(&t, -1));
     moved = t.out[0]->data;
-    CHECK_STR(moved[0].text, "bc");
-    CHECK_STR(moved[1].text, "a");
+    CHECK(is_text(moved[0], "bc"));
+    CHECK(is_text(moved[1], "a"));
     CHECK_RUN(&t, "Tile", NO_ATTRS, emit_const(&t.b, x), LIST(&t, 2));
     moved = t.out[0]->data;
-    CHECK_STR(moved[4].text, "bc");
+    CHECK(is_text(moved[4], "bc"));
     arena_release(&t.a);
 }
 
