@@ -137,9 +137,10 @@ int run_evaluate(struct train_run *r, struct err *e)
     struct arena a;
     arena_init(&a, NULL);
     judge_reset(&r->judge);
-    for (size_t i = 0; i < r->valid.n && !e->code; i += r->batch) {
-        size_t order[4096], count = r->valid.n - i < r->batch ? r->valid.n - i : r->batch;
-        if (count > sizeof order / sizeof order[0]) count = sizeof order / sizeof order[0];
+    for (size_t i = 0, count; i < r->valid.n && !e->code; i += count) {
+        size_t order[4096];
+        count = r->batch < sizeof order / sizeof order[0] ? r->batch : sizeof order / sizeof order[0];
+        if (count > r->valid.n - i) count = r->valid.n - i;
         for (size_t k = 0; k < count; k++) order[k] = i + k;
         judge_batch(r, order, count, &a, e);
         arena_release(&a);
