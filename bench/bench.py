@@ -56,7 +56,7 @@ def commands(build, net, threads, batch):
     library = glob.glob(f"{build}/bench/node_modules/onnxruntime-node/bin/napi-v*/linux/*/libonnxruntime.so.1")
     machine = {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine(), "")
     library = [path for path in library if f"/{machine}/" in path]
-    made = {"tenrec": [f"{build}/bench/tenrec-peer", f"{models}/{net}.onnx", str(threads)] + shape,
+    made = {"tenrec": [f"{build}/bench/tenrec-peer", "infer", f"{models}/{net}.onnx", str(threads)] + shape,
             "torch": [sys.executable, f"{HERE}/torch_peer.py", f"{models}/{net}.pt", str(threads)] + shape}
     if library:
         made["ort"] = [f"{build}/bench/ort-peer", library[0], f"{models}/{net}.onnx", str(threads)] + shape

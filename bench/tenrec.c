@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "exec/session.h"
+#include "graph/builder.h"
 #include "package/model.h"
 #include "peer.h"
 #include "train/step.h"
@@ -45,7 +46,9 @@ static void open_model(struct job *j, const char *path, const struct shape *x)
 /* One label a sample, or one a pixel. */
 static void make_step(struct job *j)
 {
-    struct train_step_options o = { .loss = LOSS_CROSS_ENTROPY, .momentum = 0.9 };
+    struct train_head head = { .loss.name = "cross_entropy" };
+    const struct attr *attrs = ATTRS(attr_float("momentum", 0.9));
+    struct train_step_options o = { .heads = &head, .n_heads = 1, .attrs = attrs };
     if (!(j->graph = train_step_new(j->model.graph, &o, &j->arena, &j->err))) failed(&j->err);
     struct shape labels = j->graph->inputs[1]->shape, scalar = shape_of(0, NULL);
     for (int i = 0; i < labels.rank; i++) labels.dim[i] = j->in[0]->shape.dim[i ? i + 1 : 0];

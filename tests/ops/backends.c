@@ -162,6 +162,13 @@ static const struct {
                 "coordinate_transformation_mode=asymmetric nearest_mode=floor; f32[1,3,5] - - i64{1,3,15} | "
                 "mode=nearest; f32[1,2,3,4,5] - - i64{1,2,6,5,5} | mode=linear; f32[1,2,5,5] - f32{1,1,1.3,1.5} | "
                 "mode=linear" },
+    { "LSTM", "f32[6,3,40] f32[1,280,40] f32[1,280,70] f32[1,560] - f32[1,3,70] f32[1,3,70] | hidden_size=70; "
+              "f32[5,7,300] f32[2,132,300] f32[2,132,33] f32[2,264] | direction=bidirectional outputs=3; "
+              "f32[2,4,3] f32[1,128,3] f32[1,128,32] | direction=reverse layout=1 outputs=3" },
+    { "GRU", "f32[6,3,40] f32[1,210,40] f32[1,210,70] f32[1,420] - f32[1,3,70] | linear_before_reset=1; f32[5,4,3] "
+             "f32[2,99,3] f32[2,99,33] f32[2,198] | direction=bidirectional layout=1 outputs=2 linear_before_reset=1" },
+    { "RNN", "f32[6,3,40] f32[1,70,40] f32[1,70,70] f32[1,140] - f32[1,3,70]; f32[5,4,3] f32[1,33,3] f32[1,33,33] | "
+             "direction=reverse layout=1 outputs=2" },
     { "MatMul", "f32[33,300] f32[300,45]; f32[2,4,16,32] f32[2,4,32,16]; f32[1,300] f32[300,700]" },
 };
 

@@ -1,6 +1,8 @@
 /* cpu.c - our own fast kernels, one row each: what oneDNN lacks, or does slowly. */
 #include "backend/cpu/cpu.h"
 
+#include "backend/cpu/panel.h"
+#include "backend/cpu/rnn.h"
 #include "base/str.h"
 
 /* Every kernel's: all tensors are float32 and not empty. */
@@ -26,7 +28,17 @@ static const struct kernel kernels[] = {
     KERNEL("AdaptiveMaxPoolGrad", pool_grad_prepare, max_pool_grad_run),
     KERNEL("AveragePoolGrad", pool_grad_prepare, average_pool_grad_run),
     KERNEL("AdaptiveAveragePoolGrad", pool_grad_prepare, average_pool_grad_run),
+    KERNEL("LSTM", rnn_prepare, rnn_run),
+    KERNEL("GRU", rnn_prepare, rnn_run),
+    KERNEL("RNN", rnn_prepare, rnn_run),
     { 0 },
 };
 
-const struct backend backend_cpu = { .name = "cpu", .kernels = kernels };
+const struct backend backend_cpu = {
+    .name = "cpu",
+    .kernels = kernels,
+    .layout_same = panel_same,
+    .layout_copy = panel_copy,
+    .reorder_prepare = panel_reorder_prepare,
+    .reorder_run = panel_reorder_run,
+};

@@ -1,0 +1,247 @@
+/* rnn.c - LSTM, GRU and RNN of float32: the inputs of all steps in one product, then step by step.
+ *
+ * Each number is a sum in fixed order: biases, then inputs, then units. So a sample's answer is the same in every batch.
+ */
+#include "backend/cpu/rnn.h"
+
+#include <string.h>
+
+#include "backend/cpu/functions.h"
+#include "base/err.h"
+#include "base/team.h"
+#include "graph/op.h"
+#include "ops/rnn_shape.h"
+
+/* gates i, o, f, g */
+CLONES static void lstm_step(int64_t n, int64_t width, float *restrict p, const float *h, const float *c,
+    const float *inner, float *restrict h_to, float *restrict c_to)
+{
+    float *restrict i = p, *restrict o = p + width, *restrict f = p + 2 * width, *restrict g = p + 3 * width;
+    for (int64_t j = 0; j < n; j++) {
+        i[j] = fast_sigmoid(i[j]);
+        o[j] = fast_sigmoid(o[j]);
+        f[j] = fast_sigmoid(f[j]);
+        g[j] = fast_tanh(g[j]);
+        c_to[j] = f[j] * c[j] + i[j] * g[j];
+        h_to[j] = o[j] * fast_tanh(c_to[j]);
+    }
+}
+
+/* gates z, r, candidate */
+CLONES static void gru_step(int64_t n, int64_t width, float *restrict p, const float *h, const float *c,
+    const float *inner, float *restrict h_to, float *restrict c_to)
+{
+    float *restrict z = p, *restrict r = p + width, *restrict g = p + 2 * width;
+    for (int64_t j = 0; j < n; j++) {
+        z[j] = fast_sigmoid(z[j]);
+        r[j] = fast_sigmoid(r[j]);
+        g[j] = fast_tanh(g[j] + r[j] * inner[j]);
+        h_to[j] = (1 - z[j]) * g[j] + z[j] * h[j];
+    }
+}
+
+CLONES static void tanh_step(int64_t n, int64_t width, float *restrict p, const float *h, const float *c,
+    const float *inner, float *restrict h_to, float *restrict c_to)
+{
+    for (int64_t j = 0; j < n; j++) h_to[j] = p[j] = fast_tanh(p[j]);
+}
+
+static const struct cell cells[] = {
+    { "LSTM", 4, true, false, lstm_step },
+    { "GRU", 3, false, true, gru_step },
+    { "RNN", 1, false, false, tanh_step },
+};
+
+int layer_check(const struct step *s, struct err *e)
+{
+    const struct node *n = s->node;
+    struct rnn r = { .cell = rnn_cell_of(n), .directions = s->in[1]->shape.dim[0] };
+    if (node_in(n, 4)) return fail(e, ERR_UNSUPPORTED, "sequences have lengths of their own");
+    if (node_has(n, "clip") || node_int(n, "input_forget")) return fail(e, ERR_UNSUPPORTED, "clip or input_forget");
+    if (r.cell == &rnn_lstm && !strcmp(n->op->name, "LSTM") && node_in(n, 7))
+        return fail(e, ERR_UNSUPPORTED, "peepholes");
+    if (r.cell == &rnn_gru && !node_int(n, "linear_before_reset"))
+        return fail(e, ERR_UNSUPPORTED, "the reset gate comes before the product");
+    TRY(rnn_activations(&r, n, e));
+    for (int d = 0; d < r.directions; d++)
+        for (int k = 0; k < r.cell->activations; k++)
+            if (strcmp(r.act[d][k].name, r.cell->defaults[k])) return fail(e, ERR_UNSUPPORTED, "other activations");
+    return 0;
+}
+
+void layer_init(struct layer *l, const struct step *s)
+{
+    const struct rnn_cell *cell = rnn_cell_of(s->node);
+    const struct shape *x = &s->in[0]->shape, *w = &s->in[1]->shape;
+    int k = 0;
+    while (strncmp(cells[k].op, cell->op, 3)) k++;
+    bool batch_first = node_int(s->node, "layout") == 1;
+    *l = (struct layer){ .cell = &cells[k],
+        .batch_first = batch_first,
+        .steps = x->dim[batch_first],
+        .batch = x->dim[!batch_first],
+        .inputs = x->dim[2],
+        .hidden = w->dim[1] / cells[k].gates,
+        .directions = w->dim[0],
+        .reversed = !strcmp(node_string(s->node, "direction"), "reverse"),
+        .threads = s->threads };
+    l->width = panels_of(l->hidden) * PANEL;
+}
+
+int layer_want_weights(struct step *s, const struct layer *l, struct err *e)
+{
+    int64_t matrices = l->directions * l->cell->gates;
+    s->want_in[1] = panel_layout(s->arena, matrices, l->hidden, l->inputs, e);
+    s->want_in[2] = panel_layout(s->arena, matrices, l->hidden, l->hidden, e);
+    return e->code;
+}
+
+size_t layer_floats(const struct layer *l)
+{
+    int64_t rows = l->steps * l->batch, kept = l->keep ? l->steps + 1 : 2;
+    int64_t vectors = rows * l->cell->gates + 2 * kept * l->batch + (l->cell->has_inner ? rows : 0);
+    return (size_t)(vectors * l->width);
+}
+
+void layer_place(struct layer *l, float *memory)
+{
+    int64_t rows = l->steps * l->batch, kept = l->keep ? l->steps + 1 : 2;
+    l->gates = memory;
+    l->h = l->gates + rows * l->cell->gates * l->width;
+    l->c = l->h + kept * l->batch * l->width;
+    l->inner = l->c + kept * l->batch * l->width;
+}
+
+static const float *bias_of(const struct layer *l, bool recurrent, int gate)
+{
+    int64_t at = (l->d * 2 + recurrent) * l->cell->gates + gate;
+    return l->bias ? l->bias + at * l->hidden : NULL;
+}
+
+/* Both biases; the candidate of a GRU keeps them apart. */
+static void start_rows(void *ctx, int64_t begin, int64_t end)
+{
+    const struct layer *l = ctx;
+    int64_t n = l->hidden, last = l->cell->gates - 1;
+    for (int64_t row = begin; row < end; row++)
+        for (int g = 0; g <= last; g++) {
+            float *p = l->gates + (row * l->cell->gates + g) * l->width;
+            const float *b = bias_of(l, false, g), *rb = bias_of(l, true, g);
+            bool apart = l->cell->has_inner && g == last;
+            memset(p, 0, (size_t)l->width * sizeof *p);
+            for (int64_t j = 0; b && j < n; j++) p[j] = apart ? b[j] : b[j] + rb[j];
+            if (!apart) continue;
+            float *inner = l->inner + row * l->width;
+            memset(inner, 0, (size_t)l->width * sizeof *inner);
+            if (rb) memcpy(inner, rb, (size_t)n * sizeof *inner);
+        }
+}
+
+static const float *matrix(const struct layer *l, const float *packed, int64_t k, int gate)
+{
+    return packed + (l->d * l->cell->gates + gate) * packed_floats(k, l->hidden);
+}
+
+/* Panels of W of all gates, times all rows of x. */
+static void input_panels(void *ctx, int64_t begin, int64_t end)
+{
+    const struct layer *l = ctx;
+    int64_t each = l->width / PANEL;
+    for (int64_t p = begin; p < end; p++) {
+        int gate = (int)(p / each);
+        struct product g = { .m = l->steps * l->batch, .n = l->width, .k = l->inputs, .a = l->x, .a_row = l->inputs,
+            .a_col = 1, .b = matrix(l, l->w, l->inputs, gate), .c = l->gates + gate * l->width,
+            .c_row = l->cell->gates * l->width };
+        product_panels(&g, p % each, p % each + 1);
+    }
+}
+
+/* Panels of units, through step l->k. */
+static void step_panels(void *ctx, int64_t begin, int64_t end)
+{
+    const struct layer *l = ctx;
+    int64_t t = layer_time(l, l->k), apart = l->batch_first ? l->steps : 1, row = layer_row(l, t, 0), n = l->width;
+    const float *h = layer_after(l, l->h, l->k - 1), *c = layer_after(l, l->c, l->k - 1);
+    float *h_to = layer_after(l, l->h, l->k), *c_to = layer_after(l, l->c, l->k);
+    int gates = l->cell->gates;
+    for (int i = 0; i < gates; i++) {
+        bool inner = l->cell->has_inner && i == gates - 1;
+        struct product g = { .m = l->batch, .n = n, .k = l->hidden, .a = h, .a_row = n, .a_col = 1,
+            .b = matrix(l, l->r, l->hidden, i), .c = l->gates + (row * gates + i) * n, .c_row = apart * gates * n };
+        if (inner) g.c = l->inner + row * n, g.c_row = apart * n;
+        product_panels(&g, begin, end);
+    }
+    int64_t from = begin * PANEL, count = (end * PANEL < l->hidden ? end * PANEL : l->hidden) - from;
+    for (int64_t b = 0; b < l->batch; b++) {
+        int64_t at = row + b * apart, unit = b * n + from;
+        l->cell->step(count, n, l->gates + at * gates * n + from, h + unit, c + unit,
+            l->cell->has_inner ? l->inner + at * n + from : NULL, h_to + unit, c_to + unit);
+        if (l->y) memcpy(l->y + layer_y(l, t, b) + from, h_to + unit, (size_t)count * sizeof *h_to);
+    }
+}
+
+static void start_state(const struct layer *l, const float *initial, float *to)
+{
+    memset(to, 0, (size_t)(l->batch * l->width) * sizeof *to);
+    for (int64_t b = 0; initial && b < l->batch; b++)
+        memcpy(to + b * l->width, initial + layer_state(l, b), (size_t)l->hidden * sizeof *to);
+}
+
+static void end_state(const struct layer *l, const float *from, float *to)
+{
+    for (int64_t b = 0; to && b < l->batch; b++)
+        memcpy(to + layer_state(l, b), from + b * l->width, (size_t)l->hidden * sizeof *to);
+}
+
+/* So many units that starting another thread is worth it. */
+static int64_t grain(const struct layer *l)
+{
+    return 1 + 65536 / (l->batch * l->cell->gates * l->hidden * PANEL);
+}
+
+void layer_forward(struct layer *l)
+{
+    int64_t rows = l->steps * l->batch, panels = l->width / PANEL;
+    int64_t last = l->keep ? l->steps : 1;
+    memset(l->h, 0, (size_t)((last + 1) * l->batch * l->width) * sizeof *l->h);
+    start_state(l, l->h0, layer_after(l, l->h, -1));
+    start_state(l, l->c0, layer_after(l, l->c, -1));
+    team_run(l->threads, rows, 1 + 65536 / (l->cell->gates * l->width), start_rows, l);
+    team_run(l->threads, panels * l->cell->gates, 1, input_panels, l);
+    for (l->k = 0; l->k < l->steps; l->k++) team_run(l->threads, panels, grain(l), step_panels, l);
+    end_state(l, layer_after(l, l->h, l->steps - 1), l->yh);
+    if (l->cell->has_c) end_state(l, layer_after(l, l->c, l->steps - 1), l->yc);
+}
+
+int rnn_prepare(struct step *s, struct err *e)
+{
+    struct layer l;
+    TRY(layer_check(s, e));
+    layer_init(&l, s);
+    s->work_bytes = layer_floats(&l) * sizeof(float);
+    return layer_want_weights(s, &l, e);
+}
+
+static float *optional(const struct step *s, int i, bool out)
+{
+    if (out) return i < s->node->n_out && s->out[i] ? s->out[i]->data : NULL;
+    return i < s->node->n_in && s->in[i] ? s->in[i]->data : NULL;
+}
+
+int rnn_run(const struct step *s, struct err *e)
+{
+    struct layer l;
+    layer_init(&l, s);
+    l.x = s->in[0]->data;
+    l.w = s->in[1]->data;
+    l.r = s->in[2]->data;
+    l.bias = optional(s, 3, false);
+    l.h0 = optional(s, 5, false);
+    l.c0 = optional(s, 6, false);
+    l.y = optional(s, 0, true);
+    l.yh = optional(s, 1, true);
+    l.yc = optional(s, 2, true);
+    layer_place(&l, s->work);
+    for (l.d = 0; l.d < l.directions; l.d++) layer_forward(&l);
+    return 0;
+}

@@ -1,0 +1,69 @@
+/* rnn.h - recurrent layers of float32, many units at a time: what the layers and their gradients share. */
+#ifndef TENREC_BACKEND_CPU_RNN_H
+#define TENREC_BACKEND_CPU_RNN_H
+
+#include "backend/cpu/panel.h"
+
+/* Vectors of H numbers lie `width` apart, a multiple of PANEL, and hold zeros behind H. */
+struct layer {
+    const struct cell *cell;
+    int64_t steps, batch, inputs, hidden, directions, width;
+    bool batch_first, reversed, keep; /* keep: h and c of every step, for the way back */
+    int threads;
+    const float *x, *w, *r, *bias, *h0, *c0; /* w, r: packed, one matrix per direction and gate; others as ONNX says */
+    float *y, *yh, *yc;                      /* may be NULL */
+    float *gates;                            /* (rows, gates, width): what goes into them, then what comes out */
+    float *h, *c;                            /* (steps + 1 or 2, batch, width): after each step, the initial ones first */
+    float *inner;                            /* GRU: (rows, width): R h + bias of the candidate */
+    int64_t d, k;                            /* the present direction and step */
+};
+struct cell {
+    const char *op;
+    int gates;
+    bool has_c, has_inner;
+    /* One row: p (gates, width) becomes what comes out of the gates. */
+    void (*step)(int64_t n, int64_t width, float *p, const float *h, const float *c, const float *inner, float *h_to,
+        float *c_to);
+};
+
+/* Whether the step is a layer of the usual activations, without lengths, peepholes and the like; ERR_UNSUPPORTED. */
+int layer_check(const struct step *s, struct err *e);
+/* Sizes from a step whose inputs 0 to 2 are x, w and r. */
+void layer_init(struct layer *l, const struct step *s);
+/* Asks for w and r as the cells multiply by them. */
+int layer_want_weights(struct step *s, const struct layer *l, struct err *e);
+/* Memory for gates, h, c and inner of one direction. */
+size_t layer_floats(const struct layer *l);
+void layer_place(struct layer *l, float *memory);
+/* Runs direction l->d. */
+void layer_forward(struct layer *l);
+
+/* Row of gates (and of x) for sample b at time t, and where y has its H numbers of it. */
+static inline int64_t layer_row(const struct layer *l, int64_t t, int64_t b)
+{
+    return l->batch_first ? b * l->steps + t : t * l->batch + b;
+}
+static inline int64_t layer_y(const struct layer *l, int64_t t, int64_t b)
+{
+    int64_t place = l->batch_first ? (b * l->steps + t) * l->directions + l->d
+                                   : (t * l->directions + l->d) * l->batch + b;
+    return place * l->hidden;
+}
+static inline int64_t layer_state(const struct layer *l, int64_t b)
+{
+    return (l->batch_first ? b * l->directions + l->d : l->d * l->batch + b) * l->hidden;
+}
+static inline int64_t layer_time(const struct layer *l, int64_t k)
+{
+    return l->reversed || l->d ? l->steps - 1 - k : k;
+}
+/* h or c after step k; -1: the initial one. (batch, width) */
+static inline float *layer_after(const struct layer *l, float *v, int64_t k)
+{
+    return v + (l->keep ? k + 1 : (k + 1) % 2) * l->batch * l->width;
+}
+
+int rnn_prepare(struct step *s, struct err *e);
+int rnn_run(const struct step *s, struct err *e);
+
+#endif
