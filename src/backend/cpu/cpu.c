@@ -31,6 +31,9 @@ static const struct kernel kernels[] = {
     KERNEL("LSTM", rnn_prepare, rnn_run),
     KERNEL("GRU", rnn_prepare, rnn_run),
     KERNEL("RNN", rnn_prepare, rnn_run),
+    KERNEL("LSTMGrad", rnn_grad_prepare, rnn_grad_run),
+    KERNEL("GRUGrad", rnn_grad_prepare, rnn_grad_run),
+    KERNEL("RNNGrad", rnn_grad_prepare, rnn_grad_run),
     { 0 },
 };
 

@@ -1,37 +1,50 @@
 /* product.c - matrix products against a packed matrix. */
 #include "backend/cpu/product.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/team.h"
 
+/* A panel by name##_panel, a few rows at a time, for one instruction set: vectors of `width` numbers, and so many rows
+ * that their sums stay in registers. */
+#define PANEL_FUNCTIONS(name, target, high, width, vector, load, store, spread, fma) \
+    target INLINE void name##_rows(int rows, const struct product *g, const float *a, const float *b, float *c, \
+        int64_t c_row, int64_t k) \
+    { \
+        vector sum[high][PANEL / width]; \
+        for (int r = 0; r < rows; r++) \
+            for (int v = 0; v < PANEL / width; v++) sum[r][v] = load(c + r * c_row + v * width); \
+        for (int64_t i = 0; i < k; i++) \
+            for (int r = 0; r < rows; r++) { \
+                vector x = spread(a[r * g->a_row + i * g->a_col]); \
+                for (int v = 0; v < PANEL / width; v++) \
+                    sum[r][v] = fma(x, load(b + i * PANEL + v * width), sum[r][v]); \
+            } \
+        for (int r = 0; r < rows; r++) \
+            for (int v = 0; v < PANEL / width; v++) store(c + r * c_row + v * width, sum[r][v]); \
+    } \
+    target static void name##_panel( \
+        const struct product *g, const float *a, const float *b, float *c, int64_t c_row, int64_t k) \
+    { \
+        int64_t r = 0; \
+        for (; r + high <= g->m; r += high) name##_rows(high, g, a + r * g->a_row, b, c + r * c_row, c_row, k); \
+        for (; r + 2 <= g->m; r += 2) name##_rows(2, g, a + r * g->a_row, b, c + r * c_row, c_row, k); \
+        for (; r < g->m; r++) name##_rows(1, g, a + r * g->a_row, b, c + r * c_row, c_row, k); \
+    }
+
+#define LOAD_ONE(p) (*(p))
+#define STORE_ONE(p, v) (*(p) = (v))
+#define SPREAD_ONE(v) (v)
+PANEL_FUNCTIONS(plain, , 2, 1, float, LOAD_ONE, STORE_ONE, SPREAD_ONE, fmaf)
+
 #if defined __x86_64__
 #include <immintrin.h>
-
-#define TARGET __attribute__((target("avx512f")))
-#define TILE(part) avx512##part
-#define TILE_ROWS 6
-#define WIDTH 16
-#define VECTOR __m512
-#define LOAD _mm512_loadu_ps
-#define STORE _mm512_storeu_ps
-#define SPREAD _mm512_set1_ps
-#define FMA _mm512_fmadd_ps
-#include "backend/cpu/product_tile.h"
-
-#define TARGET __attribute__((target("avx2,fma")))
-#define TILE(part) avx2##part
-#define TILE_ROWS 3
-#define WIDTH 8
-#define VECTOR __m256
-#define LOAD _mm256_loadu_ps
-#define STORE _mm256_storeu_ps
-#define SPREAD _mm256_set1_ps
-#define FMA _mm256_fmadd_ps
-#include "backend/cpu/product_tile.h"
+PANEL_FUNCTIONS(avx2, __attribute__((target("avx2,fma"))), 3, 8, __m256, _mm256_loadu_ps, _mm256_storeu_ps,
+    _mm256_set1_ps, _mm256_fmadd_ps)
+PANEL_FUNCTIONS(avx512, __attribute__((target("avx512f"))), 6, 16, __m512, _mm512_loadu_ps, _mm512_storeu_ps,
+    _mm512_set1_ps, _mm512_fmadd_ps)
 #endif
-
-#include "backend/cpu/product_tile.h"
 
 enum { DEPTH = 256 }; /* so much of a panel stays in the first cache */
 

@@ -222,10 +222,14 @@ int rnn_prepare(struct step *s, struct err *e)
     return layer_want_weights(s, &l, e);
 }
 
-static float *optional(const struct step *s, int i, bool out)
+float *layer_in(const struct step *s, int i)
 {
-    if (out) return i < s->node->n_out && s->out[i] ? s->out[i]->data : NULL;
     return i < s->node->n_in && s->in[i] ? s->in[i]->data : NULL;
+}
+
+float *layer_out(const struct step *s, int i)
+{
+    return i < s->node->n_out && s->out[i] ? s->out[i]->data : NULL;
 }
 
 int rnn_run(const struct step *s, struct err *e)
@@ -235,12 +239,12 @@ int rnn_run(const struct step *s, struct err *e)
     l.x = s->in[0]->data;
     l.w = s->in[1]->data;
     l.r = s->in[2]->data;
-    l.bias = optional(s, 3, false);
-    l.h0 = optional(s, 5, false);
-    l.c0 = optional(s, 6, false);
-    l.y = optional(s, 0, true);
-    l.yh = optional(s, 1, true);
-    l.yc = optional(s, 2, true);
+    l.bias = layer_in(s, 3);
+    l.h0 = layer_in(s, 5);
+    l.c0 = layer_in(s, 6);
+    l.y = layer_out(s, 0);
+    l.yh = layer_out(s, 1);
+    l.yc = layer_out(s, 2);
     layer_place(&l, s->work);
     for (l.d = 0; l.d < l.directions; l.d++) layer_forward(&l);
     return 0;

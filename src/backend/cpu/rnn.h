@@ -63,7 +63,13 @@ static inline float *layer_after(const struct layer *l, float *v, int64_t k)
     return v + (l->keep ? k + 1 : (k + 1) % 2) * l->batch * l->width;
 }
 
+/* The data of an input or output that may be absent. */
+float *layer_in(const struct step *s, int i);
+float *layer_out(const struct step *s, int i);
+
 int rnn_prepare(struct step *s, struct err *e);
 int rnn_run(const struct step *s, struct err *e);
+int rnn_grad_prepare(struct step *s, struct err *e);
+int rnn_grad_run(const struct step *s, struct err *e);
 
 #endif
