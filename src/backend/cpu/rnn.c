@@ -1,6 +1,6 @@
 /* rnn.c - LSTM, GRU and RNN of float32: the inputs of all steps in one product, then step by step.
  *
- * Each number is a sum in fixed order: biases, then inputs, then units. So a sample's answer is the same in every batch.
+ * Each number is a sum in fixed order, biases, inputs, units: so a sample has the same answer in every batch.
  */
 #include "backend/cpu/rnn.h"
 

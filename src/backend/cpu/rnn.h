@@ -13,7 +13,7 @@ struct layer {
     const float *x, *w, *r, *bias, *h0, *c0; /* w, r: packed, one matrix per direction and gate; others as ONNX says */
     float *y, *yh, *yc;                      /* may be NULL */
     float *gates;                            /* (rows, gates, width): what goes into them, then what comes out */
-    float *h, *c;                            /* (steps + 1 or 2, batch, width): after each step, the initial ones first */
+    float *h, *c;   /* (steps + 1 or 2, batch, width): after each step, the initial ones first */
     float *inner;                            /* GRU: (rows, width): R h + bias of the candidate */
     int64_t d, k;                            /* the present direction and step */
 };
