@@ -44,6 +44,30 @@ const char *lift_needs(const char *domain, const char *op, int64_t version)
     return needs;
 }
 
+/* A name that stands in several rows is listed with the first. */
+static bool is_first(const struct lift_row *const *tables, const struct lift_row *row)
+{
+    for (;; tables++)
+        for (const struct lift_row *r = *tables; r->op; r++) {
+            if (r == row) return true;
+            if (!strcmp(r->op, row->op)) return false;
+        }
+}
+
+bool lift_listed(size_t i, const char **domain, const char **op)
+{
+    for (size_t d = 0; d < N_DOMAINS; d++)
+        for (const struct lift_row *const *t = domains[d].tables; *t; t++)
+            for (const struct lift_row *row = *t; row->op; row++) {
+                if (!(domains[d].name[0] || row->needs) || !is_first(domains[d].tables, row)) continue;
+                if (i--) continue;
+                *domain = domains[d].name[0] ? domains[d].name : "ai.onnx";
+                *op = row->op;
+                return true;
+            }
+    return false;
+}
+
 static int apply_rows(struct lift *l, struct err *e)
 {
     const char *op = l->op;

@@ -48,6 +48,9 @@ int lift_emit(struct lift *l, struct err *e);
  * an operator of another domain that has no row. */
 const char *lift_needs(const char *domain, const char *op, int64_t version);
 
+/* Every operator that is no operator of the graph but read as others, by domain; false past the end. */
+bool lift_listed(size_t i, const char **domain, const char **op);
+
 /* For rows. */
 const struct attr *lift_attr(const struct lift *l, const char *name); /* NULL when absent; valid until one is dropped */
 int64_t lift_int(const struct lift *l, const char *name, int64_t otherwise);
