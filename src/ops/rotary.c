@@ -62,7 +62,8 @@ static int rotary_expand(struct builder *b, const struct node *n, struct value *
     static const int64_t heads_behind[] = { 0, 2, 1, 3 };
     struct value *x = n->in[0];
     const struct shape *s = &x->shape;
-    if (s->rank < 0 || s->dim[s->rank - 1] < 0) return fail(b->err, ERR_UNSUPPORTED, "needs to know the size of its heads");
+    if (s->rank < 0 || s->dim[s->rank - 1] < 0)
+        return fail(b->err, ERR_UNSUPPORTED, "needs to know the size of its heads");
     int64_t heads = node_int(n, "num_heads"), some = node_int(n, "rotary_embedding_dim");
     int64_t size = s->rank == 3 ? s->dim[2] / heads : s->dim[3], turn = some ? some : size;
     if (turn > size || turn % 2) return fail(b->err, ERR_SHAPE, "heads of %lld elements", (long long)size);

@@ -273,7 +273,8 @@ static int stft_expand(struct builder *b, const struct node *n, struct value **o
 {
     int64_t step, length;
     TRY(read_frames(n, &step, &length, b->err));
-    if (step < 0 || length < 0) return fail(b->err, ERR_UNSUPPORTED, "needs to know the step and the length of its frames");
+    if (step < 0 || length < 0)
+        return fail(b->err, ERR_UNSUPPORTED, "needs to know the step and the length of its frames");
     struct value *x = n->in[0], *window = node_in(n, 2);
     struct value *frames = emit(b, "Gather", ATTRS(attr_int("axis", 1)), x, frame_positions(b, x, step, length));
     if (window) frames = emit2(b, "Mul", frames, unsqueezed(b, emit_cast(b, window, x->dtype), 1));
