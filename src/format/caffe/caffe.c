@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/report.h"
+#include "enc/hdf5.h"
 #include "enc/protobuf.h"
 #include "enc/prototxt.h"
 #include "format/caffe/caffe.h"
@@ -110,52 +111,46 @@ static const struct tree *read_text(struct caffe *n, const char *path, struct by
     return t ? net_of_solver(n, t, path) : NULL;
 }
 
-/* NET.caffemodel beside NET.prototxt; NULL: there is none. */
+/* NET.caffemodel beside NET.prototxt, or NET.caffemodel.h5; NULL: there is none. */
 static const char *weights_beside(struct caffe *n)
 {
+    static const char *const endings[] = { "caffemodel", "caffemodel.h5" };
     const char *dot = strrchr(n->file->path, '.');
-    if (!dot || n->file->beside) return NULL;
-    const char *path = arena_printf(n->arena, "%.*s.caffemodel", (int)(dot - n->file->path), n->file->path);
-    if (!path || !file_exists(path)) return NULL;
-    report_add(n->report, REPORT_NOTE, "", "weights: %s, which lies beside the net", path);
-    return path;
+    for (int i = 0; i < 2 && dot && !n->file->beside; i++) {
+        const char *path = arena_printf(n->arena, "%.*s.%s", (int)(dot - n->file->path), n->file->path, endings[i]);
+        if (!path || !file_exists(path)) continue;
+        report_add(n->report, REPORT_NOTE, "", "weights: %s, which lies beside the net", path);
+        return path;
+    }
+    return NULL;
 }
 
-static int index_file(struct caffe *n, const struct tree *t, struct blob *blob)
+static int read_weights(struct caffe *n, const char *path)
 {
     struct caffe_net net;
+    struct bytes bytes;
+    struct blob *blob = mapped_file(n->keep, path, &bytes, n->err);
+    if (!blob) return n->err->code;
+    if (hdf5_is(bytes)) return caffe_weights_hdf5(n, path, bytes, blob);
+    if (is_text(bytes)) return fail(n->err, ERR_USAGE, "%s: a text, where weights are expected", path);
+    const struct tree *t = proto_tree_read(n->arena, path, bytes, &caffe_net_schema, n->err);
+    if (!t) return n->err->code;
     TRY(caffe_net_read(&net, n->arena, t, n->err));
     return caffe_weights_index(n, &net, blob);
 }
 
-/* Structure and weights, whichever of the two files holds which. */
+/* The net, and weights of a file of their own or of the net's own layers. */
 static int read_files(struct caffe *n)
 {
     const char *path = n->options->weights;
-    const struct tree *net = NULL, *weights = NULL;
-    struct bytes bytes = n->file->bytes, other;
-    struct blob *blob = n->file->blob, *other_blob = NULL;
+    struct bytes bytes = n->file->bytes;
     bool text = is_text(bytes);
-    if (!path && text) path = weights_beside(n);
-    if (path && !(other_blob = mapped_file(n->keep, path, &other, n->err))) return n->err->code;
-    if (path && is_text(other) == text)
-        return fail(n->err, ERR_USAGE, "%s and %s are both %s; one must be the net, one the weights", n->file->path,
-            path, text ? "texts" : "binary");
-    if (path && other.len > 8 && !memcmp(other.data, "\x89HDF", 4))
-        return fail(n->err, ERR_UNSUPPORTED,
-            "%s: weights in HDF5; save them as .caffemodel (snapshot_format: BINARYPROTO)", path);
-    net = text ? read_text(n, n->file->path, bytes)
-        : path ? read_text(n, path, other)
-               : proto_tree_read(n->arena, n->file->path, bytes, &caffe_net_schema, n->err);
+    const struct tree *net = text ? read_text(n, n->file->path, bytes)
+                                  : proto_tree_read(n->arena, n->file->path, bytes, &caffe_net_schema, n->err);
     if (!net) return n->err->code;
-    if (!text || path) {
-        weights = text ? proto_tree_read(n->arena, path, other, &caffe_net_schema, n->err)
-            : path     ? proto_tree_read(n->arena, n->file->path, bytes, &caffe_net_schema, n->err)
-                       : net;
-        if (!weights) return n->err->code;
-    }
     TRY(caffe_net_read(&n->net, n->arena, net, n->err));
-    TRY(index_file(n, weights ? weights : net, text ? other_blob : blob));
+    if (!path && text) path = weights_beside(n);
+    TRY(path ? read_weights(n, path) : caffe_weights_index(n, &n->net, text ? NULL : n->file->blob));
     if (!n->has_weights)
         report_add(n->report, REPORT_WARNING, "", "there are no weights: all are zeros%s",
             text && !path ? " (give the .caffemodel behind the .prototxt)" : "");

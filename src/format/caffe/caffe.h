@@ -62,6 +62,8 @@ int caffe_transform(struct caffe *n);
 
 /* weights.c */
 int caffe_weights_index(struct caffe *n, const struct caffe_net *net, struct blob *blob);
+/* weights_hdf5.c: the same from Caffe's other form, for the layers of n->net. */
+int caffe_weights_hdf5(struct caffe *n, const char *path, struct bytes file, struct blob *blob);
 /* A BlobProto as float32. */
 const struct tensor *caffe_blob_tensor(struct arena *a, const struct tree *blob, struct blob *file, struct err *e);
 

@@ -114,8 +114,10 @@ static struct value *lower_im2col(struct caffe_call *c)
 static bool check_reach(struct caffe_call *c, const struct window *w, bool ceil_mode)
 {
     for (int i = 0; i < w->n && ceil_mode; i++) {
-        int64_t in = c->in[0]->shape.dim[2 + i];
-        if (in < 0 || w->pads[i] || in < w->kernel[i]) continue;
+        if (w->pads[i] || w->stride[i] <= w->kernel[i]) continue;
+        int64_t in = caffe_dim(c, c->in[0], 2 + i);
+        if (c->b->err->code) return false;
+        if (in < w->kernel[i]) continue;
         int64_t last = (in - w->kernel[i] + w->stride[i] - 1) / w->stride[i] * w->stride[i];
         if (last >= in)
             return caffe_fail(c, ERR_UNSUPPORTED, "its last window lies beyond the input, where Caffe finds no number"),

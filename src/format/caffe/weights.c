@@ -38,11 +38,17 @@ static int blob_shape(const struct tree *blob, struct shape *s, struct err *e)
     return shape_count(s) < 0 ? fail(e, ERR_MODEL, "its shape has more elements than there can be") : 0;
 }
 
+static bool lies_in(const struct blob *file, const struct bytes *span)
+{
+    const unsigned char *begin = file ? blob_data(file) : NULL;
+    return begin && span->data >= begin && span->data + span->len <= begin + blob_size(file);
+}
+
 /* Lets the tensor lie in the file when its address allows. */
 static int take_packed(
     struct arena *a, const struct tree_field *data, struct blob *file, struct tensor *t, struct err *e)
 {
-    if (file && (uintptr_t)data->packed.data % 4 == 0) {
+    if (lies_in(file, &data->packed) && (uintptr_t)data->packed.data % 4 == 0) {
         t->data = (void *)(uintptr_t)data->packed.data;
         t->blob = file;
         return 0;
