@@ -104,7 +104,10 @@ struct object *host_keyword(const struct host_call *c, const char *name);
 struct object *host_fail(struct host_call *c, const char *what); /* wrong arguments: an error */
 /* A value that depends on data: an unknown with a reason. */
 struct object *host_data(struct eval *v, const char *what);
-/* A number out of a tensor of one element. kind OBJECT_NONE: as its type is. */
+/* turns.c: functions of a list whose length only a run knows. */
+struct object *host_rows(struct eval *v, const char *name, struct object *const *args, size_t n);
+/* A number out of a tensor of one element, as far as it is known; else the tensor, 0-d, marked as a number. kind
+ * OBJECT_NONE: as its type is. */
 struct object *host_extract(struct eval *v, struct object *tensor, enum object_kind kind);
 struct object *host_convert(struct eval *v, struct object *o, enum object_kind kind); /* int(), float(), bool() */
 

@@ -38,14 +38,16 @@ struct object *host_data(struct eval *v, const char *what)
     return o;
 }
 
+static const enum dtype number_types[] = { [OBJECT_BOOL] = DT_BOOL, [OBJECT_INT] = DT_I64, [OBJECT_FLOAT] = DT_F64 };
+
 struct object *host_convert(struct eval *v, struct object *o, enum object_kind kind)
 {
     if (o->kind == OBJECT_UNKNOWN || o->kind == kind || kind == OBJECT_NONE) return o;
+    if (o->kind == OBJECT_TENSOR && o->number) return host_extract(v, o, kind);
     if (!object_is_number(o))
         return eval_fault(v, ERR_UNSUPPORTED, "%s() of a %s", object_kind_name(kind), object_kind_name(o->kind)), NULL;
     double x = object_number(o);
-    static const enum dtype types[] = { [OBJECT_BOOL] = DT_BOOL, [OBJECT_INT] = DT_I64, [OBJECT_FLOAT] = DT_F64 };
-    struct value *value = o->value ? emit_cast(&v->t.b, o->value, types[kind]) : NULL;
+    struct value *value = o->value ? emit_cast(&v->t.b, o->value, number_types[kind]) : NULL;
     if (v->err->code) return NULL;
     if (kind == OBJECT_BOOL) return object_bool(v->arena, x != 0, value);
     if (kind == OBJECT_FLOAT) return object_float(v->arena, x, value);
@@ -60,8 +62,15 @@ struct object *host_extract(struct eval *v, struct object *o, enum object_kind k
     struct object *number = x ? torch_number(&v->t, x) : NULL;
     if (v->err->code) return NULL;
     if (number) return host_convert(v, number, kind);
-    const char *made_by = x->kind == VALUE_NODE ? x->node->op->name : "an input";
-    return host_data(v, arena_printf(v->arena, "the number comes from %s (%s)", x->name, made_by));
+    if (torch_hint(&v->t, x)->shape.rank < 0) {
+        const char *made_by = x->kind == VALUE_NODE ? x->node->op->name : "an input";
+        return host_data(v, arena_printf(v->arena, "the number comes from %s (%s)", x->name, made_by));
+    }
+    if (kind != OBJECT_NONE) x = emit_cast(&v->t.b, x, number_types[kind]);
+    if (x && x->shape.rank != 0) x = emit(&v->t.b, "Reshape", NO_ATTRS, x, emit_i64s(&v->t.b, NULL, 0));
+    struct object *open = x && !torch_settle(&v->t) ? torch_object(&v->t, x) : NULL;
+    if (open) open->number = true;
+    return open;
 }
 
 /* A tensor among the arguments themselves; tensors in lists are the business of list functions. */
@@ -70,6 +79,19 @@ static bool has_tensor(struct object *const *args, size_t n)
     for (size_t i = 0; i < n; i++)
         if (args[i]->kind == OBJECT_TENSOR) return true;
     return false;
+}
+
+/* A number that only a run knows: what can be said of it is said by operators. */
+static bool has_number(struct object *const *args, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (args[i]->kind == OBJECT_TENSOR && args[i]->number) return true;
+    return false;
+}
+
+static bool has_rows(struct object *const *args, size_t n)
+{
+    return n && args[0]->kind == OBJECT_TENSOR && args[0]->rows;
 }
 
 static struct object *unknown_among(struct object *const *args, size_t n)
@@ -110,12 +132,29 @@ static struct object *call_operator(struct eval *v, const char *name, struct obj
     return aten_call(&v->t, op, args, n, keywords, n_keywords);
 }
 
+/* Operators want a tensor first: a number of the program is made one. NULL: an error. */
+static struct object *const *first_as_tensor(struct eval *v, struct object *const *args, size_t n)
+{
+    if (!object_is_number(args[0])) return args;
+    struct object **list = ARENA_ARRAY(v->arena, n, struct object *);
+    struct value *x = torch_scalar(&v->t, args[0], number_types[args[0]->kind]);
+    struct object *first = x && list ? torch_object(&v->t, x) : NULL;
+    if (!first) return v->err->code ? NULL : (fail_nomem(v->err), NULL);
+    memcpy(list, args, n * sizeof *list);
+    first->number = true;
+    list[0] = first;
+    return list;
+}
+
 struct object *eval_builtin(struct eval *v, const char *name, struct object *const *args, size_t n,
     const struct keyword *keywords, size_t n_keywords)
 {
     const char *plain = str_starts(name, "torch.") ? name + 6 : name;
     const struct host_row *row = find_row(plain);
-    if (!row || (row->or_tensor && has_tensor(args, n))) return call_operator(v, name, args, n, keywords, n_keywords);
+    if (has_rows(args, n)) return host_rows(v, plain, args, n);
+    bool of_graph = !row || (row->or_tensor && has_tensor(args, n)) || (has_number(args, n) && aten_is_known(plain));
+    if (of_graph && has_number(args, n) && !(args = first_as_tensor(v, args, n))) return NULL;
+    if (of_graph) return call_operator(v, name, args, n, keywords, n_keywords);
     struct object *unknown = unknown_among(args, n);
     if (unknown && !row->takes_unknown) return unknown;
     struct host_call c = { v, name, args, n, keywords, n_keywords };

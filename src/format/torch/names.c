@@ -193,6 +193,7 @@ int eval_set_attribute(struct eval *v, struct object *o, const char *name, struc
     if (o->kind == OBJECT_UNKNOWN) return 0;
     if (o->kind != OBJECT_INSTANCE)
         return eval_fault(v, ERR_MODEL, "an attribute of a %s is set", object_kind_name(o->kind));
+    v->t.changes += v->t.frozen != 0;
     return map_set(&o->instance->attrs, name, value) ? 0 : fail_nomem(v->err);
 }
 

@@ -67,6 +67,8 @@ struct object_enum {
 
 struct object {
     enum object_kind kind;
+    bool number;         /* TENSOR, 0-d: the program has a number here, which only a run knows */
+    bool rows;           /* TENSOR: the program has a list here, whose length only a run knows; its items, stacked */
     struct value *value; /* BOOL, INT, FLOAT: the 0-d graph value behind the hint; NULL: the same for every input */
     union {
         bool boolean;

@@ -4,7 +4,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/report.h"
-#include "format/torch/run.h"
+#include "format/torch/region.h"
 
 enum { STEPS_MAX = 300000, STOPPED = -1000 };
 
@@ -99,6 +99,9 @@ static int run_if(struct eval *v, struct map *locals, const struct ts_stmt *s, s
     if (cond && cond->kind == OBJECT_TENSOR) cond = host_extract(v, cond, OBJECT_BOOL);
     if (!cond) return code_of(v);
     if (cond->kind == OBJECT_UNKNOWN) return run_unknown_if(v, locals, s, cond, result);
+    if (cond->kind == OBJECT_TENSOR && only_raises(&s->body)) return eval_block(v, locals, &s->otherwise, result);
+    if (cond->kind == OBJECT_TENSOR && only_raises(&s->otherwise)) return eval_block(v, locals, &s->body, result);
+    if (cond->kind == OBJECT_TENSOR) return run_data_if(v, locals, s, cond);
     TRY(guard(v, cond));
     return eval_block(v, locals, object_truth(cond) ? &s->body : &s->otherwise, result);
 }
@@ -116,6 +119,7 @@ static int run_for(struct eval *v, struct map *locals, const struct ts_stmt *s, 
     v->line = s->line;
     if (!count) return code_of(v);
     if (count->kind == OBJECT_UNKNOWN) return unknown_loop(v, count);
+    if (count->kind == OBJECT_TENSOR) return run_data_loop(v, locals, s, count, locals->n);
     if (count->kind != OBJECT_INT) return eval_fault(v, ERR_MODEL, "a loop over a %s", object_kind_name(count->kind));
     TRY(guard(v, count));
     for (int64_t i = 0; i < count->integer; i++) {
@@ -129,12 +133,14 @@ static int run_for(struct eval *v, struct map *locals, const struct ts_stmt *s, 
 
 static int run_while(struct eval *v, struct map *locals, const struct ts_stmt *s, struct object **result)
 {
+    size_t n_before = locals->n;
     for (;;) {
         struct object *cond = eval_expr(v, locals, s->values.items[0]);
         v->line = s->line;
         if (cond && cond->kind == OBJECT_TENSOR) cond = host_extract(v, cond, OBJECT_BOOL);
         if (!cond) return code_of(v);
         if (cond->kind == OBJECT_UNKNOWN) return unknown_loop(v, cond);
+        if (cond->kind == OBJECT_TENSOR) return run_data_loop(v, locals, s, cond, n_before);
         TRY(guard(v, cond));
         if (!object_truth(cond)) return 0;
         int code = eval_block(v, locals, &s->body, result);

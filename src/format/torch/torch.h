@@ -20,6 +20,7 @@ struct torch_tensor {
     struct value *value;              /* the content; of a view: as of `version` */
     struct torch_tensor *from;        /* it is a view of this one; NULL: its own */
     struct value *view_in, *view_out; /* the nodes between these two, through first inputs, make the view */
+    unsigned serial;           /* in the order of making; 0: of a module */
     unsigned version;          /* own content: number of writes; a view: that of its base when `value` was derived */
     bool dense;                /* row-major without gaps in PyTorch's memory, as far as known */
     struct value *state;       /* a parameter or buffer of a module: its state value */
@@ -47,6 +48,9 @@ struct torch {
     struct map overloads; /* "conv2d" -> struct aten_overloads */
     struct map sizes;     /* memo of torch_size() */
     struct map names;     /* names of nodes given out -> how often */
+    unsigned serial;      /* of the newest tensor */
+    unsigned frozen;      /* tensors of a lower serial are from before the part that is interpreted; 0: no such part */
+    unsigned changes;     /* writes into those, and attributes set, in such a part */
     int n_guessed;        /* inputs whose shapes were guessed */
     int64_t version;      /* of the operators: that of the archive; 0: the newest */
     const char *module;   /* path of the module being called, for names of nodes: "layer1.0.conv1" */

@@ -142,6 +142,7 @@ struct torch_tensor *torch_tensor_new(struct torch *t, struct value *v)
     if (!x) return v ? fail_nomem(t->err) : 0, NULL;
     x->value = v;
     x->dense = true;
+    x->serial = ++t->serial;
     return x;
 }
 
@@ -181,6 +182,7 @@ struct value *torch_tensor_read(struct torch *t, struct torch_tensor *x)
 static int store(struct torch *t, struct torch_tensor *x, struct value *v)
 {
     if (!x->from) {
+        t->changes += x->serial < t->frozen;
         x->version++;
         x->value = v;
         return 0;
