@@ -31,13 +31,20 @@ static void mark(struct outlining *w, struct value *v)
     if (v && !w->map[v->id] && may_take(w, v)) w->needed[(size_t)v->node->id - w->first] = true;
 }
 
+/* Symbols are those of the other graph. */
+static void take_type(struct value *to, const struct value *from)
+{
+    to->dtype = from->dtype;
+    to->of = from->of;
+    to->shape = from->shape;
+    for (int d = 0; d < to->shape.rank; d++)
+        if (to->shape.dim[d] < 0) to->shape.dim[d] = DIM_UNKNOWN;
+}
+
 static struct value *add_input(struct outlining *w, const struct value *v)
 {
-    struct shape s = v->shape;
-    for (int d = 0; d < s.rank; d++)
-        if (s.dim[d] < 0) s.dim[d] = DIM_UNKNOWN; /* symbols are those of the other graph */
-    struct value *in = graph_input(w->body, v->name, v->dtype, &s, w->err);
-    if (in) in->of = v->of;
+    struct value *in = graph_input(w->body, v->name, v->dtype, &v->shape, w->err);
+    if (in) take_type(in, v);
     return in;
 }
 
@@ -69,8 +76,7 @@ static int take_node(struct outlining *w, const struct node *n)
         a->graph->outer = w->body;
     }
     for (int i = 0; i < n->n_out; i++) {
-        m->out[i]->dtype = n->out[i]->dtype;
-        m->out[i]->of = n->out[i]->of;
+        take_type(m->out[i], n->out[i]);
         w->map[n->out[i]->id] = m->out[i];
     }
     return 0;
@@ -84,8 +90,7 @@ static int add_output(struct outlining *w, struct value *v)
     if (!x || !identity) return w->err->code ? w->err->code : fail(w->err, ERR_FAILED, "no operator Identity");
     struct node *n = graph_node(w->body, identity, NULL, NULL, &x, 1, 1, w->err);
     if (!n) return w->err->code;
-    n->out[0]->dtype = x->dtype;
-    n->out[0]->of = x->of;
+    take_type(n->out[0], x);
     return graph_output(w->body, n->out[0], w->err);
 }
 
@@ -95,8 +100,7 @@ static int take(struct outlining *w, struct value *const *in, size_t n_in, struc
         if (!(w->map[in[i]->id] = add_input(w, in[i]))) return w->err->code;
     for (size_t i = 0; i < n_out; i++) mark(w, out[i]);
     for (size_t i = w->last; i-- > w->first;)
-        for (int k = 0; w->needed[i - w->first] && k < w->from->nodes[i]->n_in; k++)
-            mark(w, w->from->nodes[i]->in[k]);
+        for (int k = 0; w->needed[i - w->first] && k < w->from->nodes[i]->n_in; k++) mark(w, w->from->nodes[i]->in[k]);
     for (size_t i = w->first; i < w->last; i++)
         if (w->needed[i - w->first]) TRY(take_node(w, w->from->nodes[i]));
     for (size_t i = 0; i < n_out; i++) TRY(add_output(w, out[i]));

@@ -255,13 +255,28 @@ TEST(all_unsupported_operators_are_listed)
 TEST(what_depends_on_data_is_named)
 {
     refused(FORWARD "    if bool(torch.gt(torch.sum(x), 0)):\n"
+                    "      y = [x]\n"
+                    "    else:\n"
+                    "      y = [x, x]\n"
+                    "    return torch.stack(y, 0)\n",
+        "2", ERR_UNSUPPORTED, "a branch on data gives lists of 1 and of 2 items");
+    refused(FORWARD "    if bool(torch.gt(torch.sum(x), 0)):\n"
                     "      y = x\n"
                     "    else:\n"
-                    "      y = torch.neg(x)\n"
+                    "      y = \"x\"\n"
+                    "    return x\n",
+        "2", ERR_UNSUPPORTED, "a branch on data gives Tensor on one side and str on the other");
+    refused(FORWARD "    if bool(torch.gt(torch.sum(x), 0)):\n"
+                    "      y = torch.add_(x, 1)\n"
+                    "    else:\n"
+                    "      pass\n"
+                    "    return x\n",
+        "2", ERR_UNSUPPORTED, "code/__torch__.py:6: a branch on data changes a tensor");
+    refused(FORWARD "    y = x\n"
+                    "    for i in range(int(torch.sum(x))):\n"
+                    "      y = torch.cat([y, x], 0)\n"
                     "    return y\n",
-        "2", ERR_UNSUPPORTED, "code/__torch__.py:5: a branch on data");
-    refused(FORWARD "    for i in range(int(torch.sum(x))):\n      pass\n    return x\n", "2", ERR_UNSUPPORTED,
-        "a loop whose length depends on data");
+        "2", ERR_UNSUPPORTED, "y has another shape after a turn of a loop on data");
     /* a check that only raises is left out */
     expect(FORWARD "    if bool(torch.gt(torch.sum(x), 0)):\n"
                    "      pass\n"
@@ -269,6 +284,40 @@ TEST(what_depends_on_data_is_named)
                    "      ops.prim.RaiseException(\"negative\")\n"
                    "    return x\n",
         "2", dims(1, 2, 0), "[2] 0 1");
+}
+
+TEST(what_depends_on_data_becomes_a_branch_or_a_loop)
+{
+    expect(FORWARD "    if bool(torch.gt(torch.sum(x), 0)):\n"
+                   "      y = torch.add(x, 1)\n"
+                   "    else:\n"
+                   "      y = torch.neg(x)\n"
+                   "    return y\n",
+        "2", dims(1, 2, 0), "[2] 1 2");
+    expect(FORWARD "    if bool(torch.gt(torch.sum(x), 2)):\n"
+                   "      y, k = x, 3\n"
+                   "    else:\n"
+                   "      y, k = torch.neg(x), 4\n"
+                   "    return torch.mul(y, k)\n",
+        "2", dims(1, 2, 0), "[2] -0 -4");
+    expect(FORWARD "    y = x\n"
+                   "    n = 0\n"
+                   "    for i in range(int(torch.sum(x))):\n"
+                   "      y = torch.add(y, i)\n"
+                   "      n = torch.add(n, 2)\n"
+                   "    return torch.add(y, n)\n",
+        "3", dims(1, 3, 0), "[3] 9 10 11"); /* three turns: + 0 + 1 + 2, and 6 */
+    expect(FORWARD "    r = annotate(List[Tensor], [])\n"
+                   "    go = bool(torch.gt(torch.sum(x), 0))\n"
+                   "    y = x\n"
+                   "    while go:\n"
+                   "      y0 = torch.mul(y, 2)\n"
+                   "      _1 = torch.append(r, y0)\n"
+                   "      go, y = bool(torch.lt(torch.sum(y0), 5)), y0\n"
+                   "    return torch.stack(r, 1)\n",
+        "2", dims(1, 2, 0), "[2,3] 0 0 0 2 4 8");
+    /* a loop that does nothing is gone */
+    expect(FORWARD "    for i in range(int(torch.sum(x))):\n      pass\n    return x\n", "2", dims(1, 2, 0), "[2] 0 1");
 }
 
 TEST(inputs_of_unknown_shape_are_asked_for)

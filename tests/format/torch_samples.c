@@ -129,7 +129,7 @@ static bool is_control(const char *name)
     return !strncmp(name, "ctl_", 4);
 }
 
-/* Control flow on data (tried below), detectors and quantized models are not asked for. */
+/* Control flow on data and detectors (tried below) and quantized models are not asked for. */
 static bool is_asked(const char *name)
 {
     return !is_control(name) && strncmp(name, "det_", 4) && strncmp(name, "quant_", 6) && !was_training(name);
@@ -198,6 +198,17 @@ TEST(samples)
 TEST(control_flow)
 {
     all(is_control, &(struct way){ .in_plan = true, .at_least = 8 });
+}
+
+static bool is_detector(const char *name)
+{
+    return !strncmp(name, "det_", 4);
+}
+
+/* Detectors: non-maximum suppression, and what hangs on how many boxes are left. */
+TEST(detectors)
+{
+    all(is_detector, &(struct way){ .in_plan = true, .at_least = 2 });
 }
 
 /* The number of images stays open, whatever example the program was run with. */

@@ -42,8 +42,14 @@ bool arg_bool(struct aten_call *c, int i)
     return object_truth(c->arg[i]);
 }
 
+static int fail_on_data(struct aten_call *c)
+{
+    return fail(c->t->err, ERR_UNSUPPORTED, "a number that depends on data, where it has to be known");
+}
+
 double arg_float(struct aten_call *c, int i)
 {
+    if (c->arg[i]->kind == OBJECT_TENSOR) return fail_on_data(c), 0;
     if (!object_is_number(c->arg[i]))
         return fail(c->t->err, ERR_UNSUPPORTED, "a %s for a number", object_kind_name(c->arg[i]->kind)), 0;
     torch_guard(c->t, c->arg[i]);
@@ -57,6 +63,7 @@ const char *arg_str(struct aten_call *c, int i)
 
 static int64_t pinned(struct aten_call *c, const struct object *o)
 {
+    if (o->kind == OBJECT_TENSOR) return fail_on_data(c);
     if (o->kind == OBJECT_FLOAT) return (int64_t)o->real;
     if (o->kind != OBJECT_INT && o->kind != OBJECT_BOOL)
         return fail(c->t->err, ERR_UNSUPPORTED, "a %s for an int", object_kind_name(o->kind)), 0;

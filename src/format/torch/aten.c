@@ -221,6 +221,7 @@ struct value *torch_scalar(struct torch *t, const struct object *o, enum dtype d
 {
     if (t->err->code) return NULL;
     if (o->value) return emit_cast(&t->b, value_resolve(o->value), dtype);
+    if (o->kind == OBJECT_TENSOR) return emit_cast(&t->b, torch_tensor_read(t, o->tensor), dtype);
     if (o->kind != OBJECT_INT) return emit_scalar(&t->b, dtype, object_number(o));
     struct shape s = shape_of(0, NULL);
     struct tensor *x = tensor_new(t->g->arena, dtype, &s, t->err);

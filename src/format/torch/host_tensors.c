@@ -23,13 +23,16 @@ static int rank_of(struct host_call *c, struct value *x)
     return rank;
 }
 
-/* A size; one that depends on data is an unknown with a reason. */
+/* A size; one that depends on data is a number that only a run knows. */
 static struct object *size_of(struct host_call *c, struct value *x, int axis)
 {
     c->v->t.b.where = eval_where(c->v);
     struct object *o = torch_size_object(&c->v->t, x, axis);
     if (o || c->v->err->code) return o;
-    return host_data(c->v, arena_printf(c->v->arena, "a size of %s", x->name));
+    struct value *size = torch_size(&c->v->t, x, axis);
+    o = size ? torch_object(&c->v->t, size) : NULL;
+    if (o) o->number = true;
+    return o;
 }
 
 /* size(x) and size(x, d) */

@@ -19,7 +19,8 @@ static int keep(struct eval *v, struct region *r, const struct object *o, int de
 {
     if (!o || depth > DEPTH) return 0;
     if (o->kind == OBJECT_LIST || o->kind == OBJECT_TUPLE) return keep_list(v, r, o->list, depth);
-    for (size_t i = 0; o->kind == OBJECT_DICT && i < o->dict->n; i++) TRY(keep(v, r, o->dict->pairs[i].value, depth + 1));
+    for (size_t i = 0; o->kind == OBJECT_DICT && i < o->dict->n; i++)
+        TRY(keep(v, r, o->dict->pairs[i].value, depth + 1));
     return 0;
 }
 
@@ -36,7 +37,9 @@ static int keep_list(struct eval *v, struct region *r, struct object_list *list,
 
 int region_begin(struct eval *v, struct region *r, const struct map *locals)
 {
-    *r = (struct region){ .locals = locals, .changes = v->t.changes, .frozen = v->t.frozen, .guards = v->t.g->n_guards };
+    *r = (struct region){
+        .locals = locals, .changes = v->t.changes, .frozen = v->t.frozen, .guards = v->t.g->n_guards
+    };
     for (size_t i = 0; i < locals->n; i++) TRY(keep(v, r, locals->entries[i].value, 0));
     TRY(torch_settle(&v->t));
     v->t.frozen = ++v->t.serial;

@@ -181,6 +181,8 @@ struct aten_signature *aten_find(struct torch *t, const char *name)
 
 static bool fits_item(const struct aten_param *p, const struct object *o)
 {
+    bool takes_number = p->kind == PARAM_INT || p->kind == PARAM_FLOAT || p->kind == PARAM_SCALAR;
+    if (o->kind == OBJECT_TENSOR && o->number && takes_number) return true;
     switch (p->kind) {
     case PARAM_TENSOR: return o->kind == OBJECT_TENSOR;
     case PARAM_INT: return o->kind == OBJECT_INT;

@@ -20,7 +20,7 @@ struct torch_tensor {
     struct value *value;              /* the content; of a view: as of `version` */
     struct torch_tensor *from;        /* it is a view of this one; NULL: its own */
     struct value *view_in, *view_out; /* the nodes between these two, through first inputs, make the view */
-    unsigned serial;           /* in the order of making; 0: of a module */
+    unsigned serial;                  /* in the order of making; 0: of a module */
     unsigned version;          /* own content: number of writes; a view: that of its base when `value` was derived */
     bool dense;                /* row-major without gaps in PyTorch's memory, as far as known */
     struct value *state;       /* a parameter or buffer of a module: its state value */

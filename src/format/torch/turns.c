@@ -106,7 +106,8 @@ static int take_lists(struct turns *t, const struct region *r)
         struct object *last = same ? k->list->items[k->n] : NULL;
         struct growing g = { k->list, last ? region_value(v, last, DT_NONE) : NULL };
         if (!g.item)
-            return eval_fault(v, ERR_UNSUPPORTED, "a list that a loop on data changes otherwise than by one tensor a turn");
+            return eval_fault(
+                v, ERR_UNSUPPORTED, "a list that a loop on data changes otherwise than by one tensor a turn");
         region_restore_list(k);
         if (!ARRAY_PUSH(v->arena, t->lists, t->n_lists, t->cap_lists, g)) return fail_nomem(v->err);
     }
@@ -141,7 +142,8 @@ static struct node *emit_loop(struct turns *t, struct value *count, struct value
     struct eval *v = t->v;
     struct graph *g = v->t.g;
     size_t n_in = 2 + t->n, n_out = 1 + t->n + t->n_lists, n;
-    struct value **in = ARENA_ARRAY(v->arena, n_in, struct value *), **out = ARENA_ARRAY(v->arena, n_out, struct value *);
+    struct value **in = ARENA_ARRAY(v->arena, n_in, struct value *),
+                 **out = ARENA_ARRAY(v->arena, n_out, struct value *);
     struct outline body;
     struct value **captured;
     if (!in || !out) return fail_nomem(v->err), NULL;
@@ -247,6 +249,7 @@ int run_data_loop(
     TRY(take_lists(&t, &r));
     TRY(torch_settle(&v->t));
     v->line = s->line;
+    if (!t.n && !t.n_lists) return 0; /* it does nothing */
     bool counted = s->kind == STMT_FOR;
     struct node *loop = emit_loop(&t, counted ? steers : NULL, counted ? NULL : steers, on, r.first);
     drop_guards(&t, r.guards);
