@@ -271,8 +271,56 @@ def png_files():
     return files
 
 
+def saved(image, kind, **options):
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+def tiff_gray16_big():
+    """Big-endian, one strip, 16 bits: what microscopes write and Pillow does not."""
+    values = np.random.RandomState(9).randint(0, 65536, (5, 7)).astype(">u2").tobytes()
+    tags = ((256, 3, 7), (257, 3, 5), (258, 3, 16), (259, 3, 1), (262, 3, 1), (273, 4, 8), (277, 3, 1), (278, 3, 5),
+            (279, 4, len(values)))
+    entries = b"".join(struct.pack(">HHI", tag, kind, 1) + (struct.pack(">HH", v, 0) if kind == 3 else
+                                                             struct.pack(">I", v)) for tag, kind, v in tags)
+    head = struct.pack(">2sHI", b"MM", 42, 8 + len(values))
+    return head + values + struct.pack(">H", len(tags)) + entries + b"\0\0\0\0"
+
+
+def other_files():
+    color, gray = Image.fromarray(photo(35, 27, 3)), Image.fromarray(photo(33, 18, 1, 1)[:, :, 0])
+    few = color.quantize(13)
+    bits = gray.convert("1")
+    alpha = Image.fromarray(photo(23, 17, 4, 3), "RGBA")
+    frames = [Image.fromarray(photo(40, 30, 1, seed)[:, :, 0]).convert("P") for seed in (1, 2)]
+    big = Image.fromarray(np.random.RandomState(3).randint(0, 200, (90, 110), dtype=np.uint8)).convert("P")
+    wide = Image.fromarray(np.arange(7 * 9, dtype=np.uint16).reshape(7, 9) * 1000)
+    files = {"color.bmp": saved(color, "BMP"), "gray.bmp": saved(gray, "BMP"), "index.bmp": saved(few, "BMP"),
+             "bits.bmp": saved(bits, "BMP"), "alpha.bmp": saved(color.convert("RGBA"), "BMP"),
+             "color.ppm": saved(color, "PPM"), "gray.pgm": saved(gray, "PPM"), "bits.pbm": saved(bits, "PPM"),
+             "text.ppm": b"P3 # made by hand\n2 2\n255\n1 2 3  40 50 60\n255 0 255 9 9 9\n",
+             "text.pbm": b"P1\n3 2\n1 0 1\n011", "seven.pgm": b"P5 3 1 7\n\0\3\7",
+             "index.gif": saved(few, "GIF"), "interlaced.gif": saved(few, "GIF", interlace=1),
+             "gray.gif": saved(gray, "GIF"), "noise.gif": saved(big, "GIF"),
+             "frames.gif": saved(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=9),
+             "key.gif": saved(few, "GIF", transparency=3),
+             "lossy.webp": saved(color, "WEBP", quality=70), "lossless.webp": saved(color, "WEBP", lossless=True),
+             "alpha.webp": saved(alpha, "WEBP", lossless=True),
+             "orientation6.webp": saved(color, "WEBP", exif=exif(6)),
+             "frames.webp": saved(color, "WEBP", save_all=True, append_images=[color.rotate(90)], lossless=True),
+             "color.tif": saved(color, "TIFF"), "lzw.tif": saved(color, "TIFF", compression="tiff_lzw"),
+             "deflate.tif": saved(color, "TIFF", compression="tiff_adobe_deflate"),
+             "gray.tif": saved(gray, "TIFF"), "index.tif": saved(few, "TIFF"), "bits.tif": saved(bits, "TIFF"),
+             "gray16.tif": saved(wide, "TIFF"), "gray16big.tif": tiff_gray16_big(),
+             "alpha.tif": saved(alpha, "TIFF"), "pages.tif": saved(gray, "TIFF", save_all=True, append_images=[bits])}
+    return files
+
+
 def decode_lines(name):
     lines = ["decode %s %s" % (name, how) for how in ("rgb", "gray")]
+    if not name.endswith((".jpg", ".png")):
+        return ["decode %s rgb" % name] + (["decode %s index" % name] if name.startswith(("index", "gray16.")) else [])
     if name.startswith("index"):
         lines.append("decode %s index" % name)
     elif not name.startswith(("cmyk", "ycck", "grayalpha16")) and not (name.startswith("rgb") and "16" in name):
@@ -339,7 +387,7 @@ def fixed_lines():
 
 
 def main():
-    files = {**jpeg_files(), **png_files()}
+    files = {**jpeg_files(), **png_files(), **other_files()}
     for name, data in files.items():
         with open(os.path.join(HERE, name), "wb") as out:
             out.write(data)

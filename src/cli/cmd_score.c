@@ -269,6 +269,7 @@ static int open_table(struct job *job, struct err *e)
     TRY_MEM(columns, e);
     for (size_t i = 0; i < n; i++) columns[i] = said[i];
     struct table_options o = { .inputs = inputs, .columns = columns };
+    o.query = conf_string(&job->args->conf, "query");
     if (!(job->table = table_open(job->args->arena, path, &o, e))) return e->code;
     size_t fed = 0;
     for (size_t i = 0; i < table_columns(job->table); i++) fed += table_column_at(job->table, i)->input >= 0;
@@ -425,6 +426,7 @@ static const struct conf_key keys[] = {
         "stdout" },
     { "format", 0, CONF_CHOICE, NULL, NULL, "csv|tsv|jsonl|sqlite|npy", 0, 0,
         "of the table, where its name does not say" },
+    { "query", 0, CONF_STRING, "SELECT", NULL, NULL, 0, 0, "rows of an SQLite database; else all of its only table" },
     { "carry", 0, CONF_STRING, "NAME[,NAME]", NULL, NULL, 0, 0,
         "columns of the table that go along into the results; all: those that feed nothing" },
     { "names", 0, CONF_CHOICE, NULL, "tenrec", "tenrec|sas", 0, 0,
@@ -456,10 +458,11 @@ const struct command command_score = {
     .synopsis = "MODEL TABLE [-o OUT] [OPTIONS]",
     .doc =
         "Score a table: classes, masks or numbers for every row.\n\n"
-        "TABLE is a folder of images, a glob, a CSV, TSV or .jsonl (a column image, path or file; or one column per\n"
-        "input, named as the model names it), an IDX, .npy or .npz file, one image, or - for paths on stdin, answered\n"
-        "as they come. Rows that cannot be scored get a text in the column `error`, and the job goes on. An answer\n"
-        "does not depend on its batch. A job that was killed goes on when the same command is given again.\n\n"
+        "TABLE is a folder of images, a glob, a CSV, TSV, .jsonl or SQLite database (a column image, path or file; or\n"
+        "one column per input, named as the model names it), .tar shards (WebDataset), an IDX, .npy or .npz file, one\n"
+        "image, or - for paths on stdin, answered as they come. Rows that cannot be scored get a text in the\n"
+        "column `error`, and the job goes on. An answer does not depend on its batch. A job that was killed goes on when\n"
+        "the same command is given again.\n\n"
         "CSV columns: path; label, score, class (best first, then label_2 ...), or classes (shares), mask, overlay,\n"
         "or the numbers; error. JSON lines hold the same and more, one object per row.",
     .examples = "  tenrec score resnet18.tenrec photos/ -o answers.csv\n"

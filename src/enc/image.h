@@ -1,4 +1,4 @@
-/* image.h - JPEG and PNG to pixels, exactly as Pillow decodes them; pixels to PNG.
+/* image.h - JPEG, PNG, WebP, GIF, TIFF, BMP and PNM to pixels, exactly as Pillow decodes them; pixels to PNG.
  *
  * The bytes are hostile: dimensions are checked against a limit and against the length of the file before anything is
  * allocated. Messages do not know the file's name: callers put it in front with err_prefix().
@@ -18,7 +18,16 @@ struct file_writer;
 /* Twice Pillow's MAX_IMAGE_PIXELS: where Pillow stops warning and refuses. */
 #define IMAGE_MAX_PIXELS 178956970
 
-enum image_format { IMAGE_UNKNOWN, IMAGE_JPEG, IMAGE_PNG };
+enum image_format {
+    IMAGE_UNKNOWN,
+    IMAGE_JPEG,
+    IMAGE_PNG,
+    IMAGE_WEBP,
+    IMAGE_GIF,
+    IMAGE_TIFF,
+    IMAGE_BMP,
+    IMAGE_PNM,
+};
 
 struct image {
     int width, height;
@@ -36,7 +45,7 @@ struct image {
 struct image_options {
     uint64_t max_pixels;  /* 0: IMAGE_MAX_PIXELS */
     bool allow_truncated; /* missing rows stay black (PNG) or gray (JPEG) instead of an error */
-    bool keep_index;      /* palette PNG: give indices and palette instead of RGB(A) */
+    bool keep_index;      /* images with a palette: give indices and palette instead of RGB(A) */
     bool header_only;     /* everything but the pixels (NULL) */
 };
 
@@ -45,13 +54,28 @@ int image_new(struct image *img, struct arena *a, int64_t width, int64_t height,
               uint64_t max_pixels, struct err *e);
 size_t image_row_bytes(const struct image *img);
 
+/* Replaces indices by colours: RGBA when one of the palette's entries is translucent. */
+int image_expand_palette(struct image *img, struct arena *a, uint64_t max_pixels, struct err *e);
+
 enum image_format image_recognize(struct bytes in); /* by content */
+const char *image_format_name(enum image_format f); /* "JPEG" */
 /* Any known format; options may be NULL. Pixels live in the arena. Errors: ERR_DATA with the byte reached. */
 int image_decode(struct image *out, struct arena *a, struct bytes in, const struct image_options *o, struct err *e);
 /* Gray, or RGB (CMYK and YCCK are turned into RGB as Pillow's convert('RGB') does). */
 int jpeg_decode(struct image *out, struct arena *a, struct bytes in, const struct image_options *o, struct err *e);
 /* Gray of 1, 2, 4 bits is widened to 8; 16 bits are kept. A palette becomes RGB, or RGBA if an entry is translucent. */
 int png_decode(struct image *out, struct arena *a, struct bytes in, const struct image_options *o, struct err *e);
+
+/* RGB, or RGBA when the file has transparency. */
+int webp_decode(struct image *out, struct arena *a, struct bytes in, const struct image_options *o, struct err *e);
+/* The first frame on its canvas. */
+int gif_decode(struct image *out, struct arena *a, struct bytes in, const struct image_options *o, struct err *e);
+/* The first page; gray of 8 and 16 bits and palettes as they are, all else as RGB or RGBA of 8 bits. */
+int tiff_decode(struct image *out, struct arena *a, struct bytes in, const struct image_options *o, struct err *e);
+/* 1, 4, 8 (palette), 16, 24 and 32 bits, uncompressed. */
+int bmp_decode(struct image *out, struct arena *a, struct bytes in, const struct image_options *o, struct err *e);
+/* PBM, PGM, PPM, as text or bytes, up to 16 bits. */
+int pnm_decode(struct image *out, struct arena *a, struct bytes in, const struct image_options *o, struct err *e);
 
 /* PNG of the image (indexed when it has a palette); the same pixels always give the same bytes. */
 int png_encode(struct bytes *out, struct arena *a, const struct image *img, struct err *e);

@@ -158,21 +158,6 @@ static int start_image(struct reader *r, struct image *out, struct arena *a, con
     return 0;
 }
 
-/* Replaces indices by colours: RGBA when one of the palette's entries is translucent. */
-static int expand_palette(struct image *img, struct arena *a, uint64_t max_pixels, struct err *e)
-{
-    int channels = 3;
-    for (int i = 0; i < img->n_palette; i++)
-        if (img->palette[i * 4 + 3] != 255) channels = 4;
-    struct image out = { img->width, img->height, channels, 8 };
-    if (img->pixels) TRY(image_new(&out, a, img->width, img->height, channels, 8, max_pixels, e));
-    size_t n = img->pixels ? (size_t)img->width * (size_t)img->height : 0;
-    for (size_t i = 0; i < n; i++) memcpy(out.pixels + i * channels, img->palette + img->pixels[i] * 4, channels);
-    out.orientation = img->orientation, out.warnings = img->warnings;
-    *img = out;
-    return 0;
-}
-
 static int read_failed(struct reader *r, const struct image_options *o, struct err *e)
 {
     if (r->got_rows || (r->got_header && o->allow_truncated)) return r->warnings++, 0;
@@ -204,6 +189,6 @@ int png_decode(struct image *out, struct arena *a, struct bytes in, const struct
     if (!code && r->got_rows) out->orientation = read_orientation(r); /* eXIf may stand behind the pixels */
     if (!code) out->warnings = r->warnings;
     png_destroy_read_struct(&r->png, &r->info, NULL);
-    if (!code && out->palette && !o->keep_index) code = expand_palette(out, a, o->max_pixels, e);
+    if (!code && out->palette && !o->keep_index) code = image_expand_palette(out, a, o->max_pixels, e);
     return code;
 }

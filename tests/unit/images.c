@@ -23,7 +23,9 @@ static struct bytes slurp(struct arena *a, const char *name)
 
 static const char *const victims[] = { "420.jpg", "progressive420.jpg", "cmyk.jpg", "orientation6.jpg", "gray.jpg",
                                        "rgb8i.png", "index4.png", "gray16.png", "index_translucent.png",
-                                       "orientation6.png" };
+                                       "orientation6.png", "lossy.webp", "lossless.webp", "frames.webp", "index.bmp",
+                                       "alpha.bmp", "color.ppm", "text.ppm", "index.gif", "noise.gif", "lzw.tif",
+                                       "gray16.tif", "index.tif" };
 enum { N_VICTIMS = sizeof victims / sizeof victims[0] };
 
 /* The bytes stand in a block of their own, so that a sanitizer sees a read past them. */
@@ -56,7 +58,9 @@ TEST(every_truncation_is_an_error_or_harmless)
             decode_copy(in.data, n, &lenient);
         }
         /* only what follows the last row may be missing: an end marker, or IEND and what stands before it */
-        CHECK((size_t)refused + 2 >= in.len || (v >= 5 && (size_t)refused + 60 >= in.len));
+        if (strstr(victims[v], "frames")) continue; /* later frames are not looked at */
+        if ((size_t)refused + 2 < in.len && (v < 5 || (size_t)refused + 60 < in.len))
+            TAP_FAIL("%s: %d of %zu truncations are refused", victims[v], refused, in.len);
     }
     arena_release(&a);
 }
@@ -121,10 +125,11 @@ TEST(lying_dimensions_are_refused_before_allocating)
 
 TEST(what_is_no_image_says_so)
 {
-    CHECK_STR(decode_error("GIF89a..........", 16, NULL).text, "neither JPEG nor PNG by its first bytes: convert it");
+    CHECK(strstr(decode_error("%PDF-1.4........", 16, NULL).text, "no image by its first bytes"));
+    CHECK(strstr(decode_error("GIF89a..........", 16, NULL).text, "GIF: byte 13 begins no block"));
     CHECK_STR(decode_error("", 0, NULL).text, "empty file");
     CHECK(strstr(decode_error("\xff\xd8\xff\xe0", 4, NULL).text, "truncated JPEG"));
-    CHECK(strstr(decode_error("\x89PNG\r\n\x1a\n", 8, NULL).text, "truncated PNG: ends at byte 8"));
+    CHECK(strstr(decode_error("\x89PNG\r\n\x1a\n\0", 9, NULL).text, "truncated PNG: ends at byte 9"));
 }
 
 TEST(exif_is_read_within_its_bytes)
@@ -235,6 +240,7 @@ TEST(header_only_tells_what_decoding_gives)
         CHECK_OK(image_decode(&whole, &a, in, NULL, &e), &e);
         CHECK(!head.pixels && head.width == whole.width && head.height == whole.height);
         CHECK(head.channels == whole.channels && head.bits == whole.bits && head.orientation == whole.orientation);
+        if (head.channels != whole.channels) TAP_FAIL("%s", victims[v]);
     }
     arena_release(&a);
 }

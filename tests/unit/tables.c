@@ -1,6 +1,8 @@
 /* tables.c - tables of every kind: broken ones first, then what their columns mean and what their cells hold. */
 #include "tap.h"
 
+#include <sqlite3.h>
+
 #include "base/arena.h"
 #include "base/err.h"
 #include "data/table.h"
@@ -271,4 +273,101 @@ TEST(real_digits)
     CHECK_INT(class, 7); /* the first digit of the test set */
     CHECK_OK(row_image(t, &row, 0, &arena, NULL, &img, &err), &err);
     CHECK_INT(img.width, 28);
+}
+
+/* A header and its data, padded to blocks of 512 bytes; returns the length with both. */
+static size_t tar_entry(char *to, const char *name, const char *data)
+{
+    size_t len = strlen(data);
+    unsigned sum = 0;
+    memset(to, 0, 512 + (len + 511) / 512 * 512);
+    snprintf(to, 100, "%s", name);
+    snprintf(to + 124, 12, "%011o", (unsigned)len);
+    memset(to + 148, ' ', 8);
+    to[156] = '0';
+    memcpy(to + 257, "ustar", 6);
+    for (int i = 0; i < 512; i++) sum += (unsigned char)to[i];
+    snprintf(to + 148, 8, "%06o", sum);
+    memcpy(to + 512, data, len);
+    return 512 + (len + 511) / 512 * 512;
+}
+
+TEST(tar_shards)
+{
+    static char tar[1 << 16];
+    begin();
+    size_t n = tar_entry(tar, "d/0001.jpg", "JPEG");
+    n += tar_entry(tar + n, "d/0001.cls", "3\n");
+    n += tar_entry(tar + n, "d/0002.cls", "1");
+    n += tar_entry(tar + n, "d/0002.jpg", "MORE");
+    put("s-00.tar", tar, n + 1024);
+    put("s-01.tar", tar, n - 1000); /* cut within the last entry */
+    struct table *t = opened("s-{00..01}.tar");
+    int label = table_column(t, ROLE_LABEL, 0), image = table_column(t, ROLE_IMAGE, 0);
+    struct bytes b;
+    CHECK(label > 0 && image > 0);
+    struct row row = next(t, 1);
+    CHECK_STR(row.id, "d/0001");
+    CHECK_STR(row.cells[label].text, "3");
+    row = next(t, 1);
+    CHECK_OK(row_bytes(t, &row, image, &arena, &b, &err), &err);
+    CHECK(b.len == 4 && !memcmp(b.data, "MORE", 4));
+    next(t, 1);
+    next(t, ERR_DATA);
+    says("s-01.tar: at byte");
+    next(t, 0);
+    t = opened("s-*.tar");
+    CHECK_OK(table_index(t, &err), &err);
+    CHECK_INT(table_count(t), 4);
+    CHECK_INT(table_row(t, 1, &arena, &row, &err), 1);
+    CHECK_STR(row.id, "d/0002");
+    CHECK(!open_as("none-*.tar", &(struct table_options){ 0 }));
+    put_text("text.tar", "this is no archive, and longer than a header needs to be");
+    CHECK(!open_as("text.tar", &(struct table_options){ 0 }));
+}
+
+TEST(sqlite_queries)
+{
+    sqlite3 *db;
+    begin();
+    CHECK(!sqlite3_open("t.db", &db));
+    CHECK(!sqlite3_exec(db, "CREATE TABLE pets (image, label TEXT, x REAL);"
+                            "INSERT INTO pets VALUES ('a.png', 'dog', 1.5), (x'01020300', 'cat', NULL), "
+                            "(NULL, 'emu', 2)",
+        NULL, NULL, NULL));
+    struct table *t = opened("t.db");
+    struct bytes b;
+    CHECK_STR(table_kind(t), "sqlite");
+    struct row row = next(t, 1);
+    CHECK_STR(row.cells[0].path, "a.png");
+    CHECK_STR(row.cells[2].text, "1.5");
+    row = next(t, 1);
+    CHECK_OK(row_bytes(t, &row, 0, &arena, &b, &err), &err);
+    CHECK(b.len == 4 && b.data[2] == 3);
+    row = next(t, 1);
+    CHECK(row_bytes(t, &row, 0, &arena, &b, &err) == ERR_DATA);
+    says("\"image\" is empty");
+    next(t, 0);
+    CHECK_OK(table_index(t, &err), &err);
+    CHECK_INT(table_count(t), 3);
+    CHECK_STR(table_classes(t)->names[0], "cat");
+    CHECK_INT(table_row(t, 2, &arena, &row, &err), 1);
+    CHECK_STR(row.cells[1].text, "emu");
+    t = open_as("t.db", &(struct table_options){ .query = "SELECT label, image FROM pets ORDER BY label" });
+    CHECK_STR(next(t, 1).cells[0].text, "cat");
+    CHECK(!open_as("t.db", &(struct table_options){ .query = "SELECT absent FROM pets" }));
+    says("no such column");
+    CHECK(!open_as("t.db", &(struct table_options){ .query = "DELETE FROM pets" }));
+    says("SELECT");
+    CHECK(!open_as("t.db", &(struct table_options){ .query = "SELECT 1; SELECT 2" }));
+    says("one SELECT");
+    sqlite3_close(db);
+    CHECK(!sqlite3_open("two.db", &db));
+    CHECK(!sqlite3_exec(db, "CREATE TABLE pets (a); CREATE TABLE more (a)", NULL, NULL, NULL));
+    CHECK(!open_as("two.db", &(struct table_options){ 0 }));
+    says("has 2 tables (pets, more)");
+    sqlite3_close(db);
+    put_text("cut.db", "SQLite format 3");
+    put("cut.db", "SQLite format 3\0garbage", 24);
+    CHECK(!open_as("cut.db", &(struct table_options){ 0 }));
 }

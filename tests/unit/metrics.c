@@ -1,0 +1,106 @@
+/* metrics.c - measures of predictions against the answers of scikit-learn 1.2.1 for the same numbers. */
+#include "tap.h"
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "metric/confusion.h"
+#include "metric/ranking.h"
+#include "metric/regression.h"
+
+static struct arena arena = { .mem = &mem_default };
+static struct err err;
+
+TEST(sizes_that_cannot_be)
+{
+    struct confusion c;
+    CHECK(confusion_init(&c, &arena, 0, &err) == ERR_USAGE);
+    err_clear(&err);
+    CHECK(confusion_init(&c, &arena, (int64_t)1 << 40, &err) == ERR_USAGE);
+}
+
+TEST(nothing_is_nan)
+{
+    struct confusion c;
+    struct regression r;
+    double auc;
+    CHECK_OK(confusion_init(&c, &arena, 3, &err), &err);
+    CHECK(isnan(confusion_measure(&c).accuracy));
+    CHECK_OK(regression_init(&r, &arena, 1, &err), &err);
+    CHECK(isnan(regression_measure(&r, 0).r2));
+    CHECK_OK(roc_auc((const float[]){ 1, 2 }, (const bool[]){ true, true }, 2, &arena, &auc, &err), &err);
+    CHECK(isnan(auc));
+    CHECK_OK(roc_auc((const float[]){ NAN, NAN }, (const bool[]){ true, false }, 2, &arena, &auc, &err), &err);
+}
+
+/* accuracy_score, balanced_accuracy_score, precision_score ... */
+TEST(classes)
+{
+    static const int truth[] = { 2, 3, 0, 3, 1, 2, 2, 1, 3, 0, 1, 1, 2, 1, 0, 0, 0, 0, 0, 3, 0, 2, 3, 0, 1, 1, 1, 3, 0,
+        3, 3, 3, 0, 1, 2, 1, 2, 2, 2, 0 };
+    static const int guess[] = { 2, 3, 2, 3, 3, 0, 2, 2, 2, 0, 0, 1, 2, 1, 0, 0, 1, 0, 0, 0, 0, 1, 3, 0, 3, 1, 1, 3, 0,
+        2, 3, 3, 0, 3, 2, 2, 2, 2, 0, 0 };
+    struct confusion c;
+    CHECK_OK(confusion_init(&c, &arena, 6, &err), &err); /* two classes never occur */
+    for (int i = 0; i < 40; i++) confusion_add(&c, truth[i], guess[i], 1);
+    struct confusion_measures m = confusion_measure(&c);
+    CHECK_NEAR(m.accuracy, 0.65, 1e-15);
+    CHECK_NEAR(m.balanced, 0.6416666666666666, 1e-15);
+    CHECK_NEAR(m.precision, 0.6482683982683982, 1e-15);
+    CHECK_NEAR(m.recall, 0.6416666666666666, 1e-15);
+    CHECK_NEAR(m.f1, 0.6339743589743589, 1e-15);
+    CHECK_NEAR(m.f1_weighted, 0.6407692307692308, 1e-15);
+    CHECK_NEAR(m.mean_iou, 0.47172619047619047, 1e-15);
+}
+
+/* roc_auc_score, with many ties */
+TEST(area_under_the_curve)
+{
+    static const float scores[] = { 0.51f, 0.97f, 0.5f, 0.51f, 0.5f, 0.97f, 0.51f, 0.51f, 0.07f, 0.51f, 0.52f, 0.97f,
+        0.96f, 0.51f, 0.95f, 0.07f, 0.97f, 0.07f, 0.51f, 0.05f, 0.97f, 0.95f, 0.07f, 0.5f, 0.5f, 0.5f, 0.51f, 0.05f,
+        0.95f, 0.5f, 0.52f, 0.05f, 0.05f, 0.06f, 0.5f, 0.97f, 0.97f, 0.51f, 0.51f, 0.51f };
+    static const bool positive[] = { 1, 1, 0, 0, 1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 0, 1, 0, 1, 1, 0, 0, 0, 0, 0, 0,
+        1, 1, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1 };
+    double auc;
+    CHECK_OK(roc_auc(scores, positive, 40, &arena, &auc, &err), &err);
+    CHECK_NEAR(auc, 0.8787878787878789, 1e-15);
+}
+
+/* log_loss */
+TEST(loss_of_probabilities)
+{
+    static const double p[6][3] = { { 0.015111111111111112, 0.21955555555555556, 0.7653333333333333 },
+        { 0.1486854034451496, 0.6255666364460561, 0.2257479601087942 },
+        { 0.07051282051282051, 0.20512820512820512, 0.7243589743589743 },
+        { 0.3337765957446808, 0.3650265957446808, 0.30119680851063824 },
+        { 0.16270783847980996, 0.2897862232779097, 0.5475059382422802 },
+        { 0.16962025316455698, 0.6185654008438818, 0.21181434599156118 } };
+    static const int class[] = { 0, 2, 1, 1, 2, 0 };
+    double sum = 0;
+    for (int i = 0; i < 6; i++) sum += cross_entropy(p[i], 3, class[i], false);
+    CHECK_NEAR(sum / 6, 1.7748568962628328, 1e-14);
+    CHECK_NEAR(cross_entropy((const double[]){ 1000, 0 }, 2, 0, true), 0, 0);
+    CHECK_NEAR(cross_entropy((const double[]){ 1000, 0 }, 2, 1, true), 1000, 0);
+    CHECK_NEAR(cross_entropy((const double[]){ 1, 0 }, 2, 1, false), 36.04365338911715, 1e-12);
+    CHECK_INT(rank_of((const double[]){ 3, 5, 3, 1 }, 4, 2), 2);
+}
+
+/* mean_absolute_error, mean_squared_error, r2_score */
+TEST(numbers)
+{
+    static const double truth[8][2] = { { -1.337, -1.045 }, { 1.45, -0.54 }, { -2.104, -0.581 }, { 0, 1.189 },
+        { -1.014, 0.667 }, { 0.795, -0.699 }, { -0.188, 1.769 }, { 1.72, 0.856 } };
+    static const double guess[8][2] = { { -1.237, -0.704 }, { 1.408, -0.569 }, { -2.362, -0.579 }, { -0.025, 2.021 },
+        { -1.072, 1.048 }, { 1.191, -0.755 }, { 0.163, 1.116 }, { 1.748, 1.113 } };
+    struct regression r;
+    CHECK_OK(regression_init(&r, &arena, 2, &err), &err);
+    for (int i = 0; i < 8; i++) regression_add(&r, truth[i], guess[i]);
+    struct regression_measures m = regression_measure(&r, -1);
+    CHECK_NEAR(m.mae, 0.23806249999999998, 1e-14);
+    CHECK_NEAR(m.mse, 0.11332643749999997, 1e-14);
+    CHECK_NEAR(m.r2, 0.8905895698636663, 1e-14);
+    CHECK_NEAR(regression_measure(&r, 0).r2, 0.9718805, 1e-7);
+    struct regression flat;
+    CHECK_OK(regression_init(&flat, &arena, 1, &err), &err);
+    for (int i = 0; i < 3; i++) regression_add(&flat, (const double[]){ 2 }, (const double[]){ 2 });
+    CHECK_NEAR(regression_measure(&flat, 0).r2, 1, 0);
+}
