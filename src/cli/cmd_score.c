@@ -461,8 +461,8 @@ const struct command command_score = {
         "TABLE is a folder of images, a glob, a CSV, TSV, .jsonl or SQLite database (a column image, path or file; or\n"
         "one column per input, named as the model names it), .tar shards (WebDataset), an IDX, .npy or .npz file, one\n"
         "image, or - for paths on stdin, answered as they come. Rows that cannot be scored get a text in the\n"
-        "column `error`, and the job goes on. An answer does not depend on its batch. A job that was killed goes on when\n"
-        "the same command is given again.\n\n"
+        "column `error`, and the job goes on. An answer does not depend on its batch. A job that was killed goes\n"
+        "on when the same command is given again.\n\n"
         "CSV columns: path; label, score, class (best first, then label_2 ...), or classes (shares), mask, overlay,\n"
         "or the numbers; error. JSON lines hold the same and more, one object per row.",
     .examples = "  tenrec score resnet18.tenrec photos/ -o answers.csv\n"

@@ -101,7 +101,7 @@ int image_decode(struct image *out, struct arena *a, struct bytes in, const stru
     size_t i = find(in);
     if (i < N_FORMATS) {
         TRY(formats[i].decode(out, a, in, o ? o : &defaults, e));
-        bool empty = out->width < 1 || out->height < 1; /* image_new() has refused it, unless only the header was read */
+        bool empty = out->width < 1 || out->height < 1; /* refused before, unless only the header was read */
         return empty ? fail(e, ERR_DATA, "image of %d x %d: each side must be at least 1", out->width, out->height) : 0;
     }
     if (!in.len) return fail(e, ERR_DATA, "empty file");
