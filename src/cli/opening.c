@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "enc/json.h"
+#include "zoo/zoo.h"
 
 void print_report(const struct report *r, bool guesses)
 {
@@ -68,6 +70,16 @@ static int name_of(const char **out, struct arena *a, const char *path, struct e
     return *out ? 0 : fail_nomem(e);
 }
 
+/* A file, or else a name of the zoo. */
+static int structure_path(const char **out, struct arena *a, const char *arch, struct err *e)
+{
+    *out = arch;
+    if (file_exists(arch) || file_is_dir(arch) || str_starts(arch, "zoo:")) return 0;
+    if (!zoo_find(arch, e)) return err_prefix(e, "--arch %s: there is no such file, and", arch);
+    *out = arena_printf(a, "zoo:%s", arch);
+    return *out ? 0 : fail_nomem(e);
+}
+
 int open_model(struct model *m, struct args *args, size_t word, struct err *e)
 {
     struct model_options o;
@@ -80,7 +92,7 @@ int open_model(struct model *m, struct args *args, size_t word, struct err *e)
         else o.weights_path = path;
         o.weights_key = conf_string(&args->conf, "key");
         if (!o.manifest.name) TRY(name_of(&o.manifest.name, args->arena, path, e));
-        path = arch;
+        TRY(structure_path(&path, args->arena, arch, e));
     }
     int code = model_open(m, path, &o, e);
     print_report(&m->report, false);

@@ -10,7 +10,7 @@
     { "input", 0, CONF_LIST, "[NAME=]DIMS[:TYPE]", NULL, NULL, 0, 0, \
         "shape of an input, as Nx3x224x224; letters are symbols that stay free" }, \
         { "arch", 0, CONF_STRING, "MODEL", NULL, NULL, 0, 0, \
-            "the structure for a file of weights: a package, an ONNX or TorchScript file" }, \
+            "the structure for a file of weights: a name of the zoo, a package, an ONNX or TorchScript file" }, \
         { "key", 0, CONF_STRING, "NAME", NULL, NULL, 0, 0, \
             "which part of a checkpoint holds the weights, as in model_state_dict" }, \
         { "mode", 0, CONF_CHOICE, NULL, "score", "score|train|saved", 0, 0, \

@@ -51,6 +51,8 @@ static void print_text(const struct weights *w, const char *path, struct arena *
     if (w->class_name) printf("  %-12s %s, pickled as a whole without its code\n", "class", w->class_name);
     printf("  %-12s %zu, %s\n", "tensors", w->n, human_bytes(size, bytes_of(w, false)));
     print_parts(w);
+    const char *nets = weights_known_nets(w, a);
+    if (nets[0]) printf("  %-12s %s\n", "fits", nets);
     printf("\n  %-*s %-10s %s\n", (int)width, "tensor", "type", "shape");
     for (size_t i = 0; i < w->n; i++) {
         const struct weight *x = &w->list[i];

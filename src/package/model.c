@@ -169,14 +169,15 @@ static int parse_steps(struct model *m, struct err *e)
     return 0;
 }
 
-/* Weights of another file in the place of the model's own. */
-static int put_weights(struct model *m, const struct model_options *o, struct err *e)
+/* Weights of another file, for the place of the model's own. */
+static int read_weights(struct model *m, const struct model_options *o, struct err *e)
 {
     struct format_file file = { .path = o->weights_path };
-    struct weights w;
+    struct weights *w = ARENA_NEW(&m->arena, struct weights);
+    TRY_MEM(w, e);
     if (!(file.blob = mapped_file(&m->arena, file.path, &file.bytes, e))) return e->code;
-    TRY(weights_read(&w, &m->arena, &file, o->weights_key, &m->report, e));
-    if (weights_apply(&w, m->graph, &m->report, e)) return err_prefix(e, "%s", file.path);
+    TRY(weights_read(w, &m->arena, &file, o->weights_key, &m->report, e));
+    m->weights = w;
     return 0;
 }
 
@@ -205,9 +206,10 @@ static int open_file(struct model *m, const struct model_options *o, struct err 
 
 static int open_any(struct model *m, const struct model_options *o, struct err *e)
 {
+    if (o->weights_path) TRY(read_weights(m, o, e));
     TRY(str_starts(m->path, ZOO_PREFIX) ? build_zoo(m, o, e) : open_file(m, o, e));
     TRY(parse_steps(m, e));
-    if (o->weights_path) TRY(put_weights(m, o, e));
+    if (m->weights && weights_apply(m->weights, m->graph, &m->report, e)) return err_prefix(e, "%s", o->weights_path);
     return m->arena.failed ? fail_nomem(e) : 0;
 }
 

@@ -13,6 +13,7 @@
 
 struct zip;
 struct packs;
+struct weights;
 
 struct model_options {
     struct import_options import;
@@ -39,6 +40,7 @@ struct model {
     struct report report;             /* of the import; empty for packages */
     const struct zip *zip;            /* of a package that is one file */
     const char *folder;               /* of an unpacked package */
+    const struct weights *weights;    /* of another file, put into the place of the model's own; NULL: none */
     struct packs *packs;              /* packed weights, shared by all sessions */
 };
 

@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "enc/json.h"
+#include "format/weights/weights.h"
 #include "zoo/zoo.h"
 
 static int read_input(const struct import_options *o, struct zoo_options *z, struct err *e)
@@ -33,6 +34,11 @@ int zoo_model(struct model *m, const struct model_options *o, struct manifest_op
     const struct zoo_model *row = zoo_find(m->path + strlen(ZOO_PREFIX), e);
     struct zoo_options z = { .classes = o->classes, .seed = o->seed };
     if (!row) return e->code;
+    struct zoo_options found = z;
+    if (m->weights && weights_fit(m->weights, row, &found)) {
+        if (!z.classes) z.classes = found.classes;
+        z.channels = found.channels;
+    }
     TRY(read_input(&o->import, &z, e));
     if (!(m->graph = zoo_new(row, &z, &m->arena, e))) return e->code;
     m->format = "zoo";

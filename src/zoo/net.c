@@ -23,16 +23,24 @@ const char *net_name(struct net *n, const char *format, ...)
     return name;
 }
 
+static struct tensor *bare_tensor(struct net *n, const struct shape *s)
+{
+    struct tensor *t = ARENA_NEW(n->b.g->arena, struct tensor);
+    if (!t) return fail_nomem(n->b.err), NULL;
+    *t = (struct tensor){ .dtype = DT_F32, .shape = *s };
+    return t;
+}
+
 /* Draws element i by (seed, name, i). `spread`: half the width of a uniform distribution, or a deviation. */
 static struct value *parameter(
     struct net *n, const char *layer, const char *part, const struct shape *s, double spread, bool normal)
 {
     const char *name = net_name(n, "%s.%s", layer, part);
-    struct tensor *t = name ? tensor_new(n->b.g->arena, DT_F32, s, n->b.err) : NULL;
+    struct tensor *t = !name ? NULL : n->bare ? bare_tensor(n, s) : tensor_new(n->b.g->arena, DT_F32, s, n->b.err);
     if (!t) return NULL;
     uint64_t stream = hash_bytes(name, strlen(name));
     float *to = t->data;
-    for (int64_t i = 0, count = tensor_count(t); spread > 0 && i < count; i++)
+    for (int64_t i = 0, count = tensor_count(t); to && spread > 0 && i < count; i++)
         to[i] = (float)(spread *
             (normal ? rng_normal(n->seed, stream, (uint64_t)i) : 2 * rng_uniform(n->seed, stream, (uint64_t)i) - 1));
     struct value *v = graph_state(n->b.g, name, t, VALUE_TRAINABLE, n->b.err);
@@ -84,7 +92,7 @@ static struct value *filled(struct net *n, const char *layer, const char *part, 
     struct value *state = parameter(n, layer, part, &s, 0, false);
     if (!state) return NULL;
     float *to = ((struct tensor *)(uintptr_t)state->data)->data;
-    for (int64_t i = 0; i < count; i++) to[i] = (float)v;
+    for (int64_t i = 0; to && i < count; i++) to[i] = (float)v;
     if (!trained) state->flags = 0;
     return state;
 }

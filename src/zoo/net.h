@@ -17,6 +17,7 @@ struct net {
     struct builder b;
     uint64_t seed;
     enum net_init convs, linears;
+    bool bare; /* see zoo_options */
 };
 
 struct conv_shape {

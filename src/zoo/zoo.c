@@ -56,7 +56,7 @@ struct graph *zoo_new(const struct zoo_model *m, struct zoo_options *o, struct a
     struct shape s = shape_of(4,
         (int64_t[]){ graph_symbol(g, "N"), o->channels, o->height > 0 ? o->height : graph_symbol(g, "H"),
             o->width > 0 ? o->width : graph_symbol(g, "W") });
-    struct net n = { .b = { g, e }, .seed = o->seed };
+    struct net n = { .b = { g, e }, .seed = o->seed, .bare = o->bare };
     struct value *x = graph_input(g, "input", DT_F32, &s, e), *out = x ? m->build(&n, x, m, o) : NULL;
     if (e->code) return err_prefix(e, "%s", m->name), NULL;
     if (graph_rename(g, out, "output", e) || graph_output(g, out, e) || graph_tidy(g, e)) return NULL;

@@ -2,6 +2,7 @@
 #ifndef TENREC_ZOO_ZOO_H
 #define TENREC_ZOO_ZOO_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +14,7 @@ struct zoo_options {
     int64_t classes;                 /* 0: as the row has it */
     int64_t channels, height, width; /* of the input; 0: as the row has it, -1: any (height and width) */
     uint64_t seed;
+    bool bare; /* parameters without content: for who asks for names and shapes only; never run such a graph */
 };
 
 struct zoo_model {

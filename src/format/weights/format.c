@@ -20,10 +20,12 @@ static int read_model(struct arena *a, const struct format_file *file, const str
             "%s: a pickled %s, whose code is not in the file (%zu tensors are); give its "
             "structure with --arch, or export it with torch.jit.script or torch.onnx",
             file->path, w.class_name, w.n);
+    const char *nets = weights_known_nets(&w, a);
     return fail(e, ERR_UNSUPPORTED,
-        "%s: weights without a structure (%s, %zu tensors); say with --arch which network they belong to: an ONNX or "
-        "TorchScript file, or a package",
-        file->path, w.format, w.n);
+        "%s: weights without a structure (%s, %zu tensors); say with --arch which network they belong to: a name of "
+        "the "
+        "zoo, a package, an ONNX or TorchScript file%s%s",
+        file->path, w.format, w.n, nets[0] ? ". By names and shapes they fit " : "", nets);
 }
 
 const struct format format_weights = {

@@ -8,6 +8,7 @@
 
 #include "base/map.h"
 #include "format/format.h"
+#include "zoo/zoo.h"
 
 struct graph;
 struct pickle_value;
@@ -43,6 +44,11 @@ int weights_read(struct weights *w, struct arena *a, const struct format_file *f
  * become what they stand for. Every matched, missing and unexpected name is told in `report`; ERR_MODEL when nothing
  * fits, or a shape does not. */
 int weights_apply(const struct weights *w, struct graph *g, struct report *report, struct err *e);
+
+/* Are they the weights of this network, by all names and shapes? Its numbers of classes and channels go to `o`. */
+bool weights_fit(const struct weights *w, const struct zoo_model *m, struct zoo_options *o);
+/* "resnet18, resnet34 with 10 classes": all networks of the zoo that they fit; "" for none. */
+const char *weights_known_nets(const struct weights *w, struct arena *a);
 
 /* All states of a graph, under the names and in the order of axes of their source. */
 int weights_of_graph(struct weights *w, const struct graph *g, struct arena *a, struct err *e);
