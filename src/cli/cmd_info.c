@@ -205,35 +205,42 @@ static int plot(const struct model *m, const char *path, struct arena *a, struct
     return file_write(a, path, str_done(&svg), svg.len, e);
 }
 
-/* A file of weights that makes no model by itself; *is tells whether it was one. */
-static int weights_work(struct args *args, bool *is, struct err *e)
+/* Is the file one of weights? *w are then read, and *module says that it may make a model by itself. */
+static int find_weights(struct args *args, struct weights *w, bool *is, bool *module, struct err *e)
 {
     struct format_file file = { .path = args->words[0] };
-    struct weights w;
     struct report r = report_in(args->arena);
-    *is = false;
-    if (conf_has(&args->conf, "arch") || !file_exists(file.path) || file_is_dir(file.path)) return 0;
+    *is = *module = false;
+    if (conf_has(&args->conf, "arch") || file_is_dir(file.path) || str_starts(file.path, "zoo:")) return 0;
     if (!(file.blob = mapped_file(args->arena, file.path, &file.bytes, e))) return e->code;
     if (!weights_is(file.bytes, file.path)) return 0;
-    TRY(weights_read(&w, args->arena, &file, conf_string(&args->conf, "key"), &r, e));
-    if (w.class_name && !conf_has(&args->conf, "key")) return 0;
+    TRY(weights_read(w, args->arena, &file, conf_string(&args->conf, "key"), &r, e));
     *is = true;
-    print_report(&r, false);
-    return weights_print(&w, file.path, conf_flag(&args->conf, "json"), args->arena, e);
+    *module = w->class_name && !conf_has(&args->conf, "key");
+    if (!*module) print_report(&r, false);
+    return 0;
 }
 
 static int work(struct model *m, struct args *args, struct err *e)
 {
-    bool weights;
-    TRY(weights_work(args, &weights, e));
-    if (weights) return 0;
+    bool weights, module;
+    struct weights w;
+    TRY(find_weights(args, &w, &weights, &module, e));
+    bool json = conf_flag(&args->conf, "json");
+    if (weights && !module) return weights_print(&w, args->words[0], json, args->arena, e);
     struct facts f;
     const char *svg = conf_string(&args->conf, "plot");
-    TRY(open_model(m, args, 0, e));
+    int code = open_model(m, args, 0, e);
+    if (code == ERR_UNSUPPORTED && module) { /* at least what is there */
+        fprintf(stderr, "tenrec: note: %s\n", e->text);
+        err_clear(e);
+        return weights_print(&w, args->words[0], json, args->arena, e);
+    }
+    TRY(code);
     print_report(&m->report, true);
     if (svg) TRY(plot(m, svg, args->arena, e));
     TRY(facts_collect(&f, m, conf_int(&args->conf, "size"), e));
-    return conf_flag(&args->conf, "json") ? print_as_json(&f, m, args->arena, e) : print_text(&f, m, args->arena);
+    return json ? print_as_json(&f, m, args->arena, e) : print_text(&f, m, args->arena);
 }
 
 static int run(struct args *args, struct err *e)

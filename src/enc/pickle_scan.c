@@ -128,7 +128,9 @@ enum pickle_verdict pickle_judge(const char *module, const char *name)
     text[module_len] = ' ';
     memcpy(text + module_len + 1, name, name_len + 1);
     bool serialized = !strncmp(module, "__torch__", 9) && (!module[9] || module[9] == '.'); /* code of the archive */
-    bool layer = !strncmp(module, "torch.nn.modules.", 17) && isupper((unsigned char)name[0]) && !strchr(name, '.');
+    bool of_layers = !strncmp(module, "torch.nn.modules.", 17) || !strncmp(module, "torchvision.models.", 19) ||
+        !strcmp(module, "torchvision.ops.misc");
+    bool layer = of_layers && isupper((unsigned char)name[0]) && !strchr(name, '.');
     if (serialized || layer) return PICKLE_ALLOWED;
     if (is_dangerous_word(module, strcspn(module, ".")) || walks_to_danger(name)) return PICKLE_DANGEROUS;
     if (fits_one(dangerous, COUNT(dangerous), text)) return PICKLE_DANGEROUS;

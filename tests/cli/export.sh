@@ -32,18 +32,18 @@ run import w.pth --arch c.tenrec -o again.tenrec
 exits 0 'import with a structure'
 
 # Networks of the zoo, found by names and shapes.
-run zoo new lenet classes=4 -o z.tenrec
+run zoo new lenet5 classes=4 -o z.tenrec
 exits 0 'a network of the zoo'
 run export z.tenrec -o z.pth
 exits 0 'its weights'
 run info z.pth
-says out 'fits +lenet with 4 classes' 'are known again'
-run export z.pth --arch lenet -o z.pt
+says out 'fits +lenet5 with 4 classes' 'are known again'
+run export z.pth --arch lenet5 -o z.pt
 exits 0 'go into it by its name, and out as TorchScript'
 says talk 'max .difference. 0 of scale' 'which answers the same'
 run info z.pth --arch lenett
 exits 2 'a name that is not there'
-says talk 'did you mean "lenet"' 'gets a suggestion'
+says talk 'did you mean "lenet5"' 'gets a suggestion'
 
 # What cannot be.
 run export c.tenrec

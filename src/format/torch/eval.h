@@ -53,6 +53,10 @@ struct eval {
 
 /* load.c: the root module and the constants as objects; weights become states of the graph. */
 int eval_load(struct eval *v, struct report *report);
+/* The object of a pickled tensor: one for each piece of memory. */
+struct object *eval_tensor(struct eval *v, const struct pickle_value *p, const char *folder);
+/* Gives all tensors of v->root values in the graph, named by the paths that lead to them. */
+int eval_bind_root(struct eval *v);
 /* Gives a tensor with data a value in the graph: a state, or a constant that may be folded. */
 int eval_bind_tensor(struct eval *v, struct torch_tensor *t, const char *key, unsigned flags, bool state);
 

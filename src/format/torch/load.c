@@ -42,16 +42,16 @@ static struct object *convert_dict(struct load *l, struct pickle_value *p)
 }
 
 /* The same memory seen in the same way is the same tensor. Its graph value is made when its name is known. */
-static struct object *convert_tensor(struct load *l, struct pickle_value *p)
+struct object *eval_tensor(struct eval *v, const struct pickle_value *p, const char *folder)
 {
     const char *identity;
-    const struct tensor *data = archive_tensor(l->v->archive, p, l->folder, &identity);
+    const struct tensor *data = archive_tensor(v->archive, p, folder, &identity);
     if (!data) return NULL;
-    struct object *known = map_get(&l->v->tensors, identity);
+    struct object *known = map_get(&v->tensors, identity);
     if (known) return known;
-    struct torch_tensor *t = ARENA_NEW(l->v->arena, struct torch_tensor);
-    struct object *o = object_tensor(l->v->arena, t);
-    if (!o || !map_set(&l->v->tensors, identity, o)) return none_left(l);
+    struct torch_tensor *t = ARENA_NEW(v->arena, struct torch_tensor);
+    struct object *o = object_tensor(v->arena, t);
+    if (!t || !o || !map_set(&v->tensors, identity, o)) return fail_nomem(v->err), NULL;
     t->data = data;
     t->dense = true;
     return o;
@@ -121,7 +121,7 @@ static struct object *convert_call(struct load *l, struct pickle_value *p)
     for (int i = 0; i < 5; i++)
         if (pickle_is_call(p, "torch.jit._pickle", lists[i]) && pickle_arg(p, 0))
             return p->user = convert(l, pickle_arg(p, 0));
-    if (!strcmp(f->global->module, "torch._utils")) return p->user = convert_tensor(l, p);
+    if (!strcmp(f->global->module, "torch._utils")) return p->user = eval_tensor(l->v, p, l->folder);
     if (pickle_is_call(p, "torch", "device")) return p->user = object_str(v->arena, OBJECT_DEVICE, "cpu");
     if (pickle_is_call(p, "collections", "OrderedDict")) return convert_dict(l, p);
     if (str_starts(f->global->module, "__torch__")) return convert_enum(l, p);
@@ -331,6 +331,11 @@ static int bind_constants(struct eval *v)
     return 0;
 }
 
+int eval_bind_root(struct eval *v)
+{
+    return walk(v, v->root, "", 0);
+}
+
 int eval_load(struct eval *v, struct report *report)
 {
     struct load data = { v, "data", 0 }, constants = { v, "constants", 0 };
@@ -343,6 +348,6 @@ int eval_load(struct eval *v, struct report *report)
     if (!p || !(v->root = convert(&data, p))) return v->err->code;
     if (v->root->kind != OBJECT_INSTANCE || !v->root->instance->type)
         return fail(v->err, ERR_MODEL, "data.pkl holds no module whose class is in the archive");
-    TRY(walk(v, v->root, "", 0));
+    TRY(eval_bind_root(v));
     return bind_constants(v);
 }

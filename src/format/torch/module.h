@@ -5,10 +5,20 @@
 #include "enc/pickle.h"
 
 struct arena;
+struct err;
+struct format_file;
+struct graph;
+struct import_options;
+struct report;
 
 /* An object with parameters, buffers and modules as every nn.Module has them. */
 bool module_is(const struct pickle_value *v);
 /* "torch.nn.modules.conv.Conv2d"; NULL when memory is out. */
 const char *module_class(const struct pickle_value *v, struct arena *a);
+
+/* Rebuilds the graph of a file that holds a module as a whole, from what is known of the classes of torch.nn and
+ * torchvision (nn.c); no code of the file is looked at. ERR_UNSUPPORTED naming all classes that are not known. */
+int module_read(struct arena *a, const struct format_file *file, const struct import_options *o, struct graph **g,
+    struct report *report, struct err *e);
 
 #endif

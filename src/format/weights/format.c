@@ -15,11 +15,13 @@ static int read_model(struct arena *a, const struct format_file *file, const str
 {
     struct weights w;
     TRY(weights_read(&w, a, file, NULL, report, e));
-    if (w.class_name)
-        return fail(e, ERR_UNSUPPORTED,
-            "%s: a pickled %s, whose code is not in the file (%zu tensors are); give its "
-            "structure with --arch, or export it with torch.jit.script or torch.onnx",
-            file->path, w.class_name, w.n);
+    if (w.class_name) {
+        if (!module_read(a, file, o, g, report, e) || e->code != ERR_UNSUPPORTED) return e->code;
+        return err_prefix(e,
+            "%s, pickled as a whole (its %zu tensors can be put into a structure with --arch; or export it "
+            "with torch.jit.script)",
+            w.class_name, w.n);
+    }
     const char *nets = weights_known_nets(&w, a);
     return fail(e, ERR_UNSUPPORTED,
         "%s: weights without a structure (%s, %zu tensors); say with --arch which network they belong to: a name of "

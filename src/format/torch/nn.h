@@ -1,0 +1,18 @@
+/* nn.h - what the forward of a class of torch.nn or torchvision computes, in TorchScript's own words. */
+#ifndef TENREC_FORMAT_TORCH_NN_H
+#define TENREC_FORMAT_TORCH_NN_H
+
+struct nn_row {
+    const char *module; /* "torch.nn.modules.conv"; NULL: any module of torch.nn */
+    const char *name;   /* "Conv2d" */
+    /* An attribute that must be there for this row: "downsample", or of this value: "padding_mode=zeros"; NULL: none.
+     * The first row that fits is taken. */
+    const char *when;
+    /* An expression of x; or, where it begins with a blank, statements, a line each. NULL: its modules one after the
+     * other. */
+    const char *forward;
+    const char *defaults; /* of attributes that old files lack, as TorchScript declares constants; NULL: none */
+};
+extern const struct nn_row nn_rows[]; /* ends with a NULL name */
+
+#endif
