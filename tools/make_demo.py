@@ -4,6 +4,7 @@
     streets.pt    TorchScript (scripted), segmentation: sky, road, grass, car, tree; any picture size
     shapes.onnx   ONNX (opset 13), classification of drawn shapes, 64 x 64, batch free
     streets/*.jpg, shapes/*.png, shapes.txt (labels)
+    night/*, night.csv, night_valid.csv   streets at night with their masks: to learn from, and to judge by
 
 Needs PyTorch 1.13 and Pillow (make test-oracle installs them); never needed to build or run Tenrec. Everything is drawn
 from a seed, so the pictures are the same every time; the weights are as far as PyTorch is reproducible.
@@ -162,7 +163,26 @@ def streets_batch(rng, n=8):
     return torch.stack([tensor(i) for i, _ in pairs]), torch.stack(masks)
 
 
+def night():
+    """The same streets with the lights off: what the network for daylight has never seen."""
+    rng = np.random.default_rng(4)
+    os.makedirs(os.path.join(OUT, "night"), exist_ok=True)
+    for table, count in (("night", 32), ("night_valid", 12)):
+        with open(os.path.join(OUT, table + ".csv"), "w") as f:
+            f.write("image,mask\n")
+            for i in range(count):
+                image, mask = draw_street(rng)
+                dark = np.asarray(image, np.float32) * (.22, .25, .4) + (4, 6, 22)
+                name = f"night/{table}_{i}"
+                noisy(Image.fromarray(dark.astype(np.uint8)), rng, 3).save(os.path.join(OUT, name + ".jpg"), quality=85)
+                mask.save(os.path.join(OUT, name + "_mask.png"), optimize=True)
+                f.write(f"{name}.jpg,{name}_mask.png\n")
+
+
 def main():
+    night()
+    if "night" in sys.argv:
+        return 0
     torch.manual_seed(0)
     torch.set_num_threads(int(os.environ.get("THREADS", "2")))
     for folder in ("shapes", "streets"):

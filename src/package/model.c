@@ -52,7 +52,8 @@ static int read_steps(struct model *m, const char *path, const json_t **out, str
 {
     struct bytes text;
     struct yaml y;
-    TRY(file_read(&m->arena, path, MAX_TEXT, &text, e));
+    if (*path == '[') text = (struct bytes){ (const unsigned char *)path, strlen(path) }; /* the steps themselves */
+    else TRY(file_read(&m->arena, path, MAX_TEXT, &text, e));
     TRY(yaml_parse(&y, &m->arena, path, text, e)); /* JSON is YAML */
     const json_t *steps = json_is_array(y.root) ? y.root : json_object_get(y.root, "preprocess");
     if (steps) return *out = steps, check_steps(m, &y, steps, path, e);

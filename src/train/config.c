@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "enc/yaml.h"
+#include "train/dlx.h"
 
 #define PATH_KEY(name, help) \
     { \
@@ -40,6 +41,7 @@
 
 const struct conf_key train_keys[] = {
     PATH_KEY("model", "what is trained: a package, a model file, or zoo:NAME (tenrec zoo list) with fresh weights"),
+    PATH_KEY("weights", "the weights of `model`, where they lie in another file"),
     COUNT_KEY("classes", "0", 0, 1 << 24, "of zoo:NAME; 0: as `data` has them, or as is usual for it"),
     PATH_KEY("data", "the table to learn from: a folder with a folder per class, a CSV, an IDX file ..."),
     PATH_KEY("valid", "the table to judge by; without it a share of `data` is kept back"),
@@ -110,13 +112,14 @@ const struct conf_key train_keys[] = {
     COUNT_KEY("patience", "0", 0, 1000000, "stop after so many evaluations without a new best; 0: never"),
     NUMBER_KEY("max_seconds", "0", "stop (to be resumed) after this time; 0: never"),
     COUNT_KEY("checkpoint_updates", "0", 0, INT64_MAX, "updates between checkpoints within an epoch; 0: by the clock"),
+    COUNT_KEY("log_updates", "10", 0, INT64_MAX, "updates between points of the loss for TensorBoard; 0: epochs only"),
     COUNT_KEY("max_errors", "100", 0, INT64_MAX, "rows that may fail before the run stops"),
     COUNT_KEY("threads", "0", 0, 4096, "0: as many as this process may use"),
 
     LIST_KEY("input", "[NAME=]DIMS", "shape of an input of `model`, as Nx3x224x224"),
     CHOICE_KEY("mode", "score", "score|train|saved", "the mode to read a TorchScript model in"),
     CHOICE_KEY("like", NULL, "torchvision|timm|keras|caffe", "prepare images as this framework's classifiers have it"),
-    PATH_KEY("preprocess", "preprocessing steps (YAML or JSON)"),
+    TEXT_KEY("preprocess", "FILE", NULL, "preprocessing steps: a file of YAML or JSON, or [...] itself"),
     LIST_KEY("set", "STEP.PARAMETER=VALUE", "change one step of the preprocessing, as in resize.size=320"),
     PATH_KEY("labels", "class names: text, CSV or JSON"),
 
@@ -195,8 +198,11 @@ int train_config_read(struct conf *c, const char *path, struct err *e)
     if (!json_is_object(y.root)) return fail(e, ERR_USAGE, "%s: expected keys and values, as in \"epochs: 10\"", path);
     const char *key;
     json_t *v;
-    json_object_foreach(y.root, key, v) TRY(set_key(c, &y, path, key, v, e));
-    return 0;
+    json_object_foreach(y.root, key, v)
+    {
+        if (strcmp(key, "sas")) TRY(set_key(c, &y, path, key, v, e));
+    }
+    return json_object_get(y.root, "sas") ? dlx_read(c, path, &y, e) : 0;
 }
 
 int train_config_set(struct conf *c, const char *word, struct err *e)

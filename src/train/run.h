@@ -6,6 +6,7 @@
 #include "conf/conf.h"
 #include "data/augment.h"
 #include "exec/session.h"
+#include "train/events.h"
 #include "train/folder.h"
 #include "train/judge.h"
 #include "train/samples.h"
@@ -23,7 +24,7 @@ struct train_run {
     const struct conf *conf;
     const struct train_listener *listener;
     const char *folder;
-    bool resumed, force;
+    bool force, fresh; /* fresh: the answers come from weights that were drawn */
 
     struct model model;
     struct table *data, *judged; /* to learn from, to judge by (may be the same) */
@@ -48,6 +49,7 @@ struct train_run {
     int64_t best_epoch, since_best;
     bool done;
     struct history history;
+    struct events *events;
 
     double began, told, saved; /* clock */
     int64_t seen;              /* samples in this process */
@@ -64,6 +66,8 @@ int run_weights_hash(struct train_run *r, char hex[65], struct err *e);
 /* trace.c: names the node where a step ceased to be finite. */
 int run_trace(struct train_run *r, const struct tensor *const *in, struct err *e);
 int run_evaluate(struct train_run *r, struct err *e);
+/* pictures.c: curves.png, confusion.png, samples.png; without cairo a note instead. */
+int run_pictures(struct train_run *r, struct err *e);
 /* The step's inputs: the model's, target, lr, and what accumulating needs. */
 enum { STEP_EXTRA = 4 };
 

@@ -294,3 +294,15 @@ int samples_batch(const struct samples *s, int64_t epoch, const size_t *order, s
     }
     return code;
 }
+
+int samples_picture(const struct samples *s, int64_t row, struct arena *a, struct image *out, struct err *e)
+{
+    struct row cells;
+    struct image img;
+    struct provenance from;
+    TRY(table_row(s->table, row, a, &cells, e));
+    TRY(row_image(s->table, &cells, s->columns[0], a, NULL, &img, e));
+    TRY(preprocess_pixels(s->model->preprocess[0], a, &img, &from, 1, e));
+    *out = from.seen;
+    return 0;
+}

@@ -42,4 +42,7 @@ int samples_order(const struct samples *s, int64_t epoch, size_t *order, struct 
 int samples_batch(const struct samples *s, int64_t epoch, const size_t *order, size_t count, struct arena *a,
     struct batch *out, struct err *e);
 
+/* The pixels of a row's first image as the model sees them, without augmentation. */
+int samples_picture(const struct samples *s, int64_t row, struct arena *a, struct image *out, struct err *e);
+
 #endif

@@ -93,9 +93,11 @@ static int open_model(struct train_run *r, struct err *e)
     if (!strncmp(task, "image-", 6)) o.manifest.task = task;
     o.labels_path = conf_string(c, "labels");
     o.preprocess_path = conf_string(c, "preprocess");
+    o.weights_path = conf_string(c, "weights");
     o.classes = conf_int(c, "classes");
     o.seed = r->train.seed;
     TRY(model_open(&r->model, path, &o, e));
+    r->fresh = !strcmp(r->model.format, "zoo") && !o.weights_path;
     for (size_t i = 0; i < r->model.report.n; i++)
         if (r->model.report.items[i].kind == REPORT_GUESS) run_say(r, "guess: %s", r->model.report.items[i].what);
     if (!r->model.graph->n_outputs) return fail(e, ERR_USAGE, "%s: the model has no outputs", path);
@@ -126,7 +128,13 @@ static int open_tables(struct train_run *r, struct err *e)
     return valid ? open_table(r, valid, "valid_labels", &r->judged, e) : 0;
 }
 
-/* Rows in a random order of the seed; the last share of them is kept back to judge by. */
+static int by_number(const void *a, const void *b)
+{
+    const int64_t *x = a, *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
+/* A share of the rows, drawn by the seed, is kept back to judge by; each part stays in the order of the table. */
 static int split_rows(struct train_run *r, struct err *e)
 {
     double share = conf_float(r->conf, "valid_share");
@@ -142,6 +150,8 @@ static int split_rows(struct train_run *r, struct err *e)
     for (int64_t i = 0; i < n; i++) rows[i] = (int64_t)order[i];
     if (limit && limit < n) n = limit;
     int64_t kept = own ? (int64_t)floor((double)n * share) : 0;
+    qsort(rows, (size_t)(n - kept), sizeof *rows, by_number);
+    qsort(rows + n - kept, (size_t)kept, sizeof *rows, by_number);
     r->train.rows = rows;
     r->train.n = (size_t)(n - kept);
     r->valid.rows = rows + n - kept;

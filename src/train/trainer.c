@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -62,6 +63,16 @@ static int group_of(const struct train_run *r, int64_t at, bool *last)
     return size;
 }
 
+/* Points for TensorBoard; their times are the only thing in a run's folder that a clock decides. */
+static int log_step(struct train_run *r, double loss, double lr, struct err *e)
+{
+    int64_t every = conf_int(r->conf, "log_updates");
+    if (!every || r->updates % every) return 0;
+    double now = (double)time(NULL);
+    TRY(events_scalar(r->events, now, r->updates, "train/loss", loss, e));
+    return events_scalar(r->events, now, r->updates, "train/lr", lr, e);
+}
+
 static int run_step(struct train_run *r, const struct batch *b, struct arena *a, struct err *e)
 {
     size_t n = r->model.graph->n_inputs;
@@ -82,7 +93,7 @@ static int run_step(struct train_run *r, const struct batch *b, struct arena *a,
     r->loss_n += b->n;
     r->seen += b->n;
     r->updates += last;
-    return 0;
+    return last ? log_step(r, tensor_get_f64(&out[0], 0), lr, e) : 0;
 }
 
 static int save_when_due(struct train_run *r, struct err *e)
@@ -169,6 +180,17 @@ static int weigh(struct train_run *r, bool judged, double loss, struct err *e)
     return run_write_package(r, "best.tenrec", e);
 }
 
+static int log_epoch(struct train_run *r, const double *row, struct err *e)
+{
+    double now = (double)time(NULL);
+    for (size_t i = 3; i < r->history.n_names; i++) {
+        char tag[60];
+        snprintf(tag, sizeof tag, "epoch/%s", r->history.names[i]);
+        if (!isnan(row[i])) TRY(events_scalar(r->events, now, r->epoch + 1, tag, row[i], e));
+    }
+    return events_flush(r->events, e);
+}
+
 static int record(struct train_run *r, bool judged, double loss, struct err *e)
 {
     double row[JUDGE_MAX + 8] = { (double)(r->epoch + 1), (double)r->updates,
@@ -185,6 +207,7 @@ static int record(struct train_run *r, bool judged, double loss, struct err *e)
     run_say(r, "%s", str_done(&s) ? s.s : "");
     const char *path = folder_file(&a, r->folder, "results.csv", e);
     if (path && !history_add(&r->history, row, e)) history_write(&r->history, path, e);
+    if (!e->code) log_epoch(r, row, e);
     arena_release(&a);
     return e->code;
 }
@@ -207,8 +230,24 @@ static int end_epoch(struct train_run *r, struct err *e)
     return run_save(r, e);
 }
 
+/* How good the model was when it came: what fine-tuning has to beat. */
+static int judge_first(struct train_run *r, struct err *e)
+{
+    struct arena a;
+    if (r->updates || r->epoch || r->fresh || !r->valid.n) return 0;
+    TRY(run_evaluate(r, e));
+    arena_init(&a, NULL);
+    struct str s = str_in(&a);
+    for (size_t i = 0; judge_name(&r->judge, i); i++)
+        str_addf(&s, "%s valid %s %.5g", i ? "," : "", judge_name(&r->judge, i), judge_value(&r->judge, i));
+    run_say(r, "before:%s", str_done(&s) ? s.s : "");
+    arena_release(&a);
+    return 0;
+}
+
 static int train(struct train_run *r, struct err *e)
 {
+    TRY(judge_first(r, e));
     while (!r->done) {
         TRY(run_epoch(r, e));
         if (r->at < (int64_t)r->batches) { /* told to stop */
@@ -293,16 +332,20 @@ static int begin(struct train_run *r, const char *resume, struct err *e)
     TRY(first_plan(r, e));
     if (resume) {
         r->folder = resume;
-        return run_restore(r, e);
+        TRY(run_restore(r, e));
+    } else {
+        if (!(r->folder = folder_make(&r->a, conf_string(r->conf, "out"), e))) return e->code;
+        TRY(write_args(r, e));
     }
-    if (!(r->folder = folder_make(&r->a, conf_string(r->conf, "out"), e))) return e->code;
-    return write_args(r, e);
+    if (r->done) return 0;
+    return (r->events = events_open(&r->a, r->folder, (double)time(NULL), e)) ? 0 : e->code;
 }
 
 static int finish(struct train_run *r, struct err *e)
 {
     char hex[65];
     TRY(run_write_package(r, "last.tenrec", e));
+    if (r->events) TRY(run_pictures(r, e)); /* not when all was done before */
     TRY(run_weights_hash(r, hex, e));
     run_say(r, "best %s %.5g in epoch %lld; %s holds best.tenrec, last.tenrec, results.csv",
         r->valid.n ? r->metric : "loss", r->best, (long long)r->best_epoch, r->folder);
@@ -313,7 +356,7 @@ static int finish(struct train_run *r, struct err *e)
 
 int train_run(const struct conf *conf, const char *resume, bool force, const struct train_listener *l, struct err *e)
 {
-    struct train_run r = { .conf = conf, .listener = l, .force = force, .resumed = resume != NULL, .best = NAN };
+    struct train_run r = { .conf = conf, .listener = l, .force = force, .best = NAN };
     arena_init(&r.a, NULL);
     r.began = r.saved = clock_now();
     if (!begin(&r, resume, e) && !train(&r, e)) finish(&r, e);

@@ -45,6 +45,9 @@ run train $colors epochs=12 lr=0.05 out=runs/colors
 exits 0 'a classifier learns'
 is 'a row an epoch' "$(wc -l <runs/colors/results.csv | tr -d ' ')" 13
 says runs/colors/args.yaml '^lr: 0.05' 'what it was told is kept'
+ok 'there are pictures, or a word about them' "$([ -s runs/colors/curves.png ] || grep 'need cairo' talk)"
+is 'events begin as TensorBoard has it' "$(od -An -tx1 -N12 runs/colors/events.out.tfevents.* | tr -d ' ')" \
+    1800000000000000a37f4b22
 ok 'the loss falls' "$(awk -F, 'NR==2 { a=$4 } END { if (!($4 < a / 2)) print a, $4 }' runs/colors/results.csv)"
 run verify runs/colors/best.tenrec
 exits 0 'the best package proves itself'
@@ -78,6 +81,52 @@ exits 0 'a row that fails is skipped'
 says talk 'skipped: .*none.png' 'and named'
 run train $masks data=holes.csv valid_share=0 epochs=2 max_errors=1 out=runs/holes
 exits 4 'past the limit the run stops'
+
+# --- the older descriptions ---
+cat >old.yaml <<END
+sas:
+  dlx:
+    label: 'a model'
+    dataset:
+      type: UNIVARIATE
+    preProcessing:
+      - modelInput:
+          label: input_tensor1
+          imageTransformation:
+            resize:
+              type: To_FIX_DIM
+              size: '16 16'
+            randomTransform:
+              mosaicProb: 0.0
+              random_flip_h: .01
+              degree: .373
+              colorSpace: "0.1 0.12 0.15"
+    model:
+      type: TORCHSCRIPT
+      caslib: models
+      path: classify.onnx
+      inputs:
+        - label: input_tensor1
+          size: [0]
+      outputs:
+        - label: output_tensor1
+          size: [0]
+END
+run train old.yaml data=learn epochs=1 out=runs/old
+exits 0 'a description of the older form, as it is'
+says runs/old/args.yaml 'degrees: 0.373' 'its augmentations'
+says runs/old/args.yaml 'mode.*exact.*16, 16' 'its size'
+sed 's/random_flip_h: .01/random_flip_h: {lb: 0, ub: 1}/' old.yaml >range.yaml
+refuse 3 'range.yaml:15:.*is a range' 'a range in it' range.yaml data=learn
+sed 's/degree:/degrees_of:/' old.yaml >odd.yaml
+refuse 2 'odd.yaml:16:15: unknown key .*degrees_of' 'a key it cannot have' odd.yaml data=learn
+sed 's/UNIVARIATE/OBJDETECT/' old.yaml >boxes.yaml
+refuse 3 'boxes.yaml:5:7: dataset.type: "OBJDETECT"' 'a task that is not there' boxes.yaml data=learn
+printf 'sas:\n  dlx:\n    model: {type: TORCHNATIVE, name: SAS_TORCH_YOLO_V5, subtype: SMALL}\n' >native.yaml
+refuse 3 'YOLO_V5" is not in the zoo' 'a network that is not there' native.yaml data=learn
+printf 'sas:\n  dlx:\n    model: {type: TORCHNATIVE, name: SAS_TORCH_LENET, classNumber: 4}\nepochs: 1\n' >native.yaml
+run train native.yaml data=learn out=runs/native
+exits 0 'a network it names, and our own keys beside it'
 
 # --- numbers that run away ---
 run train $colors optimizer=sgd lr=1e38 epochs=3 out=runs/wild

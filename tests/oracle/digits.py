@@ -1,0 +1,151 @@
+"""digits.py - the article's network learns the digits beside PyTorch: 20 losses from equal weights, then accuracies.
+
+Usage: digits.py TENREC [SEEDS [EPOCHS]]. Needs TENREC_SHARED (or ../shared) with corpus/data/mnist_t10k.
+"""
+import csv
+import gzip
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+import warnings
+
+import numpy as np
+import torch
+
+warnings.filterwarnings("ignore")
+TENREC = os.path.abspath(sys.argv[1])
+SEEDS = int(sys.argv[2]) if len(sys.argv) > 2 else 5
+EPOCHS = int(sys.argv[3]) if len(sys.argv) > 3 else 3
+SHARED = os.environ.get("TENREC_SHARED", os.path.join(os.path.dirname(__file__), "../../../shared"))
+FOLDER = os.path.join(SHARED, "corpus/data/mnist_t10k")
+if not os.path.isdir(FOLDER):
+    print("1..0 # SKIP no digits")
+    sys.exit(0)
+number = failed = 0
+STEPS = '[{"op": "decode", "color_space": "GRAY"}, {"op": "rescale", "factor": 255}, {"op": "layout"}]'
+
+
+def verdict(good, what):
+    global number, failed
+    number += 1
+    failed += not good
+    print(f"{'ok' if good else 'not ok'} {number} - {what}", flush=True)
+
+
+def digits():
+    images = gzip.open(os.path.join(FOLDER, "t10k-images-idx3-ubyte.gz")).read()
+    labels = gzip.open(os.path.join(FOLDER, "t10k-labels-idx1-ubyte.gz")).read()
+    return np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28), np.frombuffer(labels, np.uint8, offset=8)
+
+
+class CNN(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        block = lambda a, b: torch.nn.Sequential(torch.nn.Conv2d(a, b, 3, padding=1), torch.nn.ReLU(),
+                                                 torch.nn.MaxPool2d(2))
+        self.conv1, self.conv2, self.fc = block(1, 64), block(64, 128), torch.nn.Linear(6272, 10)
+
+    def forward(self, x):
+        x = self.conv2(self.conv1(x))
+        return self.fc(x.view(x.shape[0], -1))
+
+
+def write_idx(path, images, labels):
+    with open(path + "-images-idx3-ubyte", "wb") as f:
+        f.write(struct.pack(">4i", 0x803, *images.shape) + images.tobytes())
+    with open(path + "-labels-idx1-ubyte", "wb") as f:
+        f.write(struct.pack(">2i", 0x801, len(labels)) + labels.tobytes())
+
+
+def losses_of(folder):
+    """train/loss of every update, from the event file (which is also checked to be one)."""
+    name = next(f for f in os.listdir(folder) if "tfevents" in f)
+    data = open(os.path.join(folder, name), "rb").read()
+    out, at = [], 0
+    while at < len(data):
+        size = struct.unpack("<Q", data[at:at + 8])[0]
+        body = data[at + 12:at + 12 + size]
+        at += size + 16
+        mark = body.find(b"train/loss\x15")
+        if mark >= 0:
+            out.append(struct.unpack("<f", body[mark + 11:mark + 15])[0])
+    return out
+
+
+def tenrec(model, data, work, **keys):
+    steps = os.path.join(work, "steps.json")
+    open(steps, "w").write(STEPS)
+    words = [f"{k}={v}" for k, v in dict(model=model, data=data, preprocess=steps, input="Nx1x28x28", batch=64,
+                                         optimizer="adam", lr=0.001, threads=2, **keys).items()]
+    run = subprocess.run([TENREC, "train"] + words, capture_output=True, text=True, cwd=work)
+    if run.returncode:
+        raise SystemExit(run.stderr)
+    return run.stderr
+
+
+def trace(model, path):
+    torch.jit.trace(model, torch.zeros(1, 1, 28, 28)).save(path)
+
+
+def torch_train(model, x, y, order, batch=64):
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
+    losses = []
+    for rows in order:
+        for i in range(0, len(rows), batch):
+            pick = rows[i:i + batch]
+            optimizer.zero_grad()
+            loss = torch.nn.functional.cross_entropy(model(x[pick]), y[pick])
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+    return losses
+
+
+def first_steps(images, labels, work):
+    torch.manual_seed(0)
+    model = CNN()
+    trace(model, os.path.join(work, "first.pt"))
+    n = 20 * 64
+    write_idx(os.path.join(work, "first"), images[:n], labels[:n])
+    x, y = torch.from_numpy(images[:n, None] / np.float32(255)), torch.from_numpy(labels[:n].astype(np.int64))
+    want = torch_train(model, x, y, [torch.arange(n)])
+    tenrec("first.pt", "first-images-idx3-ubyte", work, shuffle="false", valid_share=0, epochs=1, log_updates=1,
+           out="runs/first")
+    got = losses_of(os.path.join(work, "runs/first"))
+    worst = max(abs(a - b) / abs(b) for a, b in zip(got, want))
+    verdict(len(got) == 20 and worst < 1e-4, f"20 losses from equal weights and batches differ by {worst:.1e} at most")
+
+
+def paired(images, labels, work):
+    differences = []
+    for seed in range(1, SEEDS + 1):
+        torch.manual_seed(seed)
+        model = CNN()
+        trace(model, os.path.join(work, "m.pt"))
+        rows = torch.randperm(10000)
+        learn, judge = rows[:8500], rows[8500:]
+        write_idx(os.path.join(work, "learn"), images[learn], labels[learn])
+        write_idx(os.path.join(work, "judge"), images[judge], labels[judge])
+        tenrec("m.pt", "learn-images-idx3-ubyte", work, valid="judge-images-idx3-ubyte", epochs=EPOCHS, seed=seed,
+               out=f"runs/{seed}")
+        with open(os.path.join(work, f"runs/{seed}/results.csv")) as f:
+            ours = float(list(csv.DictReader(f))[-1]["valid_accuracy"])
+        x, y = torch.from_numpy(images[:, None] / np.float32(255)), torch.from_numpy(labels.astype(np.int64))
+        torch_train(model, x, y, [learn[torch.randperm(8500)] for _ in range(EPOCHS)])
+        with torch.no_grad():
+            theirs = (model(x[judge]).argmax(1) == y[judge]).float().mean().item()
+        differences.append(ours - theirs)
+        print(f"# seed {seed}: accuracy {ours:.4f}, PyTorch {theirs:.4f}", flush=True)
+    mean, error = np.mean(differences), np.std(differences, ddof=1) / len(differences) ** 0.5 if SEEDS > 1 else 0.003
+    verdict(mean >= -2 * error, f"accuracy of {SEEDS} paired seeds: {mean:+.4f}, standard error {error:.4f}")
+
+
+torch.set_num_threads(2)
+with tempfile.TemporaryDirectory() as work:
+    everything = digits()
+    first_steps(*everything, work)
+    paired(*everything, work)
+print(f"1..{number}")
+sys.exit(failed > 0)
