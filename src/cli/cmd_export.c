@@ -22,15 +22,31 @@ static int find_example(struct model *m, struct example *ex, bool *has, struct e
     return 0;
 }
 
+static int read_form(struct export_form *f, struct args *args, struct err *e)
+{
+    const struct conf *c = &args->conf;
+    const char *const *shapes = conf_list(c, "shape", &f->n_shapes);
+    struct import_hint *list = ARENA_ARRAY(args->arena, f->n_shapes, struct import_hint);
+    TRY_MEM(list, e);
+    for (size_t i = 0; i < f->n_shapes; i++) TRY(import_hint_parse(args->arena, shapes[i], &list[i], e));
+    f->shapes = list;
+    f->rename = conf_list(c, "rename", &f->n_rename);
+    f->fold = conf_flag(c, "fold");
+    f->processing = conf_flag(c, "processing");
+    return 0;
+}
+
 static int write_file(struct model *m, struct args *args, struct err *e)
 {
     const char *out = conf_string(&args->conf, "output");
     struct export_options o = { .opset = (int)conf_int(&args->conf, "opset") };
+    struct export_form form;
+    TRY(read_form(&form, args, e));
     struct example ex;
     bool has;
     TRY(find_example(m, &ex, &has, e));
     size_t told = m->report.n;
-    int code = package_export(m, out, &o, has ? &ex : NULL, say, (void *)(uintptr_t)file_base(out), e);
+    int code = package_export(m, out, &o, &form, has ? &ex : NULL, say, (void *)(uintptr_t)file_base(out), e);
     struct report rest = { m->report.arena, m->report.items + told, m->report.n - told, 0, 0 };
     print_report(&rest, false);
     return code;
@@ -50,7 +66,14 @@ static int run(struct args *args, struct err *e)
 static const struct conf_key keys[] = {
     { "output", 'o', CONF_STRING, "FILE", NULL, NULL, 0, 0,
         "what to write: .onnx, .pt (TorchScript), .pth (state_dict), .safetensors or .npz (weights)" },
-    { "opset", 0, CONF_INT, "N", "0", NULL, 0, 100, "of ONNX; 0: the lowest that can say the model" },
+    { "opset", 0, CONF_INT, "N", "0", NULL, 0, 100,
+        "of ONNX, from 10 on; 0: the lowest that can say the model, 13 at least" },
+    { "rename", 0, CONF_LIST, "OLD=NEW", NULL, NULL, 0, 0, "another name for an input or output" },
+    { "shape", 0, CONF_LIST, "[NAME=]DIMS", NULL, NULL, 0, 0,
+        "sizes of an input, as 1x3x224x224; letters leave a dimension open" },
+    { "fold", 0, CONF_FLAG, NULL, NULL, NULL, 0, 0, "compute what depends on weights alone" },
+    { "processing", 0, CONF_FLAG, NULL, NULL, NULL, 0, 0,
+        "put pre- and postprocessing inside: a batch of raw images in, probabilities and classes out" },
     KEYS_OPEN,
     { 0 },
 };

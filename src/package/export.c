@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/rng.h"
 #include "exec/session.h"
 #include "graph/op.h"
 #include "package/compare.h"
@@ -21,6 +22,8 @@ struct exporting {
     const struct export_options *options;
     const struct example *example;
     struct arena a; /* for all that is made on the way */
+    const struct export_form *form;
+    struct graph *graph; /* the model in the form asked for: what the file is held against */
     void (*say)(void *cookie, const char *line);
     void *cookie;
     int n_bad;
@@ -48,7 +51,7 @@ static const char *part_name(struct arena *a, const char *path)
  * they have no place. */
 static struct graph *prepare(struct exporting *x, struct err *e)
 {
-    struct graph *g = graph_copy(x->m->graph, &x->a, e);
+    struct graph *g = graph_copy(x->graph, &x->a, e);
     if (!g) return NULL;
     for (size_t i = 0; i < g->n_states; i++)
         if (!x->format->whole) g->states[i]->flags &= ~(unsigned)VALUE_KEPT;
@@ -95,19 +98,49 @@ static int compare_outputs(
         : 0;
 }
 
+/* Noise in the form that the input has now; sizes that are open as the example has them. */
+static const struct tensor *noise_like(
+    struct exporting *x, size_t i, const struct value *v, const struct tensor *was, struct err *e)
+{
+    struct shape s = v->shape;
+    bool pixels = v->dtype != was->dtype, turned = pixels && s.rank == 4 && s.dim[3] == was->shape.dim[1];
+    for (int d = 0; d < s.rank; d++)
+        if (s.dim[d] < 0) s.dim[d] = was->shape.dim[turned && d ? d % 3 + 1 : d];
+    if (!pixels && shape_equal(&s, &was->shape)) return was;
+    struct tensor *t = tensor_new(&x->a, v->dtype, &s, e);
+    for (int64_t k = 0; t && k < tensor_count(t); k++) {
+        double u = rng_uniform(1, i, (uint64_t)k);
+        if (dtype_is_float(v->dtype)) tensor_set_f64(t, k, 2 * u - 1);
+        else tensor_set_i64(t, k, (int64_t)(u * (pixels ? 256 : 2)));
+    }
+    return t;
+}
+
+/* The example's inputs, as far as they still fit. */
+static const struct tensor *const *inputs_in_form(struct exporting *x, struct err *e)
+{
+    const struct graph *g = x->graph;
+    const struct tensor **in = ARENA_ARRAY(&x->a, g->n_inputs, const struct tensor *);
+    if (!in) return fail_nomem(e), NULL;
+    for (size_t i = 0; i < g->n_inputs; i++)
+        if (!(in[i] = noise_like(x, i, g->inputs[i], x->example->in[i], e))) return NULL;
+    return in;
+}
+
 static int run_both(struct exporting *x, const struct graph *again, struct err *e)
 {
-    const struct graph *g = x->m->graph;
+    const struct graph *g = x->graph;
     struct tensor *ours = ARENA_ARRAY(&x->a, g->n_outputs, struct tensor);
     struct tensor *theirs = ARENA_ARRAY(&x->a, g->n_outputs, struct tensor);
     if (!ours || !theirs) return fail_nomem(e);
     if (again->n_inputs != g->n_inputs || again->n_outputs != g->n_outputs)
         return fail(e, ERR_MISMATCH, "read back it has %zu inputs and %zu outputs, the model %zu and %zu",
             again->n_inputs, again->n_outputs, g->n_inputs, g->n_outputs);
-    struct session *a = session_new(g, &(struct session_options){ .packs = x->m->packs }, e);
+    struct session *a = session_new(g, &(struct session_options){ 0 }, e);
     struct session *b = a ? session_new(again, &(struct session_options){ 0 }, e) : NULL;
-    int code = b ? session_run(a, x->example->in, ours, e) : e->code;
-    if (!code && session_run(b, x->example->in, theirs, e)) code = err_prefix(e, "read back and run");
+    const struct tensor *const *in = b ? inputs_in_form(x, e) : NULL;
+    int code = in ? session_run(a, in, ours, e) : e->code;
+    if (!code && session_run(b, in, theirs, e)) code = err_prefix(e, "read back and run");
     if (!code) code = compare_outputs(x, g, ours, theirs, e);
     session_free(a);
     session_free(b);
@@ -120,10 +153,10 @@ static int check(struct exporting *x, const char *path, struct err *e)
     struct report quiet = report_in(&x->a);
     if (x->format->check) {
         char text[200] = "";
-        TRY(x->format->check(x->m->graph, path, &x->a, text, sizeof text, e));
+        TRY(x->format->check(x->graph, path, &x->a, text, sizeof text, e));
         return line(x, "%s", text), 0;
     }
-    struct import_options o = hints_of(x, x->m->graph, e);
+    struct import_options o = hints_of(x, x->graph, e);
     if (e->code) return e->code;
     if (format_read(&x->a, path, &o, &again, &quiet, e) || pass_run(again, PASS_IMPORT, NULL, e))
         return err_prefix(e, "the written file cannot be read back");
@@ -133,6 +166,9 @@ static int check(struct exporting *x, const char *path, struct err *e)
 
 static int write_checked(struct exporting *x, const char *path, const char *part, struct err *e)
 {
+    static const struct export_form as_it_is = { 0 };
+    if (!(x->graph = graph_copy(x->m->graph, &x->a, e))) return e->code;
+    TRY(export_form_apply(x->graph, x->m, x->form ? x->form : &as_it_is, &x->m->report, e));
     struct graph *g = prepare(x, e);
     if (!g) return e->code;
     TRY(x->format->write(g, part, x->options, &x->m->report, e));
@@ -140,10 +176,10 @@ static int write_checked(struct exporting *x, const char *path, const char *part
     return rename(part, path) ? fail(e, ERR_IO, "%s: cannot be given its name: %m", path) : 0;
 }
 
-int package_export(struct model *m, const char *path, const struct export_options *o, const struct example *ex,
-    void (*say)(void *cookie, const char *line), void *cookie, struct err *e)
+int package_export(struct model *m, const char *path, const struct export_options *o, const struct export_form *form,
+    const struct example *ex, void (*say)(void *cookie, const char *line), void *cookie, struct err *e)
 {
-    struct exporting x = { .m = m, .options = o, .example = ex, .say = say, .cookie = cookie };
+    struct exporting x = { .m = m, .options = o, .form = form, .example = ex, .say = say, .cookie = cookie };
     arena_init(&x.a, m->arena.mem);
     x.format = format_for_writing(path, &x.a, e);
     const char *part = x.format ? part_name(&x.a, path) : NULL;

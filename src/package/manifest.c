@@ -92,15 +92,34 @@ static int add_task(struct making *w)
     return 0;
 }
 
+/* Steps that an importer read of the source, or that this program wrote into a file's metadata. */
+static json_t *own_steps(struct making *w)
+{
+    static const char *const keys[] = { "tenrec.preprocess", "preprocess" };
+    for (int i = 0; i < 2; i++) {
+        const char *text = map_get(&w->g->metadata, keys[i]);
+        json_t *steps = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
+        const json_t *first = json_array_get(steps, 0);
+        struct preprocess checked;
+        struct err why = { 0 };
+        if (json_object_get(first, "op") && !preprocess_parse(&checked, w->arena, steps, keys[i], &why)) return steps;
+        if (why.code) report_add(w->r, REPORT_WARNING, "metadata", "%s", why.text);
+        json_decref(steps);
+    }
+    return NULL;
+}
+
 /* What the model says of itself, the user's wish, or the usual: in this order of weakness. */
 static json_t *choose_steps(struct making *w, const struct preset_for *to, struct err *e)
 {
     const char *like = w->o->like, *imgsz = map_get(&w->g->metadata, "imgsz");
-    const char *own = map_get(&w->g->metadata, "tenrec.preprocess"); /* steps that the importer read */
-    if (!like && own) return json_loads(own, 0, NULL);
+    json_t *own = like ? NULL : own_steps(w);
+    if (own) return own;
     if (!like && imgsz) {
-        report_add(w->r, REPORT_GUESS, "", "preprocess: as Ultralytics has it, by imgsz %s (but Pillow's resize, not "
-            "OpenCV's)", imgsz);
+        report_add(w->r, REPORT_GUESS, "",
+            "preprocess: as Ultralytics has it, by imgsz %s (but Pillow's resize, not "
+            "OpenCV's)",
+            imgsz);
         return preprocess_from_ultralytics(imgsz, map_get(&w->g->metadata, "task"), to, e);
     }
     if ((to->height < 1 || to->width < 1) && !to->whole)
@@ -131,8 +150,11 @@ static int add_preprocess(struct making *w, const struct value *v, json_t *port,
     int64_t channels = image_channels(v, &nhwc);
     const char *task = json_string_value(json_object_get(w->m, "task"));
     if (!channels) return 0;
-    struct preset_for to = { .channels = channels, .height = v->shape.dim[nhwc ? 1 : 2],
-        .width = v->shape.dim[nhwc ? 2 : 3], .nhwc = nhwc, .whole = !strcmp(task, "image-segmentation") };
+    struct preset_for to = { .channels = channels,
+        .height = v->shape.dim[nhwc ? 1 : 2],
+        .width = v->shape.dim[nhwc ? 2 : 3],
+        .nhwc = nhwc,
+        .whole = !strcmp(task, "image-segmentation") };
     json_object_set_new(port, "kind", json_string("image"));
     json_object_set_new(port, "layout", json_string(nhwc ? "NHWC" : "NCHW"));
     json_t *steps = w->o->preprocess ? json_deep_copy(w->o->preprocess) : choose_steps(w, &to, e);
@@ -166,6 +188,15 @@ void manifest_label(json_t *port, const struct value *v, const struct labels *l,
         report_add(r, REPORT_WARNING, "", "%zu labels for %lld classes", l->n, (long long)classes);
 }
 
+/* Does the model itself end in what the first step would do? */
+static bool is_done(const struct value *v, const json_t *steps)
+{
+    const char *op = json_string_value(json_object_get(json_array_get(steps, 0), "op"));
+    if (!op || v->kind != VALUE_NODE) return false;
+    return (!strcmp(op, "softmax") && node_is(v->node, "Softmax")) ||
+        (!strcmp(op, "sigmoid") && node_is(v->node, "Sigmoid"));
+}
+
 static int add_outputs(struct making *w, struct err *e)
 {
     json_t *list = json_array();
@@ -177,7 +208,9 @@ static int add_outputs(struct making *w, struct err *e)
         json_array_append_new(list, port);
         if (i) continue;
         int64_t classes = v->shape.rank >= 2 ? v->shape.dim[1] : -1;
-        json_object_set_new(port, "postprocess", postprocess_for_task(task, classes));
+        json_t *steps = postprocess_for_task(task, classes);
+        if (is_done(v, steps)) json_array_remove(steps, 0);
+        json_object_set_new(port, "postprocess", steps);
         if (w->o->labels && w->o->labels->n) manifest_label(port, v, w->o->labels, w->r);
     }
     return e->code;

@@ -45,6 +45,26 @@ run info z.pth --arch lenett
 exits 2 'a name that is not there'
 says talk 'did you mean "lenet5"' 'gets a suggestion'
 
+# In another form.
+run export c.tenrec -o old.onnx --opset 10 --rename x=pixels --rename logits=scores --shape 2x3x32x32 --fold
+exits 0 'an old operator set, other names and sizes'
+says talk 'output scores: max .difference.' 'is compared under the new names'
+run info old.onnx --json
+says out '"pixels"' 'the input has its new name'
+run export c.tenrec -o raw.onnx --processing --opset 12
+exits 0 'images prepared inside'
+says talk 'output class: max .difference. 0' 'gives the class, too'
+says talk 'resizing stays outside' 'says what stays outside'
+run info raw.onnx
+says out 'image  uint8' 'takes raw images'
+run export c.tenrec -o c9.onnx --opset 9
+exits 2 'an operator set too old'
+run export c.tenrec -o c.onnx --rename nothing=x
+exits 2 'a name that is not there'
+says talk 'there is no input or output "nothing"' 'is told'
+run export c.tenrec -o c.onnx --shape 1x3
+exits 2 'a shape of another rank'
+
 # What cannot be.
 run export c.tenrec
 exits 2 'export without -o'

@@ -5,10 +5,40 @@
 #include "graph/graph.h"
 #include "graph/op.h"
 
-enum { LOWEST = 13 };
+enum { LOWEST = 10 };
+
+/* Inputs that were attributes before an operator set: constant ones can still be said there. */
+static const struct onnx_moved moved[] = {
+    { "Squeeze", 1, 13, "axes", ATTR_INTS },
+    { "Unsqueeze", 1, 13, "axes", ATTR_INTS },
+    { "Split", 1, 13, "split", ATTR_INTS },
+    { "Pad", 1, 11, "pads", ATTR_INTS },
+    { "Pad", 2, 11, "value", ATTR_FLOAT },
+    { "Clip", 1, 11, "min", ATTR_FLOAT },
+    { "Clip", 2, 11, "max", ATTR_FLOAT },
+    { "Dropout", 1, 12, "ratio", ATTR_FLOAT },
+    { "Dropout", 2, 12, NULL, ATTR_NONE }, /* training_mode; there was none */
+    { "ReduceSum", 1, 13, "axes", ATTR_INTS },
+    { "ReduceMean", 1, 18, "axes", ATTR_INTS },
+    { "ReduceMax", 1, 18, "axes", ATTR_INTS },
+    { "ReduceMin", 1, 18, "axes", ATTR_INTS },
+    { "ReduceProd", 1, 18, "axes", ATTR_INTS },
+    { "ReduceL1", 1, 18, "axes", ATTR_INTS },
+    { "ReduceL2", 1, 18, "axes", ATTR_INTS },
+    { "ReduceLogSum", 1, 18, "axes", ATTR_INTS },
+    { "ReduceLogSumExp", 1, 18, "axes", ATTR_INTS },
+    { "ReduceSumSquare", 1, 18, "axes", ATTR_INTS },
+};
+
+const struct onnx_moved *onnx_moved(const struct node *n, int input)
+{
+    for (size_t i = 0; i < sizeof moved / sizeof *moved; i++)
+        if (moved[i].input == input && !strcmp(moved[i].op, n->op->name)) return &moved[i];
+    return NULL;
+}
 
 /* What a row asks of a node before it counts. */
-enum when { ALWAYS, HAS_ATTR, ATTR_IS, HAS_INPUT, NOT_CONST, TYPE_IS, RANK_IS };
+enum when { ALWAYS, HAS_ATTR, ATTR_IS, HAS_INPUT, NO_INPUT, TYPE_IS, FLOATS, INTEGERS, RANK_IS };
 
 static const struct row {
     const char *op;
@@ -18,6 +48,38 @@ static const struct row {
     int number;       /* of the input, of RANK_IS the rank */
     enum dtype type;  /* TYPE_IS: of input 0 */
 } rows[] = {
+    { "Resize", 11 },
+    { "CumSum", 11 },
+    { "Range", 11 },
+    { "Round", 11 },
+    { "Det", 11 },
+    { "Unique", 11 },
+    { "BitShift", 11 },
+    { "If", 11 },
+    { "Loop", 11 },
+    { "Scan", 11 },
+    { "GatherElements", 11 },
+    { "GatherND", 11 },
+    { "GatherND", 12, HAS_ATTR, "batch_dims" },
+    { "ScatterElements", 11 },
+    { "ScatterND", 11 },
+    { "DepthToSpace", 11, HAS_ATTR, "mode" },
+    { "TopK", 11, HAS_ATTR, "largest" },
+    { "TopK", 11, HAS_ATTR, "sorted" },
+    { "Gemm", 11, NO_INPUT, NULL, 2 },
+    { "Equal", 11, FLOATS },
+    { "Clip", 12, INTEGERS },
+    { "Max", 12, INTEGERS },
+    { "Min", 12, INTEGERS },
+    { "Pow", 12, INTEGERS },
+    { "ArgMax", 12, HAS_ATTR, "select_last_index" },
+    { "ArgMin", 12, HAS_ATTR, "select_last_index" },
+    { "Celu", 12 },
+    { "Einsum", 12 },
+    { "GreaterOrEqual", 12 },
+    { "LessOrEqual", 12 },
+    { "NegativeLogLikelihoodLoss", 12 },
+    { "SoftmaxCrossEntropyLoss", 12 },
     { "HardSwish", 14 },
     { "Trilu", 14 },
     { "LSTM", 14, HAS_ATTR, "layout" },
@@ -88,10 +150,6 @@ static const struct row {
     { "RotaryEmbedding", 23 },
 };
 
-/* Reductions take their axes as an input from 18 on; constant ones are written as the older attribute. */
-static const char *const reductions[] = { "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2",
-    "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare" };
-
 /* Took bfloat16 only in 22. */
 static const char *const late_bfloat16[] = { "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "AveragePool", "Conv",
     "ConvTranspose", "Cos", "Cosh", "DeformConv", "Det", "Dropout", "Elu", "GRU", "GlobalAveragePool", "GlobalLpPool",
@@ -129,7 +187,9 @@ static bool counts(const struct row *row, const struct node *n)
     case HAS_ATTR: return node_has(n, row->attr);
     case ATTR_IS: return attr_is(n, row->attr);
     case HAS_INPUT: return node_in(n, row->number) != NULL;
-    case NOT_CONST: return node_in(n, row->number) && !value_const(node_in(n, row->number));
+    case NO_INPUT: return !node_in(n, row->number);
+    case FLOATS: return first && dtype_is_float(first->dtype);
+    case INTEGERS: return first && dtype_is_integer(first->dtype);
     case TYPE_IS: return first && first->dtype == row->type;
     case RANK_IS: return first && first->shape.rank == row->number;
     default: return true;
@@ -143,6 +203,7 @@ static int opset_of_types(const struct node *n, const char **why)
     size_t size = dtype_size(t);
     if (t == DT_BF16 && LISTED(late_bfloat16, n->op->name)) return *why = "bfloat16", 22;
     if (dtype_is_float(t) && size == 1) return *why = "8-bit floats", 19;
+    if (t == DT_BF16) return *why = "bfloat16", 13;
     if (dtype_is_integer(t) && size < 4 && LISTED(late_small_integers, n->op->name)) return *why = "small integers", 14;
     return LOWEST;
 }
@@ -156,8 +217,11 @@ int onnx_opset_of(const struct node *n, const char **why)
         opset = rows[i].opset;
         *why = rows[i].attr ? rows[i].attr : n->op->name;
     }
-    if (opset >= 18 || !LISTED(reductions, n->op->name)) return opset;
-    const struct row computed = { .when = NOT_CONST, .number = 1 };
-    if (counts(&computed, n)) return *why = "axes that are computed", 18;
-    return node_has(n, "noop_with_empty_axes") ? (*why = "noop_with_empty_axes", 18) : opset;
+    for (int i = 1; i < n->n_in; i++) {
+        const struct onnx_moved *m = onnx_moved(n, i);
+        if (!m || m->opset <= opset || !node_in(n, i) || value_const(node_in(n, i))) continue;
+        opset = m->opset;
+        *why = m->attr ? "what was an attribute is computed" : n->op->name;
+    }
+    return opset < 18 && node_has(n, "noop_with_empty_axes") ? (*why = "noop_with_empty_axes", 18) : opset;
 }

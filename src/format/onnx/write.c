@@ -13,7 +13,7 @@
 #include "graph/builder.h"
 #include "graph/op.h"
 
-enum { LOWEST_OPSET = 13, USUAL_OPSET = 22, NEWEST_OPSET = 23 };
+enum { LOWEST_OPSET = 10, LOWEST_BY_ITSELF = 13, USUAL_OPSET = 22, NEWEST_OPSET = 23 };
 enum { EMBEDDED_MAX = 1900 << 20 /* bytes; protobuf's end is at 2 GiB */ };
 
 static bool has_to_be_expanded(const struct node *n, int opset)
@@ -31,6 +31,7 @@ static int expand_own(struct graph *g, int opset, struct arena *a, struct err *e
         struct node *n = g->nodes[i];
         for (size_t k = 0; k < n->n_attrs; k++)
             if (n->attrs[k].type == ATTR_GRAPH) TRY(expand_own(n->attrs[k].graph, opset, a, e));
+        TRY(onnx_rewrite(g, n, opset, e));
         if (!has_to_be_expanded(n, opset)) continue;
         struct builder b = { g, e, .where = n->where };
         struct value **out = ARENA_ARRAY(a, n->n_out, struct value *);
@@ -63,8 +64,8 @@ static void find_opset(const struct graph *g, struct opset_need *need)
 
 static int choose_opset(struct onnx_writer *w, const struct graph *g)
 {
-    struct opset_need need = { LOWEST_OPSET, NULL, "" };
     int asked = w->options->opset;
+    struct opset_need need = { asked ? LOWEST_OPSET : LOWEST_BY_ITSELF, NULL, "" };
     find_opset(g, &need);
     w->opset = asked ? asked : need.opset;
     if (asked && (asked < LOWEST_OPSET || asked > NEWEST_OPSET))
@@ -77,7 +78,13 @@ static int choose_opset(struct onnx_writer *w, const struct graph *g)
 
 static int64_t ir_version(int opset)
 {
-    return opset >= 23 ? 11 : opset >= 21 ? 10 : opset >= 19 ? 9 : opset >= 15 ? 8 : 7;
+    return opset >= 23 ? 11
+        : opset >= 21  ? 10
+        : opset >= 19  ? 9
+        : opset >= 15  ? 8
+        : opset >= 12  ? 7
+        : opset >= 11  ? 6
+                       : 5;
 }
 
 static json_t *state_json(const struct value *v)

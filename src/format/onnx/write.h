@@ -15,11 +15,12 @@
 
 #include "enc/protobuf.h"
 #include "format/format.h"
+#include "graph/attr.h"
 
 struct node;
 
 struct onnx_write_options {
-    int opset;  /* 13 to 23; 0: the lowest that can say the graph */
+    int opset;  /* 10 to 23; 0: the lowest that can say the graph, 13 at least */
     bool exact; /* keep our own operators (domain ai.tenrec) although they could be written in standard ones */
     const char *location; /* name of the file, in the model's folder, that holds the weights; NULL: they are embedded */
     /* With `location`: where in that file the data of the initializer `name` are; false: they are embedded. */
@@ -35,7 +36,17 @@ int onnx_write(const struct graph *g, struct arena *a, const struct onnx_write_o
 int onnx_write_file(
     const struct graph *g, const char *path, const struct export_options *o, struct report *r, struct err *e);
 
-/* opset.c: the lowest operator set (13 or above) that can say the node; *why names what asks for it. */
+/* opset.c: an input that was an attribute before operator set `opset`; attr NULL: it was not there at all. NULL:
+ * none. */
+struct onnx_moved {
+    const char *op;
+    int input, opset;
+    const char *attr;
+    enum attr_type type;
+};
+const struct onnx_moved *onnx_moved(const struct node *n, int input);
+
+/* opset.c: the lowest operator set (10 or above) that can say the node; *why names what asks for it. */
 int onnx_opset_of(const struct node *n, const char **why);
 
 #endif

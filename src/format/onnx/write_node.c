@@ -106,20 +106,57 @@ static int put_attr(struct onnx_writer *w, const struct onnx_written *at, const 
     return 0;
 }
 
+/* A constant input as the attribute it was. */
+static int put_moved(struct onnx_writer *w, const struct onnx_written *at, const struct node *n,
+    const struct onnx_moved *moved, const struct tensor *t, struct proto_message *m)
+{
+    int64_t list[2 * SHAPE_MAX], count = tensor_count(t);
+    if (!moved->attr) return 0;
+    if (moved->type == ATTR_FLOAT && count != 1)
+        return fail(w->err, ERR_SHAPE, "%s: %lld numbers", n->name, (long long)count);
+    struct attr a = attr_float(moved->attr, count ? tensor_get_f64(t, 0) : 0);
+    if (moved->type == ATTR_FLOAT) return put_attr(w, at, n, &a, m);
+    if (count > 2 * SHAPE_MAX) return fail(w->err, ERR_SHAPE, "%s: %lld axes", n->name, (long long)count);
+    load_i64(t->dtype, t->data, count, list);
+    int rank = node_is(n, "Unsqueeze") ? n->out[0]->shape.rank : n->in[0]->shape.rank;
+    for (int64_t i = 0; i < count && w->opset < 11 && !strcmp(moved->attr, "axes"); i++)
+        if (list[i] < 0) list[i] += rank; /* they did not count from the end */
+    a = attr_ints(moved->attr, list, (size_t)count);
+    return count ? put_attr(w, at, n, &a, m) : 0;
+}
+
+/* Inputs that the operator set has as attributes; *n_in is how many are left. */
+static int put_moved_inputs(
+    struct onnx_writer *w, const struct onnx_written *at, const struct node *n, int *n_in, struct proto_message *m)
+{
+    for (int i = n->n_in - 1; i > 0; i--) {
+        const struct onnx_moved *moved = onnx_moved(n, i);
+        const struct tensor *t = value_const(node_in(n, i));
+        if (!moved || w->opset >= moved->opset) continue;
+        if (t) TRY(put_moved(w, at, n, moved, t, m));
+        if (t && moved->opset == 18) put_entry(m, 9, "tenrec.axes", n->in[i]->name);
+        *n_in = i;
+    }
+    return 0;
+}
+
+/* Before 13 these took everything from the axis on as one vector, and the axis was 1 by itself (write.c has made sure
+ * that it is the last); before 11 no axis counted from the end. */
+static bool is_softmax(const struct node *n)
+{
+    return node_is(n, "Softmax") || node_is(n, "LogSoftmax") || node_is(n, "Hardmax");
+}
+
 /* Attributes and inputs as an older operator set has them; onnx_opset_of() has made sure that they can be said. */
 static int put_lowered(
     struct onnx_writer *w, const struct onnx_written *at, const struct node *n, int *n_in, struct proto_message *m)
 {
     const char *op = n->op->name;
-    const struct tensor *axes = value_const(node_in(n, 1));
-    if (w->opset < 18 && !strncmp(op, "Reduce", 6) && strcmp(op, "ReduceSum") != 0 && axes) {
-        int64_t list[SHAPE_MAX], count = tensor_count(axes);
-        if (count > SHAPE_MAX) return fail(w->err, ERR_SHAPE, "%s: %lld axes", n->name, (long long)count);
-        load_i64(axes->dtype, axes->data, count, list);
-        struct attr a = attr_ints("axes", list, (size_t)count);
-        *n_in = 1;
-        if (count) TRY(put_attr(w, at, n, &a, m));
-        put_entry(m, 9, "tenrec.axes", node_in(n, 1)->name);
+    TRY(put_moved_inputs(w, at, n, n_in, m));
+    int rank = n->n_in && n->in[0] ? n->in[0]->shape.rank : -1;
+    if (w->opset < 13 && is_softmax(n)) {
+        struct attr axis = attr_int("axis", rank - 1);
+        return put_attr(w, at, n, &axis, m);
     }
     if (control_is(n)) *n_in -= control_captures(n); /* they are read by name */
     for (size_t i = 0; i < n->n_attrs; i++) {
@@ -128,6 +165,7 @@ static int put_lowered(
         bool grid_mode = w->opset < 20 && !strcmp(op, "GridSample") && !strcmp(a.name, "mode");
         if (grid_mode && !strcmp(a.s, "linear")) a.s = "bilinear";
         if (grid_mode && !strcmp(a.s, "cubic")) a.s = "bicubic";
+        if (w->opset < 11 && a.type == ATTR_INT && !strcmp(a.name, "axis") && a.i < 0) a.i += rank;
         TRY(put_attr(w, at, n, &a, m));
     }
     return 0;

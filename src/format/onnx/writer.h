@@ -24,6 +24,9 @@ struct onnx_written {
     const struct onnx_written *outer;
 };
 
+/* rewrite.c: says the node in the words of an older operator set, where it has others. */
+int onnx_rewrite(struct graph *g, struct node *n, int opset, struct err *e);
+
 /* GraphProto. The last inputs of a body, `n_captured` of them, are `captured`, values around it. */
 int onnx_put_graph(struct onnx_writer *w, const struct graph *g, const struct onnx_written *outer,
     struct value *const *captured, size_t n_captured, struct proto_message *out);
