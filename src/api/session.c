@@ -83,6 +83,10 @@ int tenrec_run(struct tenrec_session *session, const struct tenrec_tensor *in, s
     for (size_t i = 0; i < n_in; i++)
         TRY(api_tensor_in(&own[i], &in[i], session->model->model.graph->inputs[i]->name, e));
     TRY(forward(session, own, &results, e));
+    for (size_t i = 0; i < n_out; i++)
+        if (dtype_is_container(results[i].dtype))
+            return fail(e, ERR_UNSUPPORTED, "output %s is a %s, which this interface has no form for",
+                session->model->model.graph->outputs[i]->name, dtype_name(results[i].dtype));
     for (size_t i = 0; i < n_out; i++) api_tensor(&out[i], &results[i]);
     return 0;
 }

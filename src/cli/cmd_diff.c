@@ -74,6 +74,7 @@ static struct tensor *random_input(
     struct arena *a, const struct value *v, const struct shape *shape, uint64_t seed, size_t input, struct err *e)
 {
     enum dtype dtype = v->dtype == DT_NONE ? DT_F32 : v->dtype;
+    if (dtype_is_container(dtype)) return fail(e, ERR_UNSUPPORTED, "no %s can be drawn", dtype_name(dtype)), NULL;
     struct tensor *t = tensor_new(a, dtype, shape, e);
     if (!t) return NULL;
     int64_t n = tensor_count(t);

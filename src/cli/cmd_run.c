@@ -13,6 +13,7 @@
 #include "enc/json.h"
 #include "exec/session.h"
 #include "graph/op.h"
+#include "graph/sequence.h"
 #include "plan/plan.h"
 
 struct named {
@@ -32,15 +33,29 @@ struct job {
     const struct shape *shapes; /* of the last call */
 };
 
+/* Items of a sequence are results of their own: NAME/0, NAME/1 ... */
+static int keep(struct job *job, const char *name, const struct tensor *t, struct err *e)
+{
+    if (dtype_is_container(t->dtype)) {
+        for (int64_t i = 0; i < tensor_count(t); i++) {
+            const char *item = arena_printf(job->arena, "%s/%lld", name, (long long)i);
+            TRY_MEM(item, e);
+            TRY(keep(job, item, sequence_item(t, i), e));
+        }
+        return 0;
+    }
+    struct named r = { name, tensor_keep(job->arena, t, e) };
+    if (!r.tensor) return e->code;
+    return ARRAY_PUSH(job->arena, job->results, job->n_results, job->cap_results, r) ? 0 : fail_nomem(e);
+}
+
 static int keep_outputs(struct job *job, size_t call, const struct tensor *out, struct err *e)
 {
     const struct graph *g = job->model.graph;
     for (size_t i = 0; i < g->n_outputs; i++) {
-        struct named r = { g->outputs[i]->name, NULL };
-        if (call) TRY_MEM(r.name = arena_printf(job->arena, "%zu/%s", call + 1, r.name), e);
-        r.tensor = tensor_copy(job->arena, out[i].dtype, &out[i].shape, out[i].data, e);
-        if (!r.tensor) return e->code;
-        if (!ARRAY_PUSH(job->arena, job->results, job->n_results, job->cap_results, r)) return fail_nomem(e);
+        const char *name = g->outputs[i]->name;
+        if (call) TRY_MEM(name = arena_printf(job->arena, "%zu/%s", call + 1, name), e);
+        TRY(keep(job, name, &out[i], e));
     }
     return 0;
 }
@@ -262,6 +277,7 @@ static int work(struct job *job, struct err *e)
     struct session_options o = { .threads = (int)conf_int(c, "threads"),
         .reference = conf_flag(c, "reference"),
         .profile = conf_flag(c, "profile"),
+        .turns_max = conf_int(c, "max-turns"),
         .packs = conf_flag(c, "reference") ? NULL : job->model.packs };
     if (!(job->session = session_new(job->model.graph, &o, e))) return e->code;
     TRY(call_all(job, e));
@@ -288,6 +304,8 @@ static const struct conf_key keys[] = {
     { "save-input", 0, CONF_STRING, "FILE.png", NULL, NULL, 0, 0, "what the model saw of an image" },
     { "reference", 0, CONF_FLAG, NULL, NULL, NULL, 0, 0, "plain C kernels only: slow, always correct" },
     { "profile", 0, CONF_FLAG, NULL, NULL, NULL, 0, 0, "time per node" },
+    { "max-turns", 0, CONF_INT, "N", "0", NULL, 0, (int64_t)1 << 62,
+        "how often one loop of the model may turn; 0: ten million" },
     { "threads", 't', CONF_INT, "N", "0", NULL, 0, 4096, "0: as many as this process may use" },
     KEY_JSON,
     KEYS_OPEN,

@@ -43,6 +43,7 @@ static int draw_inputs(struct model *m, const struct tensor **in, struct err *e)
         struct tensor *t = ARENA_NEW(&m->arena, struct tensor);
         TRY_MEM(t, e);
         if (m->graph->inputs[i]->dtype == DT_STRING) return fail(e, ERR_UNSUPPORTED, "an input of texts");
+        if (dtype_is_container(m->graph->inputs[i]->dtype)) return fail(e, ERR_UNSUPPORTED, "an input of sequences");
         if (m->preprocess[i] && m->graph->inputs[i]->shape.dim[0] <= 1) TRY(draw_image(m, i, t, e));
         else TRY(draw_tensor(m, i, &shapes[i], &t, e));
         in[i] = t;
@@ -58,6 +59,8 @@ static int run_once(struct model *m, struct session *s, struct example *ex, cons
     TRY(session_run(s, list, out, e));
     int64_t bytes = 0;
     for (size_t i = 0; i < n; i++) bytes += tensor_bytes(&out[i]);
+    for (size_t i = 0; i < n; i++)
+        if (dtype_is_container(out[i].dtype)) return fail(e, ERR_UNSUPPORTED, "an output of sequences");
     if (bytes > MOST_BYTES) return fail(e, ERR_UNSUPPORTED, "the outputs are large");
     for (size_t i = 0; i < n; i++) {
         list[n_in + i] = tensor_copy(&m->arena, out[i].dtype, &out[i].shape, out[i].data, e);

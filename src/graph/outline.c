@@ -1,4 +1,4 @@
-/* outline.c - the opposite of inline.c: nodes of a graph once more as a body, for control flow that is found out while a
+/* outline.c - the opposite of inline.c: nodes of a graph once more as a body, for control flow that is found while a
  * graph is made. */
 #include <string.h>
 

@@ -61,7 +61,11 @@ struct pipeline *pipeline_new(struct model *m, const struct pipeline_options *o,
     p->threads = o->threads ? o->threads : team_default_size();
     arena_init(&p->answers, a.mem);
     struct session_options so = { .threads = o->threads, .packs = m->packs, .mem = a.mem };
-    if (!make_window(p, e)) p->session = session_new(m->graph, &so, e);
+    for (size_t i = 0; i < m->graph->n_outputs; i++)
+        if (dtype_is_container(m->graph->outputs[i]->dtype))
+            fail(e, ERR_UNSUPPORTED, "output %s is a %s: answers are made of tensors", m->graph->outputs[i]->name,
+                dtype_name(m->graph->outputs[i]->dtype));
+    if (!e->code && !make_window(p, e)) p->session = session_new(m->graph, &so, e);
     if (e->code) return pipeline_free(p), NULL;
     return p;
 }

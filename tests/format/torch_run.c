@@ -266,15 +266,9 @@ TEST(what_depends_on_data_is_named)
                     "      y = \"x\"\n"
                     "    return x\n",
         "2", ERR_UNSUPPORTED, "a branch on data gives Tensor on one side and str on the other");
-    refused(FORWARD "    if bool(torch.gt(torch.sum(x), 0)):\n"
-                    "      y = torch.add_(x, 1)\n"
-                    "    else:\n"
-                    "      pass\n"
-                    "    return x\n",
-        "2", ERR_UNSUPPORTED, "code/__torch__.py:6: a branch on data changes a tensor");
     refused(FORWARD "    y = x\n"
                     "    for i in range(int(torch.sum(x))):\n"
-                    "      y = torch.cat([y, x], 0)\n"
+                    "      y = torch.unsqueeze(y, 0)\n"
                     "    return y\n",
         "2", ERR_UNSUPPORTED, "y has another shape after a turn of a loop on data");
     /* a check that only raises is left out */
@@ -316,6 +310,23 @@ TEST(what_depends_on_data_becomes_a_branch_or_a_loop)
                    "      go, y = bool(torch.lt(torch.sum(y0), 5)), y0\n"
                    "    return torch.stack(r, 1)\n",
         "2", dims(1, 2, 0), "[2,3] 0 0 0 2 4 8");
+    /* what is written into, and what grows */
+    expect(FORWARD "    if bool(torch.gt(torch.sum(x), 0)):\n"
+                   "      y = torch.add_(torch.select(x, 0, 0), 5)\n"
+                   "    else:\n"
+                   "      pass\n"
+                   "    return x\n",
+        "2", dims(1, 2, 0), "[2] 5 1");
+    expect(FORWARD "    y = torch.clone(x)\n"
+                   "    for i in range(int(torch.sum(x))):\n"
+                   "      z = torch.mul_(y, 2)\n"
+                   "    return y\n",
+        "3", dims(1, 3, 0), "[3] 0 8 16");
+    expect(FORWARD "    y = x\n"
+                   "    for i in range(int(torch.sum(x))):\n"
+                   "      y = torch.cat([y, x], 0)\n"
+                   "    return y\n",
+        "2", dims(1, 2, 0), "[4] 0 1 0 1");
     /* a loop that does nothing is gone */
     expect(FORWARD "    for i in range(int(torch.sum(x))):\n      pass\n    return x\n", "2", dims(1, 2, 0), "[2] 0 1");
 }

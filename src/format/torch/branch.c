@@ -13,6 +13,7 @@ struct branch {
     struct value **yes, **no;
     struct object **waiting; /* filled when the If is there */
     size_t n, cap_yes, cap_no, cap_waiting;
+    bool swapped; /* merge_writes() goes through the else side */
 };
 
 static struct object *merge(struct branch *b, struct object *yes, struct object *no, int depth);
@@ -39,6 +40,7 @@ static struct object *merge(struct branch *b, struct object *yes, struct object 
     bool simple = yes->kind != OBJECT_TENSOR && yes->kind != OBJECT_INSTANCE && yes->kind != OBJECT_LIST;
     if (yes == no || (simple && !yes->value && !no->value && yes->kind == no->kind && object_equal(yes, no)))
         return yes;
+    if (yes->kind == OBJECT_UNKNOWN || no->kind == OBJECT_UNKNOWN) return yes->kind == OBJECT_UNKNOWN ? yes : no;
     bool lists = (yes->kind == OBJECT_LIST || yes->kind == OBJECT_TUPLE) && yes->kind == no->kind;
     if (lists && depth < 8) return merge_lists(b, yes, no, depth);
     enum dtype t = yes->kind == OBJECT_TENSOR ? torch_tensor_read(&v->t, yes->tensor)->dtype : DT_NONE;
@@ -103,6 +105,28 @@ static int emit_if(struct branch *b, struct value *cond, size_t first, size_t la
     return v->err->code;
 }
 
+static struct value *after_of(const struct region *r, const struct torch_tensor *x)
+{
+    for (size_t i = 0; i < r->n_writes; i++)
+        if (r->writes[i].tensor == x) return r->writes[i].after;
+    return NULL;
+}
+
+/* Tensors that one of the sides wrote into: `made` receives what each becomes, once the If is there. */
+static int merge_writes(struct branch *b, const struct region *one, const struct region *other, struct object **made)
+{
+    struct eval *v = b->v;
+    for (size_t i = 0; i < one->n_writes; i++) {
+        struct torch_tensor *x = one->writes[i].tensor;
+        struct value *mine = one->writes[i].after, *theirs = after_of(other, x);
+        struct object *a = region_result(v, mine, object_none(v->arena));
+        struct object *c = region_result(v, theirs ? theirs : one->writes[i].before, object_none(v->arena));
+        if (!a || !c || !(made[i] = merge(b, b->swapped ? c : a, b->swapped ? a : c, 0)))
+            return v->err->code ? v->err->code : fail_nomem(v->err);
+    }
+    return 0;
+}
+
 /* Names and lists after the branch. */
 static int merge_all(struct branch *b, const struct region *r, const struct map *yes, const struct map *no,
     struct object ***changed, struct map *locals)
@@ -163,8 +187,21 @@ int run_data_if(struct eval *v, struct map *locals, const struct ts_stmt *s, con
     TRY(region_begin(v, &otherwise, &before));
     TRY(run_side(v, &otherwise, &s->otherwise, &no));
     TRY(merge_all(&b, &r, &yes, &no, changed, locals));
+    struct object **made = ARENA_ARRAY(v->arena, r.n_writes + otherwise.n_writes, struct object *);
+    TRY_MEM(made, v->err);
+    TRY(merge_writes(&b, &r, &otherwise, made));
+    b.swapped = true;
+    for (size_t i = 0; i < otherwise.n_writes; i++) /* each tensor once */
+        if (after_of(&r, otherwise.writes[i].tensor)) otherwise.writes[i--] = otherwise.writes[--otherwise.n_writes];
+    TRY(merge_writes(&b, &otherwise, &r, made + r.n_writes));
     v->line = s->line;
     if (!b.n) return 0;
     TRY(torch_settle(&v->t));
-    return emit_if(&b, c, r.first, v->t.g->n_nodes);
+    TRY(emit_if(&b, c, r.first, v->t.g->n_nodes));
+    for (size_t i = 0; i < r.n_writes + otherwise.n_writes; i++) {
+        bool first = i < r.n_writes;
+        struct torch_tensor *x = first ? r.writes[i].tensor : otherwise.writes[i - r.n_writes].tensor;
+        TRY(torch_tensor_write(&v->t, x, torch_tensor_read(&v->t, made[i]->tensor)));
+    }
+    return 0;
 }

@@ -132,18 +132,28 @@ static struct object *call_operator(struct eval *v, const char *name, struct obj
     return aten_call(&v->t, op, args, n, keywords, n_keywords);
 }
 
-/* Operators want a tensor first: a number of the program is made one. NULL: an error. */
-static struct object *const *first_as_tensor(struct eval *v, struct object *const *args, size_t n)
+/* Operators want a tensor first (minimum and maximum everywhere): the program's numbers are made some. NULL: an error. */
+static struct object *const *as_tensors(struct eval *v, struct object *const *args, size_t n, size_t first)
 {
-    if (!object_is_number(args[0])) return args;
     struct object **list = ARENA_ARRAY(v->arena, n, struct object *);
-    struct value *x = torch_scalar(&v->t, args[0], number_types[args[0]->kind]);
-    struct object *first = x && list ? torch_object(&v->t, x) : NULL;
-    if (!first) return v->err->code ? NULL : (fail_nomem(v->err), NULL);
+    if (!list) return fail_nomem(v->err), NULL;
     memcpy(list, args, n * sizeof *list);
-    first->number = true;
-    list[0] = first;
+    for (size_t i = 0; i < first; i++) {
+        if (!object_is_number(args[i])) continue;
+        struct value *x = torch_scalar(&v->t, args[i], number_types[args[i]->kind]);
+        if (!(list[i] = x ? torch_object(&v->t, x) : NULL)) return v->err->code ? NULL : (fail_nomem(v->err), NULL);
+        list[i]->number = true;
+    }
     return list;
+}
+
+/* What operators make of nothing but numbers is one. */
+static struct object *as_number(struct object *o, struct object *const *args, size_t n)
+{
+    bool all = has_number(args, n);
+    for (size_t i = 0; i < n; i++) all &= args[i]->kind != OBJECT_TENSOR || args[i]->number;
+    if (object_is(o, OBJECT_TENSOR) && all) o->number = true;
+    return o;
 }
 
 struct object *eval_builtin(struct eval *v, const char *name, struct object *const *args, size_t n,
@@ -153,8 +163,11 @@ struct object *eval_builtin(struct eval *v, const char *name, struct object *con
     const struct host_row *row = find_row(plain);
     if (has_rows(args, n)) return host_rows(v, plain, args, n);
     bool of_graph = !row || (row->or_tensor && has_tensor(args, n)) || (has_number(args, n) && aten_is_known(plain));
-    if (of_graph && has_number(args, n) && !(args = first_as_tensor(v, args, n))) return NULL;
-    if (of_graph) return call_operator(v, name, args, n, keywords, n_keywords);
+    bool both = !strcmp(plain, "minimum") || !strcmp(plain, "maximum");
+    if (of_graph && has_number(args, n) && !(args = as_tensors(v, args, n, both ? n : 1))) return NULL;
+    if (of_graph) return as_number(call_operator(v, name, args, n, keywords, n_keywords), args, n);
+    if (n == 2 && has_number(args, n) && (!strcmp(plain, "ops.prim.min") || !strcmp(plain, "ops.prim.max")))
+        return eval_builtin(v, plain[10] == 'i' ? "torch.minimum" : "torch.maximum", args, n, keywords, n_keywords);
     struct object *unknown = unknown_among(args, n);
     if (unknown && !row->takes_unknown) return unknown;
     struct host_call c = { v, name, args, n, keywords, n_keywords };

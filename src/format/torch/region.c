@@ -37,21 +37,41 @@ static int keep_list(struct eval *v, struct region *r, struct object_list *list,
 
 int region_begin(struct eval *v, struct region *r, const struct map *locals)
 {
-    *r = (struct region){
-        .locals = locals, .changes = v->t.changes, .frozen = v->t.frozen, .guards = v->t.g->n_guards
-    };
+    *r = (struct region){ .locals = locals, .changes = v->t.changes, .frozen = v->t.frozen };
+    r->guards = v->t.g->n_guards;
+    r->first_write = v->t.first_write;
     for (size_t i = 0; i < locals->n; i++) TRY(keep(v, r, locals->entries[i].value, 0));
     TRY(torch_settle(&v->t));
     v->t.frozen = ++v->t.serial;
+    v->t.first_write = v->t.n_writes;
     r->first = v->t.g->n_nodes;
+    return 0;
+}
+
+/* Tensors get their old content back; what they had become is put aside. */
+static int take_back_writes(struct eval *v, struct region *r)
+{
+    struct torch *t = &v->t;
+    r->n_writes = t->n_writes - t->first_write;
+    if (!(r->writes = ARENA_ARRAY(v->arena, r->n_writes, struct torch_write))) return fail_nomem(v->err);
+    for (size_t i = 0; i < r->n_writes; i++) {
+        struct torch_write *w = &r->writes[i];
+        *w = t->writes[t->first_write + i];
+        w->after = w->tensor->value;
+        w->tensor->value = w->before;
+        w->tensor->version++; /* views of what it had become are derived again */
+    }
+    t->n_writes = t->first_write;
+    t->first_write = r->first_write;
     return 0;
 }
 
 int region_end(struct eval *v, struct region *r, const char *what)
 {
     v->t.frozen = r->frozen;
+    TRY(take_back_writes(v, r));
     if (v->t.changes != r->changes)
-        return eval_fault(v, ERR_UNSUPPORTED, "%s changes a tensor or an attribute that was there before", what);
+        return eval_fault(v, ERR_UNSUPPORTED, "%s sets an attribute of a module", what);
     TRY(torch_settle(&v->t));
     r->last = v->t.g->n_nodes;
     return 0;

@@ -15,11 +15,13 @@ struct region {
     size_t n_lists, cap_lists;
     size_t first, last; /* nodes it has made */
     unsigned changes, frozen;
-    size_t guards;
+    size_t guards, first_write;
+    struct torch_write *writes; /* tensors from before it that it wrote into; they have their old content again */
+    size_t n_writes;
 };
 
 int region_begin(struct eval *v, struct region *r, const struct map *locals);
-/* Refuses a region that wrote into tensors or set attributes from before it. `what`: "a branch on data" */
+/* Takes back what it wrote into tensors; refuses one that set attributes. `what`: "a branch on data" */
 int region_end(struct eval *v, struct region *r, const char *what);
 bool region_list_changed(const struct kept_list *k);
 void region_restore_list(const struct kept_list *k);

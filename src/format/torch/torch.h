@@ -28,6 +28,12 @@ struct torch_tensor {
     const struct tensor *data; /* the same: its content in the file */
 };
 
+/* A tensor that a part of a program wrote into, which runs only sometimes or again and again. */
+struct torch_write {
+    struct torch_tensor *tensor;
+    struct value *before, *after; /* after: set when the part is over */
+};
+
 struct hint {
     bool known;                   /* was derived */
     struct shape shape;           /* concrete, or rank -1 */
@@ -50,7 +56,9 @@ struct torch {
     struct map names;     /* names of nodes given out -> how often */
     unsigned serial;      /* of the newest tensor */
     unsigned frozen;      /* tensors of a lower serial are from before the part that is interpreted; 0: no such part */
-    unsigned changes;     /* writes into those, and attributes set, in such a part */
+    unsigned changes;     /* attributes set in such a part */
+    struct torch_write *writes; /* into tensors from before it, each tensor once a part */
+    size_t n_writes, cap_writes, first_write; /* first_write: of the innermost part */
     int n_guessed;        /* inputs whose shapes were guessed */
     int64_t version;      /* of the operators: that of the archive; 0: the newest */
     const char *module;   /* path of the module being called, for names of nodes: "layer1.0.conv1" */

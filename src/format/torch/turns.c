@@ -11,8 +11,15 @@
 /* A name that goes from turn to turn. */
 struct carried {
     const char *name;
+    struct torch_tensor *tensor;    /* of a tensor that the body writes into; else NULL */
     struct object *before, *inside; /* inside: what stands for it in the body */
     struct value *first, *input, *back;
+};
+
+/* What a first run over the body has found: dimensions that change from turn to turn, tensors it writes into. */
+struct loose {
+    const char *name;
+    unsigned dims; /* a bit each */
 };
 
 /* A list that grows by one item a turn. */
@@ -29,6 +36,11 @@ struct turns {
     size_t n, cap;
     struct growing *lists;
     size_t n_lists, cap_lists;
+    struct loose *loose;
+    size_t n_loose, cap_loose;
+    struct torch_tensor **written;
+    size_t n_written, cap_written;
+    bool again; /* something was found that the body has to be run with once more */
     struct value *counter, *goes_on; /* the body's first inputs */
 };
 
@@ -41,6 +53,33 @@ static struct value *stand_in(struct eval *v, const char *name, const struct val
     return in;
 }
 
+static unsigned loose_dims(const struct turns *t, const char *name)
+{
+    for (size_t i = 0; i < t->n_loose; i++)
+        if (!strcmp(t->loose[i].name, name)) return t->loose[i].dims;
+    return 0;
+}
+
+/* The stand-in of `first`: the shape it has, without the dimensions that change. */
+static int add_stand_in(struct turns *t, struct carried *c, struct value *first)
+{
+    struct eval *v = t->v;
+    struct shape shape = torch_hint(&v->t, first)->shape;
+    unsigned loose = loose_dims(t, c->name);
+    c->first = value_resolve(first);
+    if (!(c->input = stand_in(v, c->name, c->first))) return v->err->code;
+    if (!loose) TRY(torch_set_hint(&v->t, c->input, &shape));
+    for (int d = 0; d < c->first->shape.rank; d++) { /* its sizes are those it had before the loop */
+        char key[32];
+        bool same = !(loose >> d & 1) && c->first->shape.dim[d] < 0;
+        struct value *size = same ? torch_size(&v->t, c->first, d) : NULL;
+        snprintf(key, sizeof key, "%d.%d", c->input->id, d);
+        if (size && !map_set(&v->t.sizes, key, size)) return fail_nomem(v->err);
+        if (loose >> d & 1) c->input->shape.dim[d] = DIM_UNKNOWN;
+    }
+    return ARRAY_PUSH(v->arena, t->items, t->n, t->cap, *c) ? 0 : fail_nomem(v->err);
+}
+
 static int add_carried(struct turns *t, struct map *locals, const char *name)
 {
     struct eval *v = t->v;
@@ -49,20 +88,28 @@ static int add_carried(struct turns *t, struct map *locals, const char *name)
     struct carried c = { .name = name, .before = entry->value };
     for (size_t i = 0; i < t->n; i++)
         if (!strcmp(t->items[i].name, name)) return 0;
-    if (!c.before || !(c.first = region_value(v, c.before, DT_NONE))) return v->err->code;
-    struct shape shape = torch_hint(&v->t, c.first)->shape;
-    c.first = value_resolve(c.first);
-    if (!(c.input = stand_in(v, name, c.first))) return v->err->code;
-    TRY(torch_set_hint(&v->t, c.input, &shape));
-    for (int d = 0; d < c.first->shape.rank; d++) { /* its sizes are those it had before the loop */
-        char key[32];
-        struct value *size = c.first->shape.dim[d] < 0 ? torch_size(&v->t, c.first, d) : NULL;
-        snprintf(key, sizeof key, "%d.%d", c.input->id, d);
-        if (size && !map_set(&v->t.sizes, key, size)) return fail_nomem(v->err);
+    struct value *first = c.before ? region_value(v, c.before, DT_NONE) : NULL;
+    if (!first) return v->err->code;
+    TRY(add_stand_in(t, &c, first));
+    struct object *inside = region_result(v, t->items[t->n - 1].input, c.before);
+    t->items[t->n - 1].inside = inside;
+    return inside && map_set(locals, name, inside) ? 0 : fail_nomem(v->err);
+}
+
+/* Tensors that the body writes into: their content is a stand-in while it is run. */
+static int add_written(struct turns *t)
+{
+    struct eval *v = t->v;
+    for (size_t i = 0; i < t->n_written; i++) {
+        const char *name = arena_printf(v->arena, "written_%zu", i);
+        struct carried c = { .name = name, .tensor = t->written[i] };
+        struct value *first = name ? torch_tensor_read(&v->t, t->written[i]) : NULL;
+        if (!first) return v->err->code ? v->err->code : fail_nomem(v->err);
+        TRY(add_stand_in(t, &c, first));
+        t->written[i]->value = t->items[t->n - 1].input;
+        t->written[i]->version++;
     }
-    c.inside = region_result(v, c.input, c.before);
-    if (!c.inside || !map_set(locals, name, c.inside)) return fail_nomem(v->err);
-    return ARRAY_PUSH(v->arena, t->items, t->n, t->cap, c) ? 0 : fail_nomem(v->err);
+    return 0;
 }
 
 /* Names from before the loop that its body assigns to. */
@@ -78,19 +125,59 @@ static int find_carried(struct turns *t, struct map *locals, const struct ts_blo
     return 0;
 }
 
-static int take_back(struct turns *t, const struct map *locals)
+/* Another shape after a turn: with as many dimensions, those that differ are left open in another try. */
+static int loosen(struct turns *t, const struct carried *c, const struct shape *was, const struct shape *is)
+{
+    struct eval *v = t->v;
+    struct shape a = *was, b = *is;
+    unsigned dims = 0, before = loose_dims(t, c->name);
+    if (a.rank < 0 || b.rank < 0) a = c->input->shape, b = value_resolve(c->back)->shape;
+    for (int d = 0; d < a.rank && a.rank == b.rank; d++)
+        if (a.dim[d] != b.dim[d] || a.dim[d] == DIM_UNKNOWN) dims |= 1u << d;
+    if (a.rank != b.rank || a.rank < 0)
+        return eval_fault(v, ERR_UNSUPPORTED, "%s has another shape after a turn of a loop on data", c->name);
+    if (!(dims & ~before)) return 0;
+    t->again = true;
+    for (size_t i = 0; i < t->n_loose; i++)
+        if (!strcmp(t->loose[i].name, c->name)) return t->loose[i].dims |= dims, 0;
+    struct loose more = { c->name, dims };
+    return ARRAY_PUSH(v->arena, t->loose, t->n_loose, t->cap_loose, more) ? 0 : fail_nomem(v->err);
+}
+
+static struct value *written_as(const struct region *r, const struct carried *c)
+{
+    for (size_t i = 0; i < r->n_writes; i++)
+        if (r->writes[i].tensor == c->tensor) return r->writes[i].after;
+    return c->input; /* not in this turn */
+}
+
+static int take_back(struct turns *t, const struct map *locals, const struct region *r)
 {
     struct eval *v = t->v;
     for (size_t i = 0; i < t->n; i++) {
         struct carried *c = &t->items[i];
-        const struct object *o = map_get(locals, c->name);
-        c->back = o ? region_value(v, o, c->input->dtype) : NULL;
+        const struct object *o = c->tensor ? NULL : map_get(locals, c->name);
+        c->back = c->tensor ? written_as(r, c) : o ? region_value(v, o, c->input->dtype) : NULL;
         if (!c->back)
             return eval_fault(v, ERR_UNSUPPORTED, "%s is a %s after a turn of a loop on data", c->name,
                 o ? object_kind_name(o->kind) : "nothing");
         struct shape was = torch_hint(&v->t, c->input)->shape, is = torch_hint(&v->t, c->back)->shape;
-        if (!shape_equal(&was, &is))
-            return eval_fault(v, ERR_UNSUPPORTED, "%s has another shape after a turn of a loop on data", c->name);
+        if (!shape_equal(&was, &is)) TRY(loosen(t, c, &was, &is));
+    }
+    return 0;
+}
+
+/* Tensors from before the loop that this run over the body wrote into for the first time. */
+static int find_written(struct turns *t, const struct region *r)
+{
+    struct eval *v = t->v;
+    for (size_t i = 0; i < r->n_writes; i++) {
+        size_t k = 0;
+        while (k < t->n_written && t->written[k] != r->writes[i].tensor) k++;
+        if (k < t->n_written) continue;
+        t->again = true;
+        if (!ARRAY_PUSH(v->arena, t->written, t->n_written, t->cap_written, r->writes[i].tensor))
+            return fail_nomem(v->err);
     }
     return 0;
 }
@@ -119,7 +206,7 @@ static bool is_inside(const struct turns *t, const struct value *v, int depth)
 {
     v = value_resolve((struct value *)(uintptr_t)v);
     for (size_t i = 0; i < t->n; i++)
-        if (v == t->items[i].input) return true;
+        if (v == t->items[i].input) return true; /* of the last attempt: those of others left no guards */
     if (v == t->counter || v == t->goes_on) return true;
     if (v->kind != VALUE_NODE || depth > 200) return depth > 200;
     for (int i = 0; i < v->node->n_in; i++)
@@ -197,12 +284,15 @@ static int give_results(struct turns *t, const struct node *loop, struct map *lo
     for (size_t i = 0; i < t->n; i++) {
         struct carried *c = &t->items[i];
         struct value *y = loop->out[i];
-        struct shape shape = torch_hint(&v->t, c->input)->shape;
         if (!y->dtype) y->dtype = c->input->dtype;
         y->shape = c->first->shape;
+        for (int d = 0; d < y->shape.rank; d++)
+            if (loose_dims(t, c->name) >> d & 1) y->shape.dim[d] = DIM_UNKNOWN;
+        struct shape shape = torch_hint(&v->t, c->input)->shape;
         TRY(torch_set_hint(&v->t, y, &shape));
-        struct object *o = region_result(v, y, c->before);
-        if (!o || !map_set(locals, c->name, o)) return fail_nomem(v->err);
+        struct object *o = c->tensor ? NULL : region_result(v, y, c->before);
+        if (c->tensor) TRY(torch_tensor_write(&v->t, c->tensor, y));
+        else if (!o || !map_set(locals, c->name, o)) return fail_nomem(v->err);
     }
     for (size_t i = 0; i < t->n_lists; i++) TRY(rows_of(v, &t->lists[i], loop->out[t->n + i], locals));
     return 0;
@@ -228,27 +318,45 @@ static int run_body(struct turns *t, struct map *locals, struct value **on)
     return *on ? 0 : eval_fault(v, ERR_UNSUPPORTED, "a loop goes on by a %s", object_kind_name(again->kind));
 }
 
+/* One run over the body; *on: whether it goes on. t->again: it has to be run once more, with what was found. */
+static int attempt(struct turns *t, const struct map *locals, struct region *r, struct value **on)
+{
+    struct eval *v = t->v;
+    struct map inside = map_in(v->arena);
+    t->n = t->n_lists = 0;
+    t->again = false;
+    TRY(region_copy_names(&inside, locals, v->err));
+    TRY(find_carried(t, &inside, &t->s->body));
+    TRY(add_written(t));
+    TRY(region_begin(v, r, locals));
+    TRY(run_body(t, &inside, on));
+    TRY(region_end(v, r, "a loop on data"));
+    TRY(find_written(t, r));
+    TRY(take_back(t, &inside, r));
+    TRY(take_lists(t, r));
+    for (size_t i = 0; i < t->n; i++)
+        if (t->items[i].tensor) t->items[i].tensor->value = t->items[i].first, t->items[i].tensor->version++;
+    return torch_settle(&v->t);
+}
+
 int run_data_loop(
     struct eval *v, struct map *locals, const struct ts_stmt *s, const struct object *cond, size_t n_before)
 {
-    struct turns t = { .v = v, .s = s, .n_before = n_before };
+    enum { ATTEMPTS = 6 };
+    struct turns t = { .v = v, .s = s, .n_before = n_before, .again = true };
     struct region r;
-    struct map inside = map_in(v->arena);
     struct value *steers = torch_tensor_read(&v->t, cond->tensor), *on = NULL;
     struct value number = { .dtype = DT_I64, .shape = { 0 } }, truth = { .dtype = DT_BOOL, .shape = { 0 } };
     if (!steers || !(t.counter = stand_in(v, "turn", &number)) || !(t.goes_on = stand_in(v, "on", &truth)))
         return v->err->code;
     TRY(torch_set_hint(&v->t, t.counter, &number.shape));
     TRY(torch_set_hint(&v->t, t.goes_on, &truth.shape));
-    TRY(region_copy_names(&inside, locals, v->err));
-    TRY(find_carried(&t, &inside, &s->body));
-    TRY(region_begin(v, &r, locals));
-    TRY(run_body(&t, &inside, &on));
-    TRY(region_end(v, &r, "a loop on data"));
-    TRY(take_back(&t, &inside));
-    TRY(take_lists(&t, &r));
-    TRY(torch_settle(&v->t));
-    v->line = s->line;
+    for (int i = 0; i < ATTEMPTS && t.again; i++) {
+        TRY(attempt(&t, locals, &r, &on));
+        v->line = s->line;
+        if (t.again) v->t.g->n_guards = r.guards;
+    }
+    if (t.again) return eval_fault(v, ERR_UNSUPPORTED, "a loop on data whose shapes do not settle");
     if (!t.n && !t.n_lists) return 0; /* it does nothing */
     bool counted = s->kind == STMT_FOR;
     struct node *loop = emit_loop(&t, counted ? steers : NULL, counted ? NULL : steers, on, r.first);

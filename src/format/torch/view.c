@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/array.h"
 #include "base/err.h"
 #include "format/torch/torch.h"
 #include "graph/op.h"
@@ -179,10 +180,18 @@ struct value *torch_tensor_read(struct torch *t, struct torch_tensor *x)
     return value_resolve(v);
 }
 
+static int note_write(struct torch *t, struct torch_tensor *x)
+{
+    for (size_t i = t->first_write; i < t->n_writes; i++)
+        if (t->writes[i].tensor == x) return 0;
+    struct torch_write w = { x, x->value, NULL };
+    return ARRAY_PUSH(t->arena, t->writes, t->n_writes, t->cap_writes, w) ? 0 : fail_nomem(t->err);
+}
+
 static int store(struct torch *t, struct torch_tensor *x, struct value *v)
 {
     if (!x->from) {
-        t->changes += x->serial < t->frozen;
+        if (x->serial < t->frozen) TRY(note_write(t, x));
         x->version++;
         x->value = v;
         return 0;
