@@ -222,6 +222,8 @@ static struct object *equal_objects(
 static struct object *extreme(struct host_call *c, const struct binary *f, const struct object_list *l)
 {
     struct object *best = l->n ? l->items[0] : NULL;
+    for (size_t i = 0; i < l->n; i++)
+        if (l->items[i]->kind == OBJECT_UNKNOWN) return l->items[i];
     for (size_t i = 1; best && i < l->n; i++) {
         if (!object_is_number(best) || !object_is_number(l->items[i])) return host_fail(c, "items that are no numbers");
         best = binary_numbers(c, f, best, l->items[i]);

@@ -70,8 +70,7 @@ int region_end(struct eval *v, struct region *r, const char *what)
 {
     v->t.frozen = r->frozen;
     TRY(take_back_writes(v, r));
-    if (v->t.changes != r->changes)
-        return eval_fault(v, ERR_UNSUPPORTED, "%s sets an attribute of a module", what);
+    if (v->t.changes != r->changes) return eval_fault(v, ERR_UNSUPPORTED, "%s sets an attribute of a module", what);
     TRY(torch_settle(&v->t));
     r->last = v->t.g->n_nodes;
     return 0;

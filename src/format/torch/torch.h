@@ -57,7 +57,7 @@ struct torch {
     unsigned serial;      /* of the newest tensor */
     unsigned frozen;      /* tensors of a lower serial are from before the part that is interpreted; 0: no such part */
     unsigned changes;     /* attributes set in such a part */
-    struct torch_write *writes; /* into tensors from before it, each tensor once a part */
+    struct torch_write *writes;               /* into tensors from before it, each tensor once a part */
     size_t n_writes, cap_writes, first_write; /* first_write: of the innermost part */
     int n_guessed;        /* inputs whose shapes were guessed */
     int64_t version;      /* of the operators: that of the archive; 0: the newest */

@@ -40,7 +40,7 @@ struct turns {
     size_t n_loose, cap_loose;
     struct torch_tensor **written;
     size_t n_written, cap_written;
-    bool again; /* something was found that the body has to be run with once more */
+    bool again;                      /* something was found that the body has to be run with once more */
     struct value *counter, *goes_on; /* the body's first inputs */
 };
 
