@@ -196,8 +196,8 @@ static bool is_space(char c)
     return c && strchr(" \t\n\v\f\r", c);
 }
 
-/* The next piece of [*at, end), of which `left` more may follow; false at the end. Without a delimiter, at runs of white
- * space, as Python does. */
+/* The next piece of [*at, end), of which `left` more may follow; false at the end. Without a delimiter, at runs of
+ * white space, as Python does. */
 static bool next_piece(
     const char **at, const char *end, const char *delimiter, int64_t left, struct string_element *out)
 {

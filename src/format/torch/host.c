@@ -132,7 +132,7 @@ static struct object *call_operator(struct eval *v, const char *name, struct obj
     return aten_call(&v->t, op, args, n, keywords, n_keywords);
 }
 
-/* Operators want a tensor first (minimum and maximum everywhere): the program's numbers are made some. NULL: an error. */
+/* Operators want a tensor first (minimum and maximum everywhere): the program's numbers become some. NULL: error. */
 static struct object *const *as_tensors(struct eval *v, struct object *const *args, size_t n, size_t first)
 {
     struct object **list = ARENA_ARRAY(v->arena, n, struct object *);
