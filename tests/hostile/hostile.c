@@ -221,6 +221,31 @@ TEST(wicked_torchscript)
     end();
 }
 
+/* A seed of the fuzz target, damaged under its own name. */
+static void damage_keras(const char *name)
+{
+    char path[4096];
+    const char *source = getenv("TENREC_SOURCE");
+    snprintf(path, sizeof path, "%s/tests/fuzz/corpus/keras/%s", source ? source : ".", name);
+    const char *bad = in_folder(arena_printf(&arena, "bad%s", strrchr(name, '.')));
+    struct bytes good = check_good(path);
+    damage_cuts(bad, good);
+    damage_bits(bad, good, TURNS);
+    if (zip_is(good)) damage_zip(bad, good);
+    if (!str_ends(name, ".json")) return;
+    json_t *tree = json_loadb((const char *)good.data, good.len, 0, NULL);
+    if (tree) damage_json(bad, bad, tree);
+    json_decref(tree);
+}
+
+TEST(keras_models)
+{
+    static const char *const seeds[] = { "layers.h5", "calls.keras", "images.json" };
+    begin();
+    for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++) damage_keras(seeds[i]);
+    end();
+}
+
 #define SPAN(text) { (const unsigned char *)(text), sizeof(text) - 1 }
 
 /* Half a megabyte that inflates a thousandfold, in the places that are read. */
@@ -304,5 +329,7 @@ TEST(files_of_others)
     damage_shared("samples/ts", ".pt", SHARED_FILES / 3);
     damage_shared("corpus/torchscript", ".pt", SHARED_FILES / 3);
     damage_shared("corpus/onnx", ".onnx", SHARED_FILES / 3);
+    damage_shared("corpus/keras_h5", ".h5", SHARED_FILES / 3);
+    damage_shared("samples/keras", ".keras", SHARED_FILES / 3);
     end();
 }

@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "enc/json.h"
 #include "format/keras/ops.h"
 
 enum { NUMBERS_MAX = 1 << 20 };
@@ -127,10 +128,11 @@ static bool list_shape(const json_t *v, struct shape *s, int64_t *count)
 static bool fill(const json_t *v, const struct shape *s, int depth, struct tensor *t, int64_t *at)
 {
     if (depth == s->rank) {
-        double d = json_is_boolean(v) ? json_is_true(v) : json_number_value(v);
+        double d = json_is_boolean(v) ? json_is_true(v) : 0;
+        bool is = json_is_boolean(v) || json_get_number(v, &d);
         if (json_is_integer(v) && !dtype_is_float(t->dtype)) tensor_set_i64(t, (*at)++, json_integer_value(v));
         else tensor_set_f64(t, (*at)++, d);
-        return json_is_number(v) || json_is_boolean(v);
+        return is;
     }
     if (!json_is_array(v) || (int64_t)json_array_size(v) != s->dim[depth]) return false;
     for (size_t i = 0; i < json_array_size(v); i++)
@@ -142,7 +144,7 @@ static enum dtype type_of(const json_t *v, enum dtype like)
 {
     while (json_is_array(v)) v = json_array_get(v, 0);
     if (json_is_boolean(v)) return DT_BOOL;
-    if (json_is_real(v)) return dtype_is_float(like) ? like : DT_F32;
+    if (json_is_real(v) || json_is_string(v)) return dtype_is_float(like) ? like : DT_F32;
     return like ? like : DT_I32;
 }
 
