@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+#include "base/arena.h"
+#include "base/err.h"
 #include "base/file.h"
 #include "base/report.h"
 #include "format/format.h"

@@ -26,7 +26,7 @@ static bool whole(const json_t *v, int64_t *out)
 int64_t cfg_int(const struct call *c, const char *key, int64_t otherwise)
 {
     int64_t v;
-    return whole(cfg(c, key), &v) ? v : otherwise;
+    return whole(cfg(c, key), &v) && v <= INT32_MAX && v >= INT32_MIN ? v : otherwise;
 }
 
 double cfg_float(const struct call *c, const char *key, double otherwise)

@@ -92,6 +92,7 @@ struct keras {
     enum dtype compute;
     size_t n_inputs;
     size_t depth;
+    uint64_t made; /* bytes of zeros that stand for weights */
 };
 
 /* One call of one layer. */

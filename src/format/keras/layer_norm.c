@@ -6,12 +6,15 @@
 #include "base/err.h"
 #include "format/keras/keras.h"
 
+enum { CHANNELS_MAX = 1 << 22 }; /* of constants that stand for weights a layer does without */
+
 /* A weight of one number for each channel, or what stands for it where the layer has none. */
 static struct value *per_channel(struct call *c, const char *role, int64_t n, double otherwise)
 {
     if (has_weight(c, role)) return weight(c, role, 1, &n, NULL);
     struct shape s = shape_of(1, &n);
-    if (n < 0) return call_fail(c, ERR_SHAPE, "the number of channels is not known"), NULL;
+    if (n < 0 || n > CHANNELS_MAX)
+        return call_fail(c, ERR_SHAPE, "the number of channels is not known, or past all measure"), NULL;
     struct tensor *t = tensor_new(c->k->keep, c->k->compute, &s, c->b->err);
     for (int64_t i = 0; t && i < n; i++) tensor_set_f64(t, i, otherwise);
     return emit_const(c->b, t);
@@ -78,7 +81,8 @@ static struct ktensor *lower_layer_norm(struct call *c)
     struct attr attrs[] = { attr_float("epsilon", cfg_float(c, "epsilon", 1e-3)), attr_int("axis", -n), { 0 } };
     if (!scale && !c->b->err->code) { /* ones */
         struct shape s = shape_of(n, dims);
-        if (!shape_is_known(&s)) return call_fail(c, ERR_SHAPE, "its axes have no known sizes"), NULL;
+        if (!shape_is_known(&s) || shape_count(&s) > CHANNELS_MAX || shape_count(&s) < 0)
+            return call_fail(c, ERR_SHAPE, "its axes have no known sizes"), NULL;
         struct tensor *one = tensor_new(c->k->keep, c->k->compute, &s, c->b->err);
         for (int64_t i = 0; one && i < tensor_count(one); i++) tensor_set_f64(one, i, 1);
         scale = emit_const(c->b, one);
@@ -135,7 +139,8 @@ static struct value *statistic(struct call *c, const char *role, int rank, const
     if (has_weight(c, role)) return weight_as(c, role, n, dims, NULL, rank, s.dim);
     const json_t *v = cfg(c, role);
     for (int d = 0; json_is_number(v) && d < rank; d++) s.dim[d] = 1;
-    if (!shape_is_known(&s)) return call_fail(c, ERR_SHAPE, "its axes have no known sizes"), NULL;
+    if (!shape_is_known(&s) || shape_count(&s) > CHANNELS_MAX || shape_count(&s) < 0)
+        return call_fail(c, ERR_SHAPE, "its axes have no known sizes"), NULL;
     struct tensor *t = tensor_new(c->k->keep, c->k->compute, &s, c->b->err);
     if (!t || flatten(c, v, t, &at, 0)) return NULL;
     one = tensor_count(t);

@@ -176,7 +176,7 @@ static bool recur(struct call *c, struct recurrence *r)
     double alpha[2] = { 0 }, beta[2] = { 0 };
     const char *act = "tanh", *inner = "sigmoid", *names[3];
     struct packed p = { 0 };
-    if (u < 1 || !r->x || r->x->shape.rank != 3)
+    if (u < 1 || u > 1 << 20 || !r->x || r->x->shape.rank != 3)
         return call_fail(c, ERR_SHAPE, "its units, or an input that is no sequence"), false;
     int64_t in = r->x->shape.dim[2];
     const char *outer_name = onnx_activation(c, cell->fused ? "" : "activation", act, &alpha[1], &beta[1]);

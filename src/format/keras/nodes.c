@@ -1,4 +1,5 @@
 /* nodes.c - calls of layers: what the three generations of configs say of them, and models run call by call. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -30,7 +31,7 @@ struct result {
 struct running {
     struct call *call; /* of the model */
     struct layer *model;
-    struct map results; /* "layer\nnode" -> struct result */
+    struct map results; /* layer and node -> struct result */
     struct node_call *calls;
     size_t n_calls, cap_calls;
 };
@@ -138,9 +139,9 @@ static int read_call(struct running *r, struct layer *l, const json_t *node, siz
 {
     struct node_call n = { .layer = l, .index = index };
     if (json_is_object(node)) {
-        TRY(keep(r, &n.args, arguments(r, &n, json_object_get(node, "args"), false)));
+        const json_t *args = json_object_get(node, "args"), *words = json_object_get(node, "kwargs");
+        if (args) TRY(keep(r, &n.args, arguments(r, &n, args, false)));
         n.n_args = n.n_from;
-        const json_t *words = json_object_get(node, "kwargs");
         if (words) TRY(keep(r, &n.kwargs, arguments(r, &n, words, false)));
     } else if (json_is_array(node)) TRY(read_old_call(r, &n, node));
     else return bad_place(r, "a call that is neither a list nor an object");
@@ -149,17 +150,18 @@ static int read_call(struct running *r, struct layer *l, const json_t *node, siz
     return 0;
 }
 
-static const char *result_key(struct running *r, const struct layer *l, size_t node)
+enum { KEY_SIZE = 48 };
+
+static const char *result_key(char key[KEY_SIZE], const struct layer *l, size_t node)
 {
-    return arena_printf(&r->call->k->scratch, "%s\n%zu", l->name, node);
+    snprintf(key, KEY_SIZE, "%p %zu", (const void *)l, node);
+    return key;
 }
 
 static struct ktensor *tensor_at(struct running *r, const struct place *p)
 {
-    struct arena_mark mark = arena_mark(&r->call->k->scratch);
-    const char *key = result_key(r, p->layer, p->node);
-    const struct result *found = key ? map_get(&r->results, key) : NULL;
-    arena_rewind(&r->call->k->scratch, mark);
+    char key[KEY_SIZE];
+    const struct result *found = map_get(&r->results, result_key(key, p->layer, p->node));
     return found && p->tensor < found->n ? found->out[p->tensor] : NULL;
 }
 
@@ -167,12 +169,12 @@ static int put_result(struct running *r, const struct layer *l, size_t node, str
     struct ktensor *const *more, size_t n_more)
 {
     struct result *made = ARENA_NEW(&r->call->k->scratch, struct result);
-    const char *key = result_key(r, l, node);
+    char key[KEY_SIZE];
     TRY_MEM(made, err_of(r));
     made->out[0] = first;
     made->n = 1 + n_more;
     for (size_t i = 0; i < n_more; i++) made->out[1 + i] = more[i];
-    return key && map_set(&r->results, key, made) ? 0 : fail_nomem(err_of(r));
+    return map_set(&r->results, result_key(key, l, node), made) ? 0 : fail_nomem(err_of(r));
 }
 
 /* All inputs of a call, or false when one is not there yet. A layer whose tensors are all keywords takes these. */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/arena.h"
 #include "base/array.h"
@@ -15,6 +16,8 @@
 #include "base/str.h"
 #include "format/keras/keras.h"
 #include "format/keras/weights.h"
+
+static const uint64_t ZEROS_MAX = UINT64_C(1) << 36; /* bytes of weights that did not come with the model */
 
 /* One condition: KEY, ~KEY, KEY=TEXT. */
 static bool holds_one(const struct layer *l, const char *key, size_t len)
@@ -206,19 +209,55 @@ static int wrong_shape(struct call *c, const struct weight *w, int rank, const i
         h ? h : "", n ? n : "");
 }
 
-/* No weights came with the model: zeros. */
-static struct tensor *zeros(struct call *c, const struct weight *w, int rank, const int64_t *dims, struct err *e)
+/* No weights came with the model: zeros, which take memory only once somebody looks at them. */
+struct zeros {
+    void *data;
+    size_t size;
+    const struct mem *mem;
+};
+
+static void release_zeros(void *cookie)
 {
-    struct shape s = shape_of(rank, dims);
-    if (!shape_is_known(&s))
+    struct zeros *z = cookie;
+    munmap(z->data, z->size);
+    z->mem->free(z->mem->cookie, z, sizeof *z);
+}
+
+static struct blob *zero_blob(struct keras *k, size_t size)
+{
+    const struct mem *mem = k->keep->mem;
+    struct zeros *z = mem->alloc(mem->cookie, sizeof *z);
+    if (!z) return fail_nomem(k->err), NULL;
+    *z = (struct zeros){ NULL, size ? size : 1, mem };
+    z->data = mmap(NULL, z->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (z->data == MAP_FAILED) {
+        mem->free(mem->cookie, z, sizeof *z);
+        return fail(k->err, ERR_UNSUPPORTED, "weights of %zu bytes are past all measure", size), NULL;
+    }
+    struct blob *b = blob_wrap(mem, z->data, z->size, release_zeros, z);
+    if (!b) return release_zeros(z), fail_nomem(k->err), NULL;
+    return blob_adopt(k->keep, b) ? fail_nomem(k->err), NULL : b;
+}
+
+static struct tensor *zeros(
+    struct call *c, const struct weight *w, int rank, const int64_t *dims, const int *perm, struct err *e)
+{
+    struct shape s = { .rank = rank };
+    struct tensor *t = ARENA_NEW(c->k->keep, struct tensor);
+    for (int d = 0; d < rank; d++) s.dim[d] = dims[perm ? perm[d] : d];
+    if (!t) return fail_nomem(e), NULL;
+    if (rank < 0 || !shape_is_known(&s))
         return call_fail(c, ERR_UNSUPPORTED,
-                   "the shape of its %s does not follow from the architecture; give the weights "
-                   "as a second file",
+                   "the shape of its %s does not follow from the architecture; give the weights as a second file",
                    w->role),
                NULL;
-    struct tensor *t = tensor_new(c->k->keep, c->k->compute, &s, e);
-    for (int64_t i = 0; t && !w->trainable && strstr(w->role, "variance") && i < tensor_count(t); i++)
-        tensor_set_f64(t, i, 1);
+    *t = (struct tensor){ .dtype = c->k->compute, .shape = s };
+    int64_t bytes = tensor_bytes(t);
+    if (bytes < 0 || (c->k->made += (uint64_t)bytes) > ZEROS_MAX)
+        return call_fail(c, ERR_UNSUPPORTED, "weights past all measure"), NULL;
+    if (!(t->blob = zero_blob(c->k, (size_t)bytes))) return NULL;
+    t->data = blob_data(t->blob);
+    for (int64_t i = 0; strstr(w->role, "variance") && i < tensor_count(t); i++) tensor_set_f64(t, i, 1);
     return t;
 }
 
@@ -232,12 +271,12 @@ struct value *weight_as(struct call *c, const char *role, int rank, const int64_
     if (c->k->has_weights && !w->data)
         return call_fail(c, ERR_MODEL, "the file holds no weights for it (its %s is missing)", w->role), NULL;
     if (w->data && rank >= 0 && !fits(w->data, rank, dims)) return wrong_shape(c, w, rank, dims), NULL;
-    struct tensor *t = w->data ? load(c, w, e) : zeros(c, w, rank, dims, e);
+    struct tensor *t = w->data ? load(c, w, e) : zeros(c, w, rank, dims, perm, e);
     struct origin *o = ARENA_NEW(c->k->keep, struct origin);
     if (!t || !o) return fail_nomem(e), NULL;
     *o = (struct origin){ .key = w->key, .rank = perm ? t->shape.rank : 0 };
     for (int d = 0; perm && d < t->shape.rank; d++) o->perm[d] = perm[d];
-    if (perm && !(t = permuted(c, t, perm, e))) return NULL;
+    if (perm && w->data && !(t = permuted(c, t, perm, e))) return NULL;
     if (new_rank >= 0) t->shape = shape_of(new_rank, new_dims);
     unsigned flags = w->trainable ? VALUE_TRAINABLE : 0;
     const char *name = arena_printf(
