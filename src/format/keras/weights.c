@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/array.h"
@@ -17,6 +18,7 @@
 #include "format/keras/keras.h"
 #include "format/keras/weights.h"
 
+enum { BLOCK = 64, LARGE = 1 << 20 }; /* elements; bytes */
 static const uint64_t ZEROS_MAX = UINT64_C(1) << 36; /* bytes of weights that did not come with the model */
 
 /* One condition: KEY, ~KEY, KEY=TEXT. */
@@ -149,6 +151,32 @@ static struct tensor *load(struct call *c, const struct weight *w, struct err *e
     return t;
 }
 
+/* The next place in row-major order, and where that is in memory of other strides. */
+static int64_t step_on(int rank, const int64_t *dim, const int64_t *stride, int64_t *at, int64_t from)
+{
+    for (int d = rank; d-- > 0;) {
+        from += stride[d];
+        if (++at[d] < dim[d]) break;
+        from -= at[d] * stride[d];
+        at[d] = 0;
+    }
+    return from;
+}
+
+/* Kernels: the last axis becomes the first. Blocks of it are read whole, and go to as many places in a row. */
+static void turn_floats(const uint32_t *from, uint32_t *to, int64_t n, int rank, const int64_t *dim, const int64_t *stride)
+{
+    int64_t rest = 1;
+    for (int d = 0; d < rank; d++) rest *= dim[d];
+    for (int64_t first = 0; first < n; first += BLOCK) {
+        int64_t some = n - first < BLOCK ? n - first : BLOCK, at[SHAPE_MAX] = { 0 }, place = first;
+        for (int64_t i = 0; i < rest; i++) {
+            for (int64_t k = 0; k < some; k++) to[(first + k) * rest + i] = from[place + k];
+            place = step_on(rank, dim, stride, at, place);
+        }
+    }
+}
+
 /* new[i0][i1].. = old[..] with the axes in the order of `perm`. */
 static struct tensor *permuted(struct call *c, const struct tensor *t, const int *perm, struct err *e)
 {
@@ -160,16 +188,23 @@ static struct tensor *permuted(struct call *c, const struct tensor *t, const int
     for (int d = 0; d < rank; d++) s.dim[d] = t->shape.dim[perm[d]], step[d] = stride[perm[d]];
     struct tensor *out = tensor_new(c->k->keep, t->dtype, &s, e);
     int64_t n = out ? tensor_count(out) : 0;
+    if (n && size == sizeof(uint32_t) && perm[0] == rank - 1) {
+        turn_floats(t->data, out->data, s.dim[0], rank - 1, s.dim + 1, step + 1);
+        return out;
+    }
     for (int64_t i = 0; i < n; i++) {
         memcpy((char *)out->data + (size_t)i * size, (const char *)t->data + (size_t)from * size, size);
-        for (int d = rank; d-- > 0;) {
-            from += step[d];
-            if (++at[d] < s.dim[d]) break;
-            from -= at[d] * step[d];
-            at[d] = 0;
-        }
+        from = step_on(rank, s.dim, step, at, from);
     }
     return out;
+}
+
+/* Pages of a file that were copied need not stay in memory. */
+static void let_go(const struct tensor *t)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = ((uintptr_t)t->data + page - 1) / page * page;
+    uintptr_t to = ((uintptr_t)t->data + (uintptr_t)tensor_bytes(t)) / page * page;
+    if (to > from && to - from >= LARGE) (void)madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
 static struct weight *find_weight(const struct call *c, const char *role)
@@ -276,7 +311,9 @@ struct value *weight_as(struct call *c, const char *role, int rank, const int64_
     if (!t || !o) return fail_nomem(e), NULL;
     *o = (struct origin){ .key = w->key, .rank = perm ? t->shape.rank : 0 };
     for (int d = 0; perm && d < t->shape.rank; d++) o->perm[d] = perm[d];
+    const struct tensor *was = t;
     if (perm && w->data && !(t = permuted(c, t, perm, e))) return NULL;
+    if (t != was && was->blob && c->k->mapped) let_go(was);
     if (new_rank >= 0) t->shape = shape_of(new_rank, new_dims);
     unsigned flags = w->trainable ? VALUE_TRAINABLE : 0;
     const char *name = arena_printf(
