@@ -244,15 +244,15 @@ int postprocess_run(const struct postprocess *p, struct arena *a, const struct t
     return 0;
 }
 
-json_t *postprocess_for_task(const char *task, int64_t classes)
+json_t *postprocess_for_task(const char *task, int64_t classes, int axis)
 {
     if (!strcmp(task, "image-classification"))
-        return json_pack("[{s:s,s:i},{s:s,s:I}]", "op", "softmax", "axis", 1, "op", "top_k", "k",
+        return json_pack("[{s:s,s:i},{s:s,s:I}]", "op", "softmax", "axis", axis, "op", "top_k", "k",
             (json_int_t)(classes > 0 && classes < 5 ? classes : 5));
     if (!strcmp(task, "image-segmentation") && classes == 1)
-        return json_pack("[{s:s},{s:s,s:f,s:i},{s:s}]", "op", "sigmoid", "op", "threshold", "value", 0.5, "axis", 1,
+        return json_pack("[{s:s},{s:s,s:f,s:i},{s:s}]", "op", "sigmoid", "op", "threshold", "value", 0.5, "axis", axis,
             "op", "resize_to_original");
     if (!strcmp(task, "image-segmentation"))
-        return json_pack("[{s:s,s:i},{s:s}]", "op", "argmax", "axis", 1, "op", "resize_to_original");
+        return json_pack("[{s:s,s:i},{s:s}]", "op", "argmax", "axis", axis, "op", "resize_to_original");
     return json_array();
 }

@@ -34,7 +34,8 @@ int postprocess_parse(struct postprocess *p, struct arena *a, const json_t *list
 /* `out` is one sample of a model's output, (1, ...). The answer lies in the arena. */
 int postprocess_run(const struct postprocess *p, struct arena *a, const struct tensor *out,
     const struct provenance *from, struct answer *answer, struct err *e);
-/* The usual steps for a task ("image-classification", "image-segmentation", else none). A new reference. */
-json_t *postprocess_for_task(const char *task, int64_t classes);
+/* The usual steps for a task ("image-classification", "image-segmentation", else none) and an output that has its
+ * classes along `axis`. A new reference. */
+json_t *postprocess_for_task(const char *task, int64_t classes, int axis);
 
 #endif

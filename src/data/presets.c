@@ -8,7 +8,7 @@
 #include "enc/json.h"
 
 static const double imagenet_mean[] = { 0.485, 0.456, 0.406 }, imagenet_std[] = { 0.229, 0.224, 0.225 };
-static const double half[] = { 0.5, 0.5, 0.5 };
+static const double half[] = { 0.5, 0.5, 0.5 }, one[] = { 1, 1, 1 };
 static const double caffe_mean[] = { 103.939, 116.779, 123.68 }; /* BGR, of ImageNet, in 0..255 */
 
 /* How each framework's reference pipeline prepares an image for its image classifiers. */
@@ -20,7 +20,11 @@ static const struct preset {
 } presets[] = {
     { "torchvision", "shortest_edge", "bilinear", "RGB", 0.875, 255, imagenet_mean, imagenet_std },
     { "timm", "shortest_edge", "bicubic", "RGB", 0.875, 255, imagenet_mean, imagenet_std },
-    { "keras", "exact", "nearest", "RGB", 1, 127.5, NULL, NULL }, /* load_img, then x / 127.5 - 1 */
+    { "keras", "exact", "nearest", "RGB", 1, 127.5, one, NULL },  /* load_img, then x / 127.5 - 1: mode "tf" */
+    { "keras-unit", "exact", "nearest", "RGB", 1, 255, NULL, NULL }, /* ImageDataGenerator(rescale=1/255) */
+    { "keras-raw", "exact", "nearest", "RGB", 1, 0, NULL, NULL },    /* the model rescales by itself */
+    { "keras-torch", "exact", "nearest", "RGB", 1, 255, imagenet_mean, imagenet_std },
+    { "keras-caffe", "exact", "nearest", "BGR", 1, 0, caffe_mean, NULL },
     { "caffe", "exact", "bilinear", "BGR", 1, 0, caffe_mean, NULL },
 };
 
@@ -74,14 +78,13 @@ static void add_sizes(json_t *list, const struct preset *p, const struct preset_
 
 static json_t *build(const struct preset *p, const struct preset_for *to)
 {
-    static const double one[] = { 1, 1, 1 };
-    bool gray = to->channels == 1, keras = !strcmp(p->like, "keras");
+    bool gray = to->channels == 1;
     json_t *list = json_array();
     add(list,
         json_pack("{s:s,s:s,s:s}", "op", "decode", "color_space", gray ? "GRAY" : p->color, "exif_orientation",
             "ignore"));
     add_sizes(list, p, to);
-    const double *mean = keras ? one : gray && p->mean ? half : p->mean, *std = gray && p->std ? half : p->std;
+    const double *mean = gray && p->mean && p->mean != one ? half : p->mean, *std = gray && p->std ? half : p->std;
     add_tail(list, p->rescale, "divide", mean, std, gray ? 1 : 3, to->nhwc);
     return list;
 }
@@ -97,7 +100,7 @@ json_t *preprocess_preset(const char *like, const struct preset_for *to, struct 
     if (check_channels(to->channels, e)) return NULL;
     for (size_t i = 0; i < sizeof presets / sizeof presets[0]; i++)
         if (!strcmp(presets[i].like, like)) return build(&presets[i], to);
-    return fail(e, ERR_USAGE, "--like: \"%s\" is not one of torchvision, timm, keras, caffe", like), NULL;
+    return fail(e, ERR_USAGE, "--like: \"%s\" is not one of torchvision, timm, keras, keras-unit, keras-raw, keras-torch, keras-caffe, caffe", like), NULL;
 }
 
 /* "[640, 480]" or "640" */

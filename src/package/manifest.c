@@ -125,10 +125,14 @@ static json_t *choose_steps(struct making *w, const struct preset_for *to, struc
     if ((to->height < 1 || to->width < 1) && !to->whole)
         guessed(w, "preprocess resize.size",
             "the model takes any size; 224 is used (--set resize.size=N --set center_crop.size=N change it)");
-    if (!like)
-        guessed(w, "preprocess",
-            "as torchvision's models have it (--like, --preprocess or a file beside the model say better)");
-    return preprocess_preset(like ? like : "torchvision", to, e);
+    const char *known = map_get(&w->g->metadata, "tenrec.like"); /* what the importer thinks */
+    if (!like) {
+        char text[200];
+        snprintf(text, sizeof text, "as %s%s (--like, --preprocess or a file beside the model say better)",
+            known ? "--like " : "torchvision's models have it", known ? known : "");
+        guessed(w, "preprocess", text);
+    }
+    return preprocess_preset(like ? like : known ? known : "torchvision", to, e);
 }
 
 static bool has_step(const json_t *steps, const char *op)
@@ -180,6 +184,14 @@ static int add_inputs(struct making *w, struct err *e)
     return 0;
 }
 
+/* Where the classes of an output are: behind the batch or, beside an input with its channels last, at the end. */
+static int class_axis(const struct making *w, const struct value *v)
+{
+    bool nhwc = false;
+    if (w->g->n_inputs) image_channels(w->g->inputs[0], &nhwc);
+    return v->shape.rank == 4 && nhwc ? 3 : 1;
+}
+
 void manifest_label(json_t *port, const struct value *v, const struct labels *l, struct report *r)
 {
     int64_t classes = v->shape.rank >= 2 ? v->shape.dim[1] : -1;
@@ -207,8 +219,9 @@ static int add_outputs(struct making *w, struct err *e)
         json_t *port = port_json(w->g, v);
         json_array_append_new(list, port);
         if (i) continue;
-        int64_t classes = v->shape.rank >= 2 ? v->shape.dim[1] : -1;
-        json_t *steps = postprocess_for_task(task, classes);
+        int axis = class_axis(w, v);
+        int64_t classes = v->shape.rank > axis ? v->shape.dim[axis] : -1;
+        json_t *steps = postprocess_for_task(task, classes, axis);
         if (is_done(v, steps)) json_array_remove(steps, 0);
         json_object_set_new(port, "postprocess", steps);
         if (w->o->labels && w->o->labels->n) manifest_label(port, v, w->o->labels, w->r);

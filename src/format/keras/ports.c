@@ -142,12 +142,45 @@ static void drop_unused(struct keras *k)
     if (kept) g->n_inputs = kept;
 }
 
+/* Rescaling and the like among the first layers: images come as they are. */
+static bool prepares_images(const struct layer *l, int depth)
+{
+    for (size_t i = 0; depth < 4 && i < l->n_sub && i < 6; i++) {
+        const char *name = l->sub[i]->class_name;
+        if (!strcmp(name, "Rescaling") || !strcmp(name, "Normalization")) return true;
+        if (prepares_images(l->sub[i], depth + 1)) return true;
+    }
+    return false;
+}
+
+/* How images are prepared for the models of keras.applications, by the beginning of their names; for others what most
+ * people do. */
+static int guess_preprocessing(struct keras *k)
+{
+    static const struct {
+        const char *name, *like;
+    } known[] = { { "mobilenetv3", "keras-raw" }, { "efficientnet", "keras-raw" }, { "convnext", "keras-raw" },
+        { "mobilenet", "keras" }, { "inception", "keras" }, { "xception", "keras" }, { "nasnet", "keras" },
+        { "densenet", "keras-torch" }, { "regnet", "keras-raw" }, { "vgg", "keras-caffe" }, { "resnet", "keras-caffe" },
+        { "", "keras-unit" } };
+    const struct layer *l = k->model;
+    for (size_t i = 0; i < l->n_sub; i++) /* a model around one of them */
+        if (l->sub[i]->row->flags & LAYER_MODEL && l == k->model) l = l->sub[i];
+    size_t at = 0;
+    while (strncasecmp(known[at].name, l->name, strlen(known[at].name))) at++;
+    const char *like = known[at].like;
+    if (strstr(l->name, "v2") && !strncasecmp(l->name, "resnet", 6)) like = "keras";
+    if (prepares_images(k->model, 0)) like = "keras-raw";
+    return map_set(&k->g->metadata, "tenrec.like", (void *)(uintptr_t)like) ? 0 : fail_nomem(k->err);
+}
+
 int keras_build(struct keras *k)
 {
     struct call *c = ARENA_NEW(&k->scratch, struct call);
     const char *names[1 + CALL_OUTPUTS];
     size_t n = 0;
     TRY_MEM(c, k->err);
+    TRY(guess_preprocessing(k));
     *c = (struct call){ .k = k, .b = &k->b, .layer = k->model };
     TRY(add_inputs(k, c));
     struct ktensor *out = layer_apply(c);

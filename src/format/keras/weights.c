@@ -18,7 +18,7 @@
 #include "format/keras/keras.h"
 #include "format/keras/weights.h"
 
-enum { BLOCK = 64, LARGE = 1 << 20 }; /* elements; bytes */
+enum { BLOCK = 64, LARGE = 1 << 20 };                /* elements; bytes */
 static const uint64_t ZEROS_MAX = UINT64_C(1) << 36; /* bytes of weights that did not come with the model */
 
 /* One condition: KEY, ~KEY, KEY=TEXT. */
@@ -164,7 +164,8 @@ static int64_t step_on(int rank, const int64_t *dim, const int64_t *stride, int6
 }
 
 /* Kernels: the last axis becomes the first. Blocks of it are read whole, and go to as many places in a row. */
-static void turn_floats(const uint32_t *from, uint32_t *to, int64_t n, int rank, const int64_t *dim, const int64_t *stride)
+static void turn_floats(
+    const uint32_t *from, uint32_t *to, int64_t n, int rank, const int64_t *dim, const int64_t *stride)
 {
     int64_t rest = 1;
     for (int d = 0; d < rank; d++) rest *= dim[d];
