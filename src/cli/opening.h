@@ -17,7 +17,8 @@
             "the mode to read a TorchScript model in, where scoring and training differ in structure" }, \
         { "lambda", 0, CONF_LIST, "LAYER=OPERATION", NULL, NULL, 0, 0, \
             "what a layer of Keras does whose Python code is not run, as in lambda_1=relu6, or ctc" }, \
-        { "like", 0, CONF_CHOICE, NULL, NULL, "torchvision|timm|keras|keras-unit|keras-raw|keras-torch|keras-caffe|caffe", 0, 0, \
+        { "like", 0, CONF_CHOICE, NULL, NULL, \
+            "torchvision|timm|keras|keras-unit|keras-raw|keras-torch|keras-caffe|caffe", 0, 0, \
             "prepare images as this framework's classifiers have it" }, \
         { "preprocess", 0, CONF_STRING, "FILE", NULL, NULL, 0, 0, \
             "preprocessing steps (YAML or JSON), or a Hugging Face preprocessor_config.json" }, \

@@ -100,7 +100,11 @@ json_t *preprocess_preset(const char *like, const struct preset_for *to, struct 
     if (check_channels(to->channels, e)) return NULL;
     for (size_t i = 0; i < sizeof presets / sizeof presets[0]; i++)
         if (!strcmp(presets[i].like, like)) return build(&presets[i], to);
-    return fail(e, ERR_USAGE, "--like: \"%s\" is not one of torchvision, timm, keras, keras-unit, keras-raw, keras-torch, keras-caffe, caffe", like), NULL;
+    return fail(e, ERR_USAGE,
+               "--like: \"%s\" is not one of torchvision, timm, keras, keras-unit, keras-raw, keras-torch, keras-caffe, "
+               "caffe",
+               like),
+           NULL;
 }
 
 /* "[640, 480]" or "640" */
