@@ -101,8 +101,8 @@ json_t *preprocess_preset(const char *like, const struct preset_for *to, struct 
     for (size_t i = 0; i < sizeof presets / sizeof presets[0]; i++)
         if (!strcmp(presets[i].like, like)) return build(&presets[i], to);
     return fail(e, ERR_USAGE,
-               "--like: \"%s\" is not one of torchvision, timm, keras, keras-unit, keras-raw, keras-torch, keras-caffe, "
-               "caffe",
+               "--like: \"%s\" is not one of torchvision, timm, keras, keras-unit, keras-raw, keras-torch, "
+               "keras-caffe, caffe",
                like),
            NULL;
 }
