@@ -204,9 +204,10 @@ void manifest_label(json_t *port, const struct value *v, const struct labels *l,
 static bool is_done(const struct value *v, const json_t *steps)
 {
     const char *op = json_string_value(json_object_get(json_array_get(steps, 0), "op"));
-    if (!op || v->kind != VALUE_NODE) return false;
-    return (!strcmp(op, "softmax") && node_is(v->node, "Softmax")) ||
-        (!strcmp(op, "sigmoid") && node_is(v->node, "Sigmoid"));
+    const struct node *n = v->node;
+    while (node_is(n, "Transpose") || node_is(n, "Identity")) n = n->in[0]->node;
+    if (!op) return false;
+    return (!strcmp(op, "softmax") && node_is(n, "Softmax")) || (!strcmp(op, "sigmoid") && node_is(n, "Sigmoid"));
 }
 
 static int add_outputs(struct making *w, struct err *e)
