@@ -22,26 +22,41 @@ static void read_ints(const struct node *n, const char *name, int axes, int64_t 
     for (int i = 0; i < axes; i++) out[i] = given && (size_t)i < count ? given[i] : otherwise;
 }
 
+/* SAME_UPPER and SAME_LOWER as numbers: begins of all axes, then ends. With steps they follow from the input's size. */
+static bool same_pads(const struct node *n, const struct window *w, bool upper, int64_t *pads)
+{
+    const struct value *x = value_resolve(n->in[0]);
+    for (int i = 0; i < w->axes; i++) {
+        int64_t size = x->shape.dim[i + 2], reach = (w->kernel[i] - 1) * w->dilation[i] + 1, total = reach - 1;
+        if (w->stride[i] != 1 && size < 0) return false;
+        if (w->stride[i] != 1) total = ((size + w->stride[i] - 1) / w->stride[i] - 1) * w->stride[i] + reach - size;
+        if (total < 0) total = 0;
+        pads[upper ? i : i + w->axes] = total / 2;
+        pads[upper ? i + w->axes : i] = total - total / 2;
+    }
+    return true;
+}
+
 /* Borders: begins of all axes, then ends. Where the two differ, what is wanting goes in front as an own padding with
  * `value`. */
 static int read_window(struct script *s, const struct node *n, const char *value, struct window *w)
 {
-    size_t count;
-    const int64_t *pads = node_ints(n, "pads", &count);
     const char *automatic = node_string(n, "auto_pad");
     int rank = script_rank(value_resolve(n->in[0]));
-    int64_t uneven[2 * AXES];
-    bool even = true;
+    int64_t pads[2 * AXES] = { 0 }, uneven[2 * AXES];
+    bool even = true, same = automatic && !strncmp(automatic, "SAME", 4);
     w->axes = rank - 2;
     if (rank < 3 || w->axes > AXES) return script_cannot(s, n, "this rank"), 0;
-    if (automatic && strcmp(automatic, "NOTSET") && strcmp(automatic, "VALID"))
-        return script_cannot(s, n, "padding that follows from the size"), 0;
     read_ints(n, "kernel_shape", w->axes, 1, w->kernel);
+    const struct value *weight = node_in(n, 1);
+    for (int i = 0; !node_has(n, "kernel_shape") && weight && i < w->axes; i++) w->kernel[i] = weight->shape.dim[i + 2];
     read_ints(n, "strides", w->axes, 1, w->stride);
     read_ints(n, "dilations", w->axes, 1, w->dilation);
-    read_ints(n, "pads", w->axes, 0, w->pad);
+    if (!same) read_ints(n, "pads", 2 * w->axes, 0, pads);
+    else if (node_is(n, "ConvTranspose") || !same_pads(n, w, !strcmp(automatic, "SAME_UPPER"), pads))
+        return script_cannot(s, n, "padding that follows from the size"), 0;
     w->x = in(s, n, 0);
-    for (int i = 0; pads && i < w->axes; i++) even &= pads[i] == pads[i + w->axes];
+    for (int i = 0; i < w->axes; i++) even &= (w->pad[i] = pads[i]) == pads[i + w->axes];
     if (even) return 1;
     if (!value) return script_cannot(s, n, "borders that are not even"), 0;
     for (int i = 0; i < w->axes; i++) {

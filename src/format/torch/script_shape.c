@@ -154,6 +154,35 @@ static const char *say_scatter_elements(struct script *s, const struct node *n)
         in(s, n, 2));
 }
 
+/* [indices[.., 0], indices[.., 1], ..]: positions along the first dimensions, as index() takes them. */
+static const char *positions(struct script *s, const struct node *n)
+{
+    const struct value *indices = value_resolve(n->in[1]);
+    struct str list = str_in(s->arena);
+    int rank = script_rank(indices);
+    int64_t k = rank > 0 ? indices->shape.dim[rank - 1] : -1;
+    const char *all = k > 0 && k <= SHAPE_MAX ? long_index(s, n, 1) : NULL;
+    for (int64_t i = 0; all && i < k; i++)
+        str_addf(
+            &list, "%s%s", i ? ", " : "", assign(s, say(s, "torch.select(%s, %d, %lld)", all, rank - 1, (long long)i)));
+    const char *text = all ? str_done(&list) : NULL;
+    return text ? say(s, "annotate(List[Optional[Tensor]], [%s])", text) : NULL;
+}
+
+static const char *say_scatter_nd(struct script *s, const struct node *n)
+{
+    const char *how = node_string(n, "reduction"), *at = positions(s, n);
+    if (!at || (how && strcmp(how, "none"))) return script_cannot(s, n, "this form");
+    return say(s, "torch.index_put(%s, %s, %s)", in(s, n, 0), at, in(s, n, 2));
+}
+
+static const char *say_gather_nd(struct script *s, const struct node *n)
+{
+    const char *at = positions(s, n);
+    if (!at || node_int(n, "batch_dims")) return script_cannot(s, n, "this form");
+    return say(s, "torch.index(%s, %s)", in(s, n, 0), at);
+}
+
 /* Sorted axes, wrapped into the rank of the larger of both shapes. */
 static int sorted_axes(struct script *s, const struct node *n, int rank, int64_t *out)
 {
@@ -360,6 +389,8 @@ const struct script_row script_shape[] = {
     { "Gather", say_gather },
     { "GatherElements", say_gather_elements },
     { "ScatterElements", say_scatter_elements },
+    { "ScatterND", say_scatter_nd },
+    { "GatherND", say_gather_nd },
     { "Unsqueeze", say_unsqueeze },
     { "Squeeze", say_squeeze },
     { "Expand", say_expand },
