@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "enc/zip.h"
+#include "format/torch/container.h"
 
 enum {
     LEGACY_PICKLES = 5,       /* torch.save before 1.6: magic, version, system, object, keys; then raw data */
@@ -146,6 +147,23 @@ static int search_zip(struct search *s, const char *where, struct bytes data, st
     return 0;
 }
 
+/* PyTorch's oldest form: pickles in a tar archive, also one behind the other. */
+static int search_tar(struct search *s, const char *where, struct bytes data, struct err *e)
+{
+    char name[TAR_NAME + 1];
+    struct bytes inner;
+    size_t at = 0;
+    if (s->depth >= NESTED_MAX) return fail(e, ERR_MODEL, "%s: archives are nested too deeply", where);
+    s->depth++;
+    for (int i = 0; i < PICKLES_MAX && tar_next(data, &at, name, &inner); i++) {
+        const char *path = arena_printf(s->arena, "%s%s%s", where, where[0] ? "/" : "", name);
+        TRY_MEM(path, e);
+        TRY(search_bytes(s, path, inner, e));
+    }
+    s->depth--;
+    return 0;
+}
+
 static bool begins(struct bytes data, const char *magic, size_t len)
 {
     return data.len >= len && !memcmp(data.data, magic, len);
@@ -158,6 +176,7 @@ static int search_bytes(struct search *s, const char *where, struct bytes data, 
     const char *unused = NULL;
     if (where[0]) kind = &unused; /* of something inside */
     if (zip_is(data)) return *kind = "zip archive", search_zip(s, where, data, e);
+    if (tar_is(data)) return *kind = "tar archive", search_tar(s, where, data, e);
     if (begins_pickle(data, 0)) return *kind = "pickle", search_pickles(s, where, "pickle", data, 0, e);
     if (begins(data, "\x93NUMPY", 6)) return *kind = "NumPy array", search_npy(s, where, data, e);
     if (begins(data, "\x89HDF\r\n\x1a\n", 8)) return *kind = "HDF5", search_lambda(s, where, data, e);

@@ -47,7 +47,7 @@ static const char *const allowed[] = {
     "torch float*", "torch bfloat16", "torch half", "torch double", "torch int*", "torch uint*",
     "torch short", "torch long", "torch bool", "torch complex*", "torch q*int*", "torch strided",
     "torch sparse_*", "torch *_format", "torch channels_last*", "torch per_tensor_*",
-    "torch per_channel_*", "torch Tensor", "torch._utils _rebuild_*",
+    "torch per_channel_*", "torch *Tensor", "torch._utils _rebuild_*",
     "torch.nn.parameter Parameter", "torch.nn.parameter Buffer",
     "torch._tensor _rebuild_from_type_v2", "torch.serialization _get_layout", "torch.jit._pickle *",
     "builtins set", "builtins frozenset", "builtins dict", "builtins list", "builtins tuple",

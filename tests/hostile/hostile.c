@@ -205,11 +205,30 @@ TEST(a_torchscript_archive)
     char path[4096];
     begin();
     snprintf(path, sizeof path, "%s/examples/demo/streets.pt", source ? source : ".");
-    if (access(path, R_OK) && shared_dir())
-        snprintf(path, sizeof path, "%s/samples/written/ts_flat.pt", shared_dir());
+    if (access(path, R_OK) && shared_dir()) snprintf(path, sizeof path, "%s/samples/written/ts_flat.pt", shared_dir());
     if (access(path, R_OK)) SKIP("neither examples/demo/streets.pt nor ../shared");
     check_good(path);
     damage_archive(path);
+    end();
+}
+
+/* Programs of torch.export, modules pickled as a whole, and weights in all three containers. */
+TEST(other_files_of_pytorch)
+{
+    static const char *const seeds[][2] = { { "pt2/old.pt2", ".pt2" }, { "pt2/new.pt2", ".pt2" },
+        { "module/sequence.pt", ".pt" }, { "weights/checkpoint.pt", ".pt" }, { "weights/legacy.pt", ".pth" },
+        { "weights/old.tar", ".tar" } };
+    const char *source = getenv("TENREC_SOURCE");
+    begin();
+    for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++) {
+        const char *path = arena_printf(&arena, "%s/tests/fuzz/corpus/%s", source ? source : ".", seeds[i][0]);
+        if (access(path, R_OK)) SKIP("no seeds of the fuzz targets");
+        struct bytes good = bytes_of(path);
+        const char *bad = in_folder(arena_printf(&arena, "bad%zu%s", i, seeds[i][1]));
+        damage_cuts(bad, good);
+        damage_bits(bad, good, TURNS / 3);
+        if (i < 4) damage_zip(bad, good);
+    }
     end();
 }
 

@@ -18,6 +18,9 @@ struct pickle_value *legacy_open(struct archive *r, const struct format_file *fi
 struct pickle_value *tar_open(struct archive *r, const struct format_file *file, struct report *report);
 bool legacy_is(struct bytes file);
 bool tar_is(struct bytes file);
+/* The member of a tar archive whose header is at *at, and *at moved behind it; false at the end. */
+enum { TAR_NAME = 98 };
+bool tar_next(struct bytes file, size_t *at, char name[TAR_NAME + 1], struct bytes *out);
 /* Takes the storage that begins at *at of `data` (a count of elements, then the elements) into the archive. */
 int legacy_storage(struct archive *r, const char *key, enum dtype dtype, struct bytes data, size_t *at);
 

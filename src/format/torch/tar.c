@@ -10,31 +10,35 @@
 #include "format/torch/container.h"
 #include "graph/shape.h"
 
-enum { BLOCK = 512, NAME = 100, SIZE_AT = 124, SIZE_LEN = 12, MAGIC_AT = 257, MEMBERS = 64 };
+enum { BLOCK = 512, SIZE_AT = 124, SIZE_LEN = 12, MAGIC_AT = 257, MEMBERS = 64 };
 
 bool tar_is(struct bytes file)
 {
     return file.len >= 2 * BLOCK && !memcmp(file.data + MAGIC_AT, "ustar", 5);
 }
 
-/* A member by its name; its header gives name and, in octal digits, size. */
+bool tar_next(struct bytes file, size_t *at, char name[TAR_NAME + 1], struct bytes *out)
+{
+    char digits[SIZE_LEN + 1] = { 0 };
+    if (*at > file.len || file.len - *at < BLOCK || !file.data[*at]) return false;
+    const char *header = (const char *)file.data + *at;
+    memcpy(digits, header + SIZE_AT, SIZE_LEN);
+    snprintf(name, TAR_NAME + 1, "%.*s", TAR_NAME, strncmp(header, "./", 2) ? header : header + 2);
+    uint64_t size = strtoull(digits, NULL, 8);
+    *at += BLOCK;
+    if (size > file.len - *at) return false;
+    *out = (struct bytes){ file.data + *at, (size_t)size };
+    size_t padded = ((size_t)size + BLOCK - 1) / BLOCK * BLOCK;
+    *at = padded > file.len - *at ? file.len : *at + padded;
+    return true;
+}
+
 static bool find_member(struct bytes file, const char *name, struct bytes *out)
 {
+    char own[TAR_NAME + 1];
     size_t at = 0;
-    for (int i = 0; i < MEMBERS && file.len - at >= BLOCK; i++) {
-        char digits[SIZE_LEN + 1] = { 0 };
-        const char *header = (const char *)file.data + at;
-        memcpy(digits, header + SIZE_AT, SIZE_LEN);
-        uint64_t size = strtoull(digits, NULL, 8);
-        at += BLOCK;
-        if (!header[0] || size > file.len - at) return false;
-        const char *own = !strncmp(header, "./", 2) ? header + 2 : header;
-        *out = (struct bytes){ file.data + at, (size_t)size };
-        if (strnlen(own, NAME - 2) == strlen(name) && !memcmp(own, name, strlen(name))) return true;
-        size_t padded = ((size_t)size + BLOCK - 1) / BLOCK * BLOCK;
-        if (padded > file.len - at) return false;
-        at += padded;
-    }
+    for (int i = 0; i < MEMBERS && tar_next(file, &at, own, out); i++)
+        if (!strcmp(own, name)) return true;
     return false;
 }
 
