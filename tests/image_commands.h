@@ -18,6 +18,7 @@
 #include "data/mask.h"
 #include "data/normalize.h"
 #include "data/resample.h"
+#include "data/resample_refs.h"
 #include "enc/image.h"
 
 struct command {
@@ -92,6 +93,16 @@ static int do_resize(struct command *c)
     TRY(make(c, 1, &in));
     struct resample_box box = box_at(c, 8);
     TRY(image_resize(&out, c->arena, &in, number(c, 6), number(c, 7), filter_at(c, 5), &box, (int)number(c, 12), c->e));
+    return answer_image(c, &out);
+}
+
+/* as SEED W H C REFERENCE METHOD OW OH */
+static int do_as(struct command *c)
+{
+    struct image in, out;
+    TRY(make(c, 1, &in));
+    TRY(image_resize_as(&out, c->arena, &in, number(c, 7), number(c, 8), (enum resample_reference)number(c, 5),
+                        (enum resample_method)number(c, 6), c->e));
     return answer_image(c, &out);
 }
 
@@ -257,7 +268,7 @@ static const struct {
     int words;
     int (*run)(struct command *c);
 } commands[] = {
-    { "resize", 13, do_resize },   { "plane", 13, do_plane },     { "labels", 7, do_labels },
+    { "as", 9, do_as },            { "resize", 13, do_resize },   { "plane", 13, do_plane },         { "labels", 7, do_labels },
     { "window", 9, do_window },    { "pad", 10, do_pad },         { "crop", 7, do_crop },
     { "orient", 6, do_orient },    { "convert", 6, do_convert },  { "fit", 5, do_fit },
     { "normalize", 6, do_normalize }, { "preset", 8, do_preset }, { "overlay", 6, do_overlay },

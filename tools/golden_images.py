@@ -57,6 +57,20 @@ def resize(seed, w, h, c, name, ow, oh, left, top, right, bottom, threads):
     return image_sum(picture(seed, w, h, c).resize((ow, oh), FILTERS[name], box))
 
 
+def resize_as(seed, w, h, c, reference, method, ow, oh):
+    values = pattern(seed, w, h, c)
+    if reference == 1:  # OpenCV
+        import cv2
+        cv2.ipp.setUseIPP(False)
+        out = cv2.resize(values, (ow, oh), interpolation=cv2.INTER_AREA if method == 2 else cv2.INTER_LINEAR)
+        return checksum(out, ow, oh)
+    import torch
+    from torchvision.transforms import functional
+    image = torch.from_numpy(values.transpose(2, 0, 1).copy())
+    out = functional.resize(image, [oh, ow], antialias=method == 1)
+    return checksum(out.numpy().transpose(1, 2, 0), ow, oh)
+
+
 def plane(seed, w, h, c, name, ow, oh, left, top, right, bottom, threads):
     values = pattern(seed, w, h, 1)[:, :, 0].astype(np.float32) * np.float32(1.25) - np.float32(100)
     box = tuple(map(float, (left, top, right, bottom)))
@@ -154,6 +168,7 @@ def decode(path, how):
 
 COMMANDS = {f.__name__: f for f in (resize, plane, labels, window, pad, crop, orient, convert, fit, normalize, preset,
                                     overlay, decode)}
+COMMANDS["as"] = resize_as
 
 
 def answer(line):
@@ -374,6 +389,15 @@ def random_line(rng):
 def fixed_lines():
     """Every filter with reductions, enlargements, one axis only, and boxes; then the other operations."""
     lines = []
+    for w, h, ow, oh in ((61, 47, 30, 20), (30, 20, 61, 47), (64, 48, 32, 24), (64, 48, 16, 8), (50, 40, 49, 3),
+                         (7, 1, 20, 1), (1, 9, 5, 4), (33, 21, 33, 10)):
+        for c in (1, 3):
+            lines.append("as 4 %d %d %d 1 0 %d %d" % (w, h, c, ow, oh))
+            if ow <= w and oh <= h:
+                lines.append("as 6 %d %d %d 1 2 %d %d" % (w, h, c, ow, oh))
+    # Torch's weights that are exact in binary: its vector code adds with one rounding, ours with two, else
+    lines += ["as 8 %d %d %d 2 %d %d %d" % (w, h, c, m, ow, oh) for w, h, ow, oh in
+              ((64, 48, 32, 24), (64, 48, 16, 12), (16, 8, 32, 16), (8, 8, 32, 64)) for c in (1, 3) for m in (0, 1)]
     for name in FILTERS:
         for channels in (1, 3, 4):
             for ow, oh in ((17, 13), (100, 80), (61, 20), (20, 47), (61, 47), (1, 1), (3, 90)):

@@ -8,26 +8,29 @@
 #include "base/team.h"
 #include "data/normalize.h"
 #include "data/resample.h"
+#include "data/resample_refs.h"
 #include "data/steps.h"
+
+enum { FILTER_AREA = N_RESAMPLE_FILTERS }; /* OpenCV's */
 
 enum resize_mode { RESIZE_SHORTEST, RESIZE_LONGEST, RESIZE_EXACT, RESIZE_LETTERBOX };
 static const char *const resize_modes[] = { "shortest_edge", "longest_edge", "exact", "letterbox", NULL };
 static const char *const colors[] = { "GRAY", "RGB", "BGR", "RGBA", NULL }; /* enum image_color */
 static const char *const layouts[] = { "NCHW", "NHWC", NULL };
 static const char *const arithmetics[] = { "divide", "multiply", "multiply_float32", NULL };
-static const char *const references[] = { "pillow-9.4", NULL };
+static const char *const references[] = { "pillow-9.4", "opencv-4.6", "torchvision-0.14-tensor", NULL };
 static const char *const orientations[] = { "ignore", "apply", NULL };
 static const char *const roundings[] = { "floor", "round", NULL };
 /* where an odd number of pixels is cut: as torchvision does it, and as Hugging Face does */
 static const char *const crop_roundings[] = { "half_even", "floor", NULL };
 static const char *const positions[] = { "center", "top_left", NULL };
-static const char *const filters[] = { "nearest", "box", "bilinear", "hamming", "bicubic", "lanczos", NULL };
+static const char *const filters[] = { "nearest", "box", "bilinear", "hamming", "bicubic", "lanczos", "area", NULL };
 
 struct preprocess_kind;
 struct preprocess_step {
     const struct preprocess_kind *kind;
     int mode, choice; /* resize mode, colour, arithmetic, layout; rounding, position, orientation */
-    int filter;
+    int filter, reference, method; /* of a resize; reference: enum resample_reference */
     int64_t height, width; /* sizes; pad multiple */
     int64_t max_size;
     bool high_byte, grow;
@@ -100,12 +103,19 @@ static int parse_resize(struct preprocess_step *s, struct step_reader *r)
     s->filter = step_choice(r, "interpolation", filters, RESAMPLE_BILINEAR);
     s->choice = step_choice(r, s->mode == RESIZE_LETTERBOX ? "position" : "rounding",
         s->mode == RESIZE_LETTERBOX ? positions : roundings, 0);
-    step_choice(r, "reference", references, 0);
+    s->reference = step_choice(r, "reference", references, 0);
     s->max_size = step_int(r, "max_size", 0, 0, 65536);
     s->grow = step_bool(r, "grow", true);
-    if (!step_bool(r, "antialias", true))
-        fail(r->err, ERR_UNSUPPORTED, "%s: resizing without antialias is not there yet (pillow-9.4 always has it)",
-            r->where);
+    bool antialias = step_bool(r, "antialias", s->reference != RESAMPLE_OPENCV);
+    s->method = s->filter == FILTER_AREA ? METHOD_AREA : antialias ? METHOD_LINEAR_ANTIALIAS : METHOD_LINEAR;
+    bool linear = s->filter == RESAMPLE_BILINEAR, area = s->filter == FILTER_AREA;
+    bool pillow = !area && antialias, opencv = area || (linear && !antialias);
+    bool nearest = s->filter == RESAMPLE_NEAREST && s->reference == RESAMPLE_PILLOW;
+    if (!nearest && !(s->reference == RESAMPLE_PILLOW ? pillow : s->reference == RESAMPLE_OPENCV ? opencv : linear))
+        fail(r->err, ERR_UNSUPPORTED,
+            "%s: %s does not do that: pillow-9.4 has all but area, with antialias; opencv-4.6 bilinear and area, "
+            "without; torchvision-0.14-tensor bilinear, with and without",
+            r->where, references[s->reference]);
     memset(s->fill, 114, sizeof s->fill);
     parse_fill(s, r);
     parse_size(s, r, "size");
@@ -129,7 +139,11 @@ static int run_resize(const struct preprocess_step *s, struct work *w, struct er
         to = (struct extent){ box.width, box.height };
     }
     enum resample_filter filter = w->labels ? RESAMPLE_NEAREST : (enum resample_filter)s->filter;
-    TRY(image_resize(&w->img, w->arena, &w->img, to.width, to.height, filter, NULL, w->threads, e));
+    if (s->reference == RESAMPLE_PILLOW || filter == RESAMPLE_NEAREST)
+        TRY(image_resize(&w->img, w->arena, &w->img, to.width, to.height, filter, NULL, w->threads, e));
+    else
+        TRY(image_resize_as(&w->img, w->arena, &w->img, to.width, to.height, (enum resample_reference)s->reference,
+            (enum resample_method)s->method, e));
     if (s->mode != RESIZE_LETTERBOX) return 0;
     w->from->letterbox = box;
     return image_window(
