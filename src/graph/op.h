@@ -24,6 +24,7 @@ enum op_flags {
     OP_TRAINING_ONLY = 64, /* gradients, losses, updates */
     OP_FLAT = 128, /* element i of its operands of one shape belong together wherever they lie: any layout they share */
     OP_WRITTEN_OUT = 256, /* never run: an import pass puts other nodes in its place */
+    OP_UNPACKS = 1024,    /* its result says no more than its smaller inputs: constants are folded in plans only */
     OP_CONTAINERS = 512   /* takes sequences and optionals; every other operator takes tensors only */
 };
 enum { OP_VARIADIC = 127 };

@@ -317,6 +317,7 @@ const struct op ops_quantize[] = {
         .max_in = 3,
         .min_out = 1,
         .max_out = 1,
+        .flags = OP_UNPACKS,
         .attrs = dequantize_attrs,
         .infer = dequantize_infer,
         .run = dequantize_run,

@@ -12,8 +12,10 @@
 /* A constant larger than this is made only if what it came from was as large: ConstantOfShape stays a node. */
 enum { MAX_GROWN = 1 << 20 };
 
-static bool is_foldable(const struct node *n)
+/* `unpack`: also what is kept packed in files. */
+static bool is_foldable(const struct node *n, bool unpack)
 {
+    if (n->op->flags & OP_UNPACKS && !unpack) return false;
     if (n->op->flags & (OP_RANDOM | OP_EFFECT) || !n->op->run) return false;
     if (n->op->flags & OP_SHAPE_ONLY && !(n->in[0] && shape_is_known(&n->in[0]->shape))) return false;
     for (int i = n->op->flags & OP_SHAPE_ONLY ? 1 : 0; i < n->n_in; i++)
@@ -54,10 +56,10 @@ static int fold_node(struct graph *g, struct node *n, struct err *e)
     return 0;
 }
 
-static int fold_range(struct graph *g, size_t from, size_t to, struct err *e);
+static int fold_range(struct graph *g, size_t from, size_t to, bool unpack, struct err *e);
 
 /* The nodes that stand for one that holds graphs, folded in turn. */
-static int fold_inlined(struct graph *g, struct node *n, struct err *e)
+static int fold_inlined(struct graph *g, struct node *n, bool unpack, struct err *e)
 {
     size_t first = g->n_nodes;
     struct value **out = ARENA_ARRAY(g->arena, n->n_out, struct value *);
@@ -65,7 +67,7 @@ static int fold_inlined(struct graph *g, struct node *n, struct err *e)
     struct builder b = { g, e, .where = n->where };
     if (n->op->expand(&b, n, out) || e->code) return node_err(n, e);
     for (int i = 0; i < n->n_out; i++) graph_alias(n->out[i], out[i]);
-    return fold_range(g, first, g->n_nodes, e);
+    return fold_range(g, first, g->n_nodes, unpack, e);
 }
 
 static int fold_bodies(struct node *n, struct err *e)
@@ -76,21 +78,27 @@ static int fold_bodies(struct node *n, struct err *e)
     return n->op->infer(n, e) ? node_err(n, e) : 0;
 }
 
-static int fold_range(struct graph *g, size_t from, size_t to, struct err *e)
+static int fold_range(struct graph *g, size_t from, size_t to, bool unpack, struct err *e)
 {
     for (size_t i = from; i < to; i++) {
         struct node *n = g->nodes[i];
         TRY(pass_infer_node(n, e));
-        if (node_is(n, "If") && control_unrolls(n)) TRY(fold_inlined(g, n, e));
+        if (node_is(n, "If") && control_unrolls(n)) TRY(fold_inlined(g, n, unpack, e));
         else if (control_is(n)) TRY(fold_bodies(n, e));
-        else if (is_foldable(n) && !is_too_large(n)) TRY(fold_node(g, n, e));
+        else if (is_foldable(n, unpack) && !is_too_large(n)) TRY(fold_node(g, n, e));
     }
     return 0;
 }
 
 int pass_fold_graph(struct graph *g, struct err *e)
 {
-    TRY(fold_range(g, 0, g->n_nodes, e));
+    TRY(fold_range(g, 0, g->n_nodes, false, e));
+    return graph_tidy(g, e);
+}
+
+int pass_fold_bound(struct graph *g, struct err *e)
+{
+    TRY(fold_range(g, 0, g->n_nodes, true, e));
     return graph_tidy(g, e);
 }
 

@@ -10,7 +10,7 @@
 #include "shared.h"
 #include "tensors.h"
 
-enum { IO_MAX = 64, AT_LEAST = 8 };
+enum { IO_MAX = 64, AT_LEAST = 10 };
 
 /* Numbers that a model wants beside tensors. */
 static const struct {

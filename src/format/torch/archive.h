@@ -63,9 +63,6 @@ int archive_tensor_rank(const struct archive *r, const struct pickle_value *v); 
  * "constants"). */
 int archive_read_tensor(
     struct archive *r, const struct pickle_value *v, const char *folder, struct pickled_tensor *out);
-/* The same where quantized tensors cannot be taken. */
-const struct tensor *archive_tensor(
-    struct archive *r, const struct pickle_value *v, const char *folder, const char **identity);
 /* A storage by itself, one dimension. */
 const struct tensor *archive_storage(struct archive *r, const struct pickle_value *id, const char *folder);
 

@@ -157,7 +157,7 @@ static bool has_complex(const struct aten_call *c)
 static int lower(struct torch *t, struct aten_call *c, const char *name)
 {
     size_t first = t->g->n_nodes;
-    struct value *v = c->row->lower(c);
+    struct value *v = aten_requantized(c, name, c->row->lower(c));
     if (!t->err->code) {
         give(c, v);
         if (c->n_out && !t->err->code) name_result(t, c, name, first);

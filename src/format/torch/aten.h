@@ -132,6 +132,9 @@ struct value *lower_unary_float(struct aten_call *c);
 struct value *lower_binary(struct aten_call *c);
 struct value *lower_identity(struct aten_call *c);
 
+/* The result of an operator by that name: rounded as its argument is, where it takes means of quantized numbers. */
+struct value *aten_requantized(struct aten_call *c, const char *name, struct value *y);
+
 /* An error at this call, with the operator's name and place in front: aten_fail(c, ERR_UNSUPPORTED, "..."). */
 void aten_fail(struct aten_call *c, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 

@@ -102,7 +102,7 @@ struct host_row {
     bool or_tensor;     /* with a tensor argument it is an aten operator */
     bool takes_unknown; /* else an unknown argument makes the result unknown */
 };
-extern const struct host_row host_numbers[], host_containers[], host_tensors[], host_packed[];
+extern const struct host_row host_numbers[], host_containers[], host_tensors[], host_packed[], host_quantized[];
 struct object *host_arg(const struct host_call *c, size_t i); /* NULL past the end */
 struct object *host_keyword(const struct host_call *c, const char *name);
 struct object *host_fail(struct host_call *c, const char *what); /* wrong arguments: an error */

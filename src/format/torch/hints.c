@@ -125,7 +125,7 @@ static int settle_node(struct torch *t, struct node *n)
     struct scratch_node s;
     struct tensor *out[32] = { NULL };
     if (!scratch_init(t, &s, n)) return 0;
-    bool runs = n->op->run && !(n->op->flags & (OP_RANDOM | OP_EFFECT)) && n->n_in > 0 && s.all_content;
+    bool runs = n->op->run && !(n->op->flags & (OP_RANDOM | OP_EFFECT | OP_UNPACKS)) && n->n_in > 0 && s.all_content;
     if (s.all_shapes && n->op->infer && n->op->infer(&s.node, t->err)) return node_err(n, t->err);
     if (runs && spend(t, &s)) TRY(op_eval(&s.node, s.content, out, s.all_const ? t->g->arena : t->arena, 1, t->err));
     for (int i = 0; i < n->n_out; i++) {

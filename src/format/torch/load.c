@@ -5,7 +5,7 @@
 #include "base/array.h"
 #include "base/err.h"
 #include "base/str.h"
-#include "format/torch/eval.h"
+#include "format/torch/quantized.h"
 
 struct load {
     struct eval *v;
@@ -44,15 +44,15 @@ static struct object *convert_dict(struct load *l, struct pickle_value *p)
 /* The same memory seen in the same way is the same tensor. Its graph value is made when its name is known. */
 struct object *eval_tensor(struct eval *v, const struct pickle_value *p, const char *folder)
 {
-    const char *identity;
-    const struct tensor *data = archive_tensor(v->archive, p, folder, &identity);
-    if (!data) return NULL;
-    struct object *known = map_get(&v->tensors, identity);
+    struct pickled_tensor given;
+    if (archive_read_tensor(v->archive, p, folder, &given)) return NULL;
+    struct object *known = map_get(&v->tensors, given.identity);
     if (known) return known;
     struct torch_tensor *t = ARENA_NEW(v->arena, struct torch_tensor);
     struct object *o = object_tensor(v->arena, t);
-    if (!t || !o || !map_set(&v->tensors, identity, o)) return fail_nomem(v->err), NULL;
-    t->data = data;
+    if (!t || !o || !map_set(&v->tensors, given.identity, o)) return fail_nomem(v->err), NULL;
+    t->data = given.tensor;
+    t->quantized = given.quantized;
     t->dense = true;
     return o;
 }
@@ -83,6 +83,7 @@ static struct object *convert_instance(struct load *l, struct pickle_value *p)
     const struct ts_def *set = x->type ? class_find_def(x->type, "__setstate__") : NULL;
     if (p->call->state && !(state = convert(l, p->call->state))) return NULL;
     x->state = state;
+    if (!x->type && quantized_open_state(v, x)) return NULL;
     if (set) return eval_method(v, o, set, &state, state ? 1 : 0) ? o : NULL;
     for (size_t i = 0; object_is(state, OBJECT_DICT) && i < state->dict->n; i++) {
         const struct object_pair *pair = &state->dict->pairs[i];
@@ -200,6 +201,7 @@ int eval_bind_tensor(struct eval *v, struct torch_tensor *t, const char *key, un
     struct origin *origin = ARENA_NEW(keep, struct origin);
     if (!origin || !(origin->key = arena_strdup(keep, key))) return fail_nomem(v->err);
     t->key = origin->key;
+    if (t->quantized) return quantized_bind(v, t, key);
     t->value = state ? graph_state(v->t.g, key, t->data, flags, v->err) : graph_const(v->t.g, key, t->data, v->err);
     if (!t->value) return v->err->code;
     t->value->origin = origin;
@@ -221,7 +223,9 @@ static int bind_attribute(struct eval *v, const struct slot *s)
     if (t->value) return 0;
     bool parameter = x->type && lists(&x->type->parameters, s->name);
     bool buffer = x->type && lists(&x->type->buffers, s->name);
-    bool state = parameter || dtype_is_float(t->data->dtype) || is_written(x->type, s->name) ||
+    /* scale and zero point of torch's own quantized modules are asked for as numbers */
+    bool number = tensor_count(t->data) == 1 && x->type_name && strstr(x->type_name, ".quantized.modules.");
+    bool state = parameter || (dtype_is_float(t->data->dtype) && !number) || is_written(x->type, s->name) ||
         map_find(v->settled, s->key);
     if (parameter) v->frozen = false;
     if (buffer && !state) TRY(eval_keep_buffer(v, t->data, s->key));

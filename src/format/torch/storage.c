@@ -359,16 +359,6 @@ int archive_read_tensor(struct archive *r, const struct pickle_value *v, const c
     return make_rebuilt(r, function, args, folder, out);
 }
 
-const struct tensor *archive_tensor(
-    struct archive *r, const struct pickle_value *v, const char *folder, const char **identity)
-{
-    struct pickled_tensor t;
-    if (archive_read_tensor(r, v, folder, &t)) return NULL;
-    if (t.quantized) return fail(r->err, ERR_UNSUPPORTED, "quantized tensors are not read yet"), NULL;
-    *identity = t.identity;
-    return t.tensor;
-}
-
 const struct tensor *archive_storage(struct archive *r, const struct pickle_value *id, const char *folder)
 {
     struct strided s = { .shape = { .rank = 1 }, .stride = { 1 } };

@@ -16,6 +16,7 @@
 #include "base/report.h"
 #include "format/torch/aten.h"
 
+struct quantization;
 struct torch_tensor {
     struct value *value;              /* the content; of a view: as of `version` */
     struct torch_tensor *from;        /* it is a view of this one; NULL: its own */
@@ -26,6 +27,7 @@ struct torch_tensor {
     struct value *state;       /* a parameter or buffer of a module: its state value */
     const char *key;           /* "layer1.0.conv1.weight" when it is an attribute of a module, else NULL */
     const struct tensor *data; /* the same: its content in the file */
+    const struct quantization *quantized; /* what the integers in `data` stand for; NULL: it is not quantized */
 };
 
 /* A tensor that a part of a program wrote into, which runs only sometimes or again and again. */
