@@ -1,5 +1,5 @@
-/* host_quantized.c - quantized convolutions and linear layers: objects of torch's own classes that hold weight, bias and
- * geometry, and the operators that take them. */
+/* host_quantized.c - quantized convolutions and linear layers: objects of torch's own classes that hold weight, bias
+ * and geometry, and the operators that take them. */
 #include "format/torch/quantized.h"
 
 #include <string.h>
