@@ -1,5 +1,5 @@
-/* process.c - pre- and postprocessing as nodes of the graph: what data/preprocess.c does to pixels behind the resize, and
- * what data/postprocess.c makes of the first output, up to what has to know the original image. */
+/* process.c - pre- and postprocessing as nodes of the graph: what data/preprocess.c does to pixels behind the resize,
+ * and what data/postprocess.c makes of the first output, up to what has to know the original image. */
 #include <string.h>
 
 #include "base/arena.h"

@@ -68,6 +68,13 @@ static struct value *resize_all(struct builder *b, const struct node *n)
     return emit(b, "Resize", attrs, n->in[0], NULL, scales, sizes);
 }
 
+/* The third input of Gemm had to be there. */
+static struct value *add_zero(struct builder *b, const struct node *n)
+{
+    if (node_in(n, 2)) return NULL;
+    return emit(b, "Gemm", n->attrs, n->in[0], n->in[1], emit_scalar(b, n->in[0]->dtype, 0));
+}
+
 static const struct rewrite {
     const char *op;
     int below;                                                         /* the operator set that can say it */
@@ -80,6 +87,7 @@ static const struct rewrite {
     { "GreaterOrEqual", 12, or_equal },
     { "LessOrEqual", 12, or_equal },
     { "Resize", 18, resize_all },
+    { "Gemm", 11, add_zero },
 };
 
 int onnx_rewrite(struct graph *g, struct node *n, int opset, struct err *e)

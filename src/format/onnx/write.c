@@ -179,7 +179,8 @@ int onnx_write(const struct graph *g, struct arena *a, const struct onnx_write_o
         TRY(expand_own(copy, o->opset ? o->opset : USUAL_OPSET, a, e));
         g = copy;
     }
-    return put_model(&w, g, out);
+    TRY(put_model(&w, g, out));
+    return o->standard ? report_fail(r, ERR_UNSUPPORTED, "what ONNX cannot say", e) : 0;
 }
 
 /* Weights in a file of their own, each at a multiple of 64. */
@@ -224,7 +225,7 @@ static int write_data_file(struct data_file *d, struct arena *a, struct err *e)
 static int write_files(const struct graph *g, struct arena *a, const char *path, const struct export_options *o,
     struct report *r, struct err *e)
 {
-    struct onnx_write_options options = { .opset = o->opset, .exact = o->exact };
+    struct onnx_write_options options = { .opset = o->opset, .exact = o->exact, .standard = !o->exact };
     struct data_file data = { .path = arena_printf(a, "%s.data", path), .places = map_in(a), .g = g };
     struct proto_message m;
     struct file_writer file;

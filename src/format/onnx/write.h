@@ -21,6 +21,7 @@ struct node;
 
 struct onnx_write_options {
     int opset;  /* 10 to 23; 0: the lowest that can say the graph, 13 at least */
+    bool standard; /* refuse what can only be said in our own domain */
     bool exact; /* keep our own operators (domain ai.tenrec) although they could be written in standard ones */
     const char *location; /* name of the file, in the model's folder, that holds the weights; NULL: they are embedded */
     /* With `location`: where in that file the data of the initializer `name` are; false: they are embedded. */

@@ -184,23 +184,50 @@ static void put_held_type(const struct onnx_written *at, const struct node *n, s
     proto_put_message(node, 5, &m);
 }
 
+/* Resize had to be given each of its inputs before 13: empty ones stand for what is absent. */
+static const char *put_empty(struct onnx_writer *w, const struct node *n, int i, struct proto_message *graph)
+{
+    static const float none[1];
+    struct tensor empty = { .dtype = DT_F32, .shape = { 1, { 0 } }, .data = (void *)(uintptr_t)none };
+    struct proto_message m = proto_message_in(w->arena);
+    const struct attr value = attr_tensor("value", &empty);
+    const char *name = arena_printf(w->arena, "%s_without_%d", n->out[0]->name, i);
+    if (!name || put_attr(w, NULL, n, &value, &m)) return NULL;
+    proto_put_text(&m, 2, name);
+    proto_put_text(&m, 4, "Constant");
+    proto_put_message(graph, 1, &m);
+    return name;
+}
+
+/* A node of our own domain: other programs do not know it. */
+static void tell_own(struct onnx_writer *w, const struct node *n)
+{
+    w->own = true;
+    if (w->options->standard)
+        report_add(w->report, REPORT_ERROR, n->name, "operator %s has no words in ONNX", n->op->name);
+    else
+        report_add(w->report, REPORT_WARNING, n->name,
+            "operator %s is written in the domain ai.tenrec, which other programs do not know", n->op->name);
+}
+
 int onnx_put_node(
     struct onnx_writer *w, const struct onnx_written *at, const struct node *n, struct proto_message *graph)
 {
     struct proto_message m = proto_message_in(w->arena);
     int n_in = n->n_in;
     TRY(put_lowered(w, at, n, &n_in, &m));
-    for (int i = 0; i < n_in; i++) proto_put_text(&m, 1, onnx_written_name(at, n->in[i]));
+    for (int i = 0; i < n_in; i++) {
+        bool empty = !n->in[i] && w->opset < 13 && node_is(n, "Resize");
+        const char *name = empty ? put_empty(w, n, i, graph) : onnx_written_name(at, n->in[i]);
+        TRY_MEM(name, w->err);
+        proto_put_text(&m, 1, name);
+    }
     for (int i = 0; i < n->n_out; i++) proto_put_text(&m, 2, onnx_written_name(at, n->out[i]));
     proto_put_text(&m, 3, n->name);
     proto_put_text(&m, 4, n->op->name);
     if (n->op->flags & OP_OWN) {
         proto_put_text(&m, 7, "ai.tenrec");
-        w->own = true;
-        report_add(w->report, REPORT_WARNING, n->name,
-            "operator %s is written in the domain ai.tenrec, which other "
-            "programs do not know",
-            n->op->name);
+        tell_own(w, n);
     }
     if (node_is(n, "Optional") && !n->n_in) put_held_type(at, n, &m);
     if (n->where) put_entry(&m, 9, "tenrec.where", n->where);
