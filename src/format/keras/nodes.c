@@ -114,10 +114,9 @@ static int keep(struct running *r, const json_t **out, json_t *made)
  * ["_CONSTANT_VALUE", -1, it, ..]. */
 static int read_old_call(struct running *r, struct node_call *n, const json_t *node)
 {
-    json_t *list = json_array(), *item, *words = json_object();
+    json_t *list = json_array(), *item;
     size_t i;
     TRY(keep(r, &n->args, list));
-    TRY(keep(r, &n->kwargs, words));
     const json_t *single = json_is_string(json_array_get(node, 0)) ? node : NULL; /* one tensor without its own list */
     const json_t *said = NULL;
     for (i = 0; i < (single ? 1 : json_array_size(node)); i++) {
