@@ -81,7 +81,7 @@ static int copy_node(struct copy *c, const struct node *n, struct err *e)
     for (int i = 0; i < n->n_in; i++) in[i] = mapped(c, n->in[i]);
     struct node *m = graph_node(c->to, n->op, n->name, n->n_attrs ? n->attrs : NULL, in, n->n_in, n->n_out, e);
     if (!m) return e->code;
-    m->where = n->where ? arena_strdup(c->to->arena, n->where) : NULL;
+    if (n->where) TRY_MEM(m->where = arena_strdup(c->to->arena, n->where), e);
     TRY(copy_subgraphs(c, m, e));
     for (int i = 0; i < n->n_out; i++) {
         const struct value *v = n->out[i];

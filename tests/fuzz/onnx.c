@@ -6,6 +6,7 @@
 #include "format/onnx/write.h"
 #include "fuzz.h"
 #include "graph/graph.h"
+#include "pass/pass.h"
 
 static int read_model(struct arena *a, struct bytes bytes, struct graph **g, struct err *e)
 {
@@ -38,7 +39,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct err e = { 0 };
     struct graph *g;
     fuzz_arena(&a);
-    if (fuzz_ok(read_model(&a, (struct bytes){ data, size }, &g, &e), &e)) write_again(&a, g);
+    if (fuzz_ok(read_model(&a, (struct bytes){ data, size }, &g, &e), &e)) {
+        write_again(&a, g);
+        if (fuzz_ok(pass_run(g, PASS_IMPORT, NULL, &e), &e)) FUZZ_CHECK(!graph_verify(g, &e));
+    }
     arena_release(&a);
     return 0;
 }
