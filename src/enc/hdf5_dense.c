@@ -71,7 +71,9 @@ int hdf5_each_record(struct hdf5_records *r, uint64_t address, struct err *e)
     TRY(hdf5_span(h, address, 18 + (uint64_t)h->offset_size + h->length_size, "a B-tree", &c, e));
     if (memcmp(hdf5_take(&c, 4), "BTHD", 4)) return hdf5_broken(h, address, "no B-tree is here", e);
     hdf5_take(&c, 1);
-    struct tree t = { .type = (unsigned)hdf5_get(&c, 1), .node_size = hdf5_get(&c, 4) };
+    struct tree t = { 0 };
+    t.type = (unsigned)hdf5_get(&c, 1);
+    t.node_size = hdf5_get(&c, 4);
     t.record = (unsigned)hdf5_get(&c, 2);
     t.depth = (unsigned)hdf5_get(&c, 2);
     hdf5_take(&c, 2);

@@ -63,7 +63,9 @@ static int read_dense_info(struct header *r, struct hdf5_cursor c, unsigned orde
 
 static int add_block(struct header *r, struct hdf5_cursor c, struct err *e)
 {
-    struct block b = { hdf5_address(&c, r->h), hdf5_length(&c, r->h) };
+    struct block b;
+    b.address = hdf5_address(&c, r->h);
+    b.len = hdf5_length(&c, r->h);
     if (c.over || r->n_blocks == BLOCKS_MAX)
         return hdf5_broken(r->h, r->o->address, "an object header continues without end", e);
     if (r->n_blocks == r->cap_blocks) {
