@@ -361,6 +361,7 @@ TEST(files_of_others)
     damage_shared("samples/ts", ".pt", SHARED_FILES / 3);
     damage_shared("corpus/torchscript", ".pt", SHARED_FILES / 3);
     damage_shared("corpus/onnx", ".onnx", SHARED_FILES / 3);
+    damage_shared("corpus/caffe", ".caffemodel", SHARED_FILES / 3);
     damage_shared("corpus/keras_h5", ".h5", SHARED_FILES / 3);
     damage_shared("samples/keras", ".keras", SHARED_FILES / 3);
     end();
