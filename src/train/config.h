@@ -9,7 +9,7 @@ struct str;
 extern const struct conf_key train_keys[];
 
 int train_config_init(struct conf *c, struct arena *a, struct err *e);
-/* Reads a description: a mapping of the keys; a key `sas` holds one of the older form (dlx.h). Relative paths in it count
+/* Reads a description: a mapping of the keys; a key `sas` holds one of the older form (dlx.h). Relative paths count
  * from where it was started, as those on the command line. ERR_USAGE with line and column; ERR_IO. */
 int train_config_read(struct conf *c, const char *path, struct err *e);
 /* One KEY=VALUE word; a list is begun anew by the first word that names it. */

@@ -24,7 +24,9 @@ struct train_run {
     const struct conf *conf;
     const struct train_listener *listener;
     const char *folder;
-    bool force, fresh; /* fresh: the answers come from weights that were drawn */
+    bool force;
+    bool fresh;  /* the answers come from weights that were drawn */
+    bool single; /* the model takes one sample at a time */
 
     struct model model;
     struct table *data, *judged; /* to learn from, to judge by (may be the same) */
@@ -58,6 +60,16 @@ struct train_run {
 void run_say(const struct train_run *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* setup.c: model, tables, task, step, sessions; before anything is written. */
 int run_setup(struct train_run *r, struct err *e);
+/* settle.c, in this order */
+int run_choose_task(struct train_run *r, struct err *e);
+int run_settle_targets(struct train_run *r, struct err *e);
+int run_settle_loss(struct train_run *r, struct err *e);
+int run_settle_metric(struct train_run *r, struct err *e);
+/* recipe.c */
+int run_settle_schedule(struct train_run *r, struct err *e);
+int run_settle_augment(struct train_run *r, struct err *e);
+int run_make_step(struct train_run *r, struct err *e);
+int run_make_judging(struct train_run *r, struct err *e);
 /* state.c */
 int run_save(struct train_run *r, struct err *e);
 int run_restore(struct train_run *r, struct err *e);

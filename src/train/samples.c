@@ -165,13 +165,13 @@ static int take_mask(
 static int take_class(struct sample *it, const struct loading *l, const struct row *row, struct err *e)
 {
     int64_t class;
-    struct shape scalar = shape_of(0, NULL);
+    struct shape one = l->s->want.rank > 0 ? l->s->want : shape_of(0, NULL); /* (1, 1) after a convolution */
     TRY(row_class(l->s->table, row, l->s->target_column, &class, e));
     if (class < 0) return fail(e, ERR_DATA, "%s: the label is empty", row->where);
     if (class >= l->s->classes)
         return fail(e, ERR_DATA, "%s: label %lld, the model has classes 0 to %lld", row->where, (long long)class,
             (long long)l->s->classes - 1);
-    struct tensor *t = tensor_copy(&it->a, DT_I64, &scalar, &class, e);
+    struct tensor *t = tensor_copy(&it->a, DT_I64, &one, &class, e);
     if (!t) return e->code;
     it->target = *t;
     return 0;

@@ -8,6 +8,7 @@
  *   cycle.onnx     two nodes that read each other
  *   outside.onnx, missing.onnx  weights in a file outside the folder, and in one that is not there
  *   bomb.tenrec    a package whose manifest inflates a thousandfold
+ *   single.onnx    x (1, 3, 12, 12) -> Conv 3x3 -> Relu -> Reshape to (1, 400) -> Gemm -> (1, 4): made for one sample
  *   learn/         folders red, green, blue, white with 8 images each; pairs.csv: images with masks, 1 where it is red
  */
 #include <stdio.h>
@@ -141,6 +142,29 @@ static void make_segment(void)
     put_node(&g, "Conv", "x conv.weight conv.bias", "y", "");
     put_port(&g, 12, "y", (const char *const[]){ "N", "2", "H", "W" }, 4);
     put_model("segment.onnx", &g);
+}
+
+static void make_single(void)
+{
+    struct proto_message g = proto_message_in(&arena), shape = g;
+    static float w[4 * 3 * 3 * 3], fc[4 * 400], zero[4];
+    for (size_t i = 0; i < sizeof w / sizeof w[0]; i++) w[i] = (float)((int)(i * 7 % 11) - 5) / 20;
+    for (size_t i = 0; i < sizeof fc / sizeof fc[0]; i++) fc[i] = (float)((int)(i * 5 % 13) - 6) / 100;
+    put_port(&g, 11, "x", (const char *const[]){ "1", "3", "W", "H" }, 4);
+    put_weights(&g, "conv.weight", (const int64_t[]){ 4, 3, 3, 3 }, 4, w, 108);
+    put_weights(&g, "fc.weight", (const int64_t[]){ 4, 400 }, 2, fc, 1600);
+    put_weights(&g, "fc.bias", (const int64_t[]){ 4 }, 1, zero, 4);
+    proto_put_packed_int64(&shape, 1, (const int64_t[]){ 2 }, 1);
+    proto_put_varint(&shape, 2, 7);
+    proto_put_packed_int64(&shape, 7, (const int64_t[]){ 1, 400 }, 2);
+    proto_put_text(&shape, 8, "flat");
+    proto_put_message(&g, 5, &shape);
+    put_node(&g, "Conv", "x conv.weight", "c", "");
+    put_node(&g, "Relu", "c", "r", "");
+    put_node(&g, "Reshape", "r flat", "f", "");
+    put_node(&g, "Gemm", "f fc.weight fc.bias", "logits", "transB=1");
+    put_port(&g, 12, "logits", (const char *const[]){ "1", "4" }, 2);
+    put_model("single.onnx", &g);
 }
 
 static void make_pair(const char *name, const char *op)
@@ -298,6 +322,7 @@ int main(int argc, char **argv)
     arena_init(&arena, NULL);
     make_classify();
     make_segment();
+    make_single();
     make_pair("add.onnx", "Add");
     make_pair("other.onnx", "Sub");
     make_pair("wrong.onnx", "NoSuchOp");
