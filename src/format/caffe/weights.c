@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/err.h"
@@ -180,6 +181,17 @@ static void print_dims(const struct shape *s, char *out, size_t size)
     }
 }
 
+/* Numbers that were copied out of the file need not stay in memory twice. */
+static void let_go(const struct caffe_weights *w, const struct tree *blob, const struct tensor *t)
+{
+    const struct tree_field *data = tree_field(blob, tree_has(blob, "double_data") ? "double_data" : "data");
+    if (!w->mapped || !data || t->blob == w->blob || !lies_in(w->blob, &data->packed)) return;
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)data->packed.data;
+    uintptr_t end = (begin + data->packed.len) / page * page;
+    begin = (begin + page - 1) / page * page;
+    if (begin < end) (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 /* The i-th weight in the shape wanted; zeros if there is none. */
 static const struct tensor *load(struct caffe_call *c, size_t i, int rank, const int64_t *dims)
 {
@@ -192,6 +204,7 @@ static const struct tensor *load(struct caffe_call *c, size_t i, int rank, const
             : (caffe_fail(c, ERR_MODEL, "its weights are needed to know their size"), NULL);
     const struct tensor *t = caffe_blob_tensor(c->n->keep, blob, c->n->weights.blob, c->b->err);
     if (!t) return err_prefix(c->b->err, "weight %zu", i), NULL;
+    let_go(&c->n->weights, blob, t);
     if (!fill_shape(&want, tensor_count(t))) {
         char has[200], needs[200];
         print_dims(&t->shape, has, sizeof has);
