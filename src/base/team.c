@@ -7,8 +7,8 @@
 #include <sched.h>
 #include <stdio.h>
 
-/* CPUs' worth of time that cgroup v2 or v1 grants, or 0 when there is no limit. */
-static int quota(void)
+/* Processors' worth of time that cgroup v2 or v1 grants, or 0 when there is no limit. */
+static double quota(void)
 {
     long long max = -1, period = 0;
     FILE *f = fopen("/sys/fs/cgroup/cpu.max", "re");
@@ -23,16 +23,19 @@ static int quota(void)
             fclose(f);
         }
     }
-    if (max <= 0 || period <= 0) return 0;
-    return max < period ? 1 : (int)(max / period);
+    return max > 0 && period > 0 ? (double)max / (double)period : 0;
+}
+
+struct team_limits team_limits(void)
+{
+    cpu_set_t set;
+    return (struct team_limits){ sched_getaffinity(0, sizeof set, &set) ? 0 : CPU_COUNT(&set), quota() };
 }
 
 int team_default_size(void)
 {
-    cpu_set_t set;
-    int n = sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
-    int q = quota();
-    if (q && q < n) n = q;
+    struct team_limits l = team_limits();
+    int n = l.quota > 0 && l.quota < l.affinity ? (int)l.quota : l.affinity;
     return n < 1 ? 1 : n;
 }
 

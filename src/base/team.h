@@ -4,7 +4,13 @@
 
 #include <stdint.h>
 
-/* Threads this process may use: affinity, then the cgroup's CPU quota (rounded down, at least 1). */
+/* What bounds the threads of this process. */
+struct team_limits {
+    int affinity; /* processors it may run on; 0: not known */
+    double quota; /* processors' worth of time its cgroup grants; 0: no limit */
+};
+struct team_limits team_limits(void);
+/* Threads this process may use: affinity, then the quota (rounded down, at least 1). */
 int team_default_size(void);
 
 /* Runs fn(ctx, begin, end) on up to `threads` threads; parts depend on n and threads only, so results do too.

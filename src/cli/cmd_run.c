@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "cli/inputs.h"
 #include "cli/opening.h"
+#include "cli/profile.h"
 #include "data/arrays.h"
 #include "enc/json.h"
 #include "exec/session.h"
@@ -217,33 +218,10 @@ static int save_inputs(struct job *job, const char *path, struct err *e)
     return 0;
 }
 
-static int slowest_first(const void *a, const void *b)
-{
-    const struct plan_step *x = *(struct plan_step *const *)a, *y = *(struct plan_step *const *)b;
-    return (x->seconds < y->seconds) - (x->seconds > y->seconds);
-}
-
 static int print_profile(struct job *job, struct err *e)
 {
     const struct plan *p = session_plan(job->session, job->shapes, e);
-    if (!p) return e->code;
-    struct plan_step **order = ARENA_ARRAY(job->arena, p->n_steps, struct plan_step *);
-    TRY_MEM(order, e);
-    double all = 0;
-    for (size_t i = 0; i < p->n_steps; i++) order[i] = p->steps[i], all += p->steps[i]->seconds;
-    if (p->n_steps) qsort(order, p->n_steps, sizeof *order, slowest_first);
-    printf("%10s %6s %5s  %-20s %-20s %s\n", "ms", "%", "runs", "op", "kernel", "node");
-    for (size_t i = 0; i < p->n_steps; i++) {
-        const struct plan_step *s = order[i];
-        const char *kernel = s->kind == STEP_REORDER ? "reorder"
-            : s->kind == STEP_EVAL                   ? "node by node"
-            : s->step.kernel                         ? s->step.kernel->name
-                                                     : "reference";
-        printf("%10.3f %6.1f %5ld  %-20s %-20s %s\n", s->seconds * 1e3, 100 * s->seconds / (all + 1e-12), s->runs,
-            s->step.node ? s->step.node->op->name : "-", kernel, s->step.node ? s->step.node->name : "");
-    }
-    printf("%10.3f ms in %zu steps, calls together\n", all * 1e3, p->n_steps);
-    return 0;
+    return p ? profile_print(p, job->arena, e) : e->code;
 }
 
 static int report(struct job *job, struct err *e)

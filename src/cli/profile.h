@@ -1,0 +1,13 @@
+/* profile.h - where the time of a plan went, step by step. */
+#ifndef TENREC_CLI_PROFILE_H
+#define TENREC_CLI_PROFILE_H
+
+#include <jansson.h>
+
+#include "plan/plan.h"
+
+/* The steps of a plan that was profiled, slowest first; times are sums over its runs. */
+int profile_print(const struct plan *p, struct arena *a, struct err *e);
+json_t *profile_json(const struct plan *p, struct arena *a, struct err *e); /* NULL with the error */
+
+#endif
