@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/err.h"
 
@@ -19,20 +20,46 @@ struct arena_closer {
     void *ptr;
 };
 
+/* Large blocks are mapped by themselves, in large pages where the system has them: fewer faults, zeroed once only.
+ * AddressSanitizer would not see past the ends of these. */
+enum { HUGE_PAGE = 1 << 21 };
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined __SANITIZE_ADDRESS__ || __has_feature(address_sanitizer)
+#define LARGE SIZE_MAX
+#else
+#define LARGE ((size_t)HUGE_PAGE)
+#endif
+
+/* Begins at a multiple of HUGE_PAGE: what was mapped around it is given back. */
+static void *map_large(size_t size)
+{
+    size_t page = 4096, bytes = (size + page - 1) & ~(page - 1);
+    unsigned char *p = mmap(NULL, bytes + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) return NULL;
+    size_t before = -(uintptr_t)p & (HUGE_PAGE - 1);
+    if (before) munmap(p, before);
+    munmap(p + before + bytes, HUGE_PAGE - before);
+    madvise(p + before, bytes, MADV_HUGEPAGE);
+    return p + before;
+}
+
 static void *default_alloc(void *cookie, size_t size)
 {
     (void)cookie;
-    if (size > SIZE_MAX - 64) return NULL;
-    return aligned_alloc(64, (size + 63) & ~(size_t)63);
+    if (size > SIZE_MAX / 2) return NULL;
+    return size >= LARGE ? map_large(size) : aligned_alloc(64, (size + 63) & ~(size_t)63);
 }
 
 static void default_free(void *cookie, void *ptr, size_t size)
 {
-    (void)cookie, (void)size;
-    free(ptr);
+    (void)cookie;
+    if (ptr && size >= LARGE) munmap(ptr, (size + 4095) & ~(size_t)4095);
+    else free(ptr);
 }
 
-const struct mem mem_default = { default_alloc, default_free, NULL, 0 };
+const struct mem mem_default = { default_alloc, default_free, NULL, 0, LARGE };
 
 void arena_init(struct arena *a, const struct mem *mem)
 {

@@ -17,6 +17,7 @@ struct mem {
     void (*free)(void *cookie, void *ptr, size_t size);
     void *cookie;
     size_t block; /* bytes an arena takes at a time; 0: as it sees fit, 1: each allocation alone (to test failures) */
+    size_t zeroed; /* allocations of so many bytes and more hold zeros already; 0: none need to */
 };
 extern const struct mem mem_default;
 

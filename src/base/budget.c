@@ -22,7 +22,7 @@ static void budget_free(void *cookie, void *ptr, size_t size)
 void budget_init(struct budget *b, const struct mem *inner, size_t granted)
 {
     *b = (struct budget){ .inner = inner ? inner : &mem_default, .granted = granted };
-    b->mem = (struct mem){ budget_alloc, budget_free, b, b->inner->block };
+    b->mem = (struct mem){ budget_alloc, budget_free, b, b->inner->block, b->inner->zeroed };
 }
 
 void budget_grant(const struct mem *mem, size_t bytes)

@@ -34,5 +34,6 @@ struct blob *mapped_file(struct arena *a, const char *path, struct bytes *out, s
     budget_grant(a->mem, out->len > SIZE_MAX / GRANT ? SIZE_MAX : out->len * GRANT);
     struct blob *b = blob_wrap(a->mem, out->data, out->len, release, m);
     if (!b) return release(m), fail_nomem(e), NULL;
+    blob_is_file(b);
     return blob_adopt(a, b) ? fail_nomem(e), NULL : b;
 }

@@ -3,6 +3,7 @@
 
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/arena.h"
 #include "base/err.h"
@@ -14,6 +15,7 @@ struct blob {
     size_t size, allocated; /* allocated: header and payload, 0 payload when wrapped */
     void (*release)(void *cookie);
     void *cookie;
+    bool is_file; /* a private mapping of a file, never written to */
 };
 
 enum { HEADER = 64 };
@@ -36,7 +38,7 @@ struct blob *blob_new(const struct mem *mem, size_t size)
     if (!b) return NULL;
     b->data = (unsigned char *)b + HEADER;
     b->size = size;
-    memset(b->data, 0, size);
+    if (!b->mem->zeroed || b->allocated < b->mem->zeroed) memset(b->data, 0, size);
     return b;
 }
 
@@ -50,6 +52,17 @@ struct blob *blob_wrap(
     b->release = release;
     b->cookie = cookie;
     return b;
+}
+
+void blob_is_file(struct blob *b)
+{
+    b->is_file = true;
+}
+
+void blob_forget(const struct blob *b, const void *data, size_t size)
+{
+    uintptr_t page = 4096, from = ((uintptr_t)data + page - 1) & ~(page - 1), to = ((uintptr_t)data + size) & ~(page - 1);
+    if (b && b->is_file && to > from) madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
 struct blob *blob_ref(struct blob *b)

@@ -20,6 +20,10 @@ struct blob *blob_new(const struct mem *mem, size_t size); /* one reference; ali
 /* A blob over memory owned elsewhere; `release(cookie)` runs with the last reference (may be NULL). */
 struct blob *blob_wrap(
     const struct mem *mem, const void *data, size_t size, void (*release)(void *cookie), void *cookie);
+/* Marks what is wrapped as a private mapping of a file that nobody writes to. */
+void blob_is_file(struct blob *b);
+/* The memory of a part of such a mapping is given back until it is read again; nothing happens to other blobs. */
+void blob_forget(const struct blob *b, const void *data, size_t size);
 struct blob *blob_ref(struct blob *b);
 void blob_unref(struct blob *b); /* NULL is fine */
 void *blob_data(const struct blob *b);

@@ -87,6 +87,7 @@ static struct tensor *pack(
     if (!t->blob || blob_adopt(&p->arena, t->blob)) return fail_nomem(e), NULL;
     t->data = blob_data(t->blob);
     if (reorder_once(weight, t, threads, e)) return NULL;
+    blob_forget(weight->blob, weight->data, (size_t)tensor_bytes(weight));
     struct pack item = { weight->data, t };
     if (keep(p, weight, e)) return NULL;
     if (!ARRAY_PUSH(&p->arena, p->items, p->n, p->cap, item)) return fail_nomem(e), NULL;

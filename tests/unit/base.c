@@ -186,3 +186,18 @@ TEST(only_regular_files_are_mapped)
     unlink("base_test_pipe");
     arena_release(&a);
 }
+
+TEST(large_blocks_are_aligned_and_hold_zeros)
+{
+    const struct mem *m = &mem_default;
+    for (size_t size = (size_t)1 << 20; size <= (size_t)1 << 23; size += ((size_t)1 << 20) + 77) {
+        unsigned char *p = m->alloc(m->cookie, size);
+        CHECK(p && (uintptr_t)p % 64 == 0);
+        bool zeros = true;
+        for (size_t i = 0; m->zeroed && size >= m->zeroed && i < size; i++) zeros = zeros && !p[i];
+        CHECK(zeros);
+        memset(p, 1, size);
+        m->free(m->cookie, p, size);
+    }
+    CHECK(!m->alloc(m->cookie, SIZE_MAX - 5));
+}

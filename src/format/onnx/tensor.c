@@ -133,6 +133,7 @@ static int take_raw(
     }
     struct tensor *copy = tensor_copy(s->arena, t->dtype, &t->shape, raw.data, e);
     if (!copy) return e->code;
+    blob_forget(blob, raw.data, raw.len);
     *t = *copy;
     return 0;
 }
