@@ -271,6 +271,63 @@ TEST(kernels_work_in_the_layouts_of_others)
         for (size_t c = 0; c < 3; c++) try_on_layout(k, (int64_t[]){ 48, 20, 8 }[c]);
 }
 
+/* x -> Conv 1x1 -> a 3x3 convolution, large enough for other ways than the direct one. */
+static struct value *large_conv(struct builder *b, struct trial *t, int k, const char *activation, double alpha)
+{
+    static const int64_t channels[][2] = { { 32, 40 }, { 64, 32 }, { 48, 96 } };
+    int64_t c = channels[k][0], n = channels[k][1];
+    struct value *x = convolved(b, t, c, 25), *w = random_const(b, 4, (int64_t[]){ n, c, 3, 3 });
+    struct value *bias = random_const(b, 1, &n), *residual = NULL;
+    if (k == 1) residual = convolved(b, t, n, 25);
+    return emit(b, "FusedConv",
+        ATTRS(attr_ints("pads", (int64_t[]){ 1, k, 1, 2 - k }, 4), attr_string("activation", activation),
+            attr_float("alpha", alpha), attr_float("beta", 0.5)),
+        x, w, k == 2 ? NULL : bias, residual);
+}
+
+/* A sample's answer has the same bits alone as in its batch. */
+static void try_alone(struct trial *t)
+{
+    struct session *s = session_new(t->g, &(struct session_options){ .threads = 2 }, &t->e);
+    struct tensor whole, one[2], *in[2] = { &one[0], &one[1] };
+    struct tensor *got = s ? run(t, s) : NULL;
+    if (got) whole = got[0];
+    for (int i = 0; i < t->p->n_in; i++) {
+        one[i] = *t->in[i];
+        one[i].shape.dim[0] = 1;
+        one[i].data = (unsigned char *)one[i].data + tensor_bytes(&one[i]);
+    }
+    struct tensor out;
+    CHECK_OK(session_run(s, (const struct tensor *const *)in, &out, &t->e), &t->e);
+    size_t bytes = (size_t)tensor_bytes(&out);
+    CHECK(got && !memcmp(out.data, (unsigned char *)whole.data + bytes, bytes));
+    session_free(s);
+}
+
+TEST(large_convolutions_agree_and_do_not_see_their_neighbours)
+{
+    static const char *const names[] = { "", "Relu", "LeakyRelu", "Swish", "Sigmoid", "Clip", "Tanh" };
+    if (!backend_list[0]) SKIP("no backend was built");
+    for (int k = 0; k < 3; k++)
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+            struct arena a;
+            struct problem p = { .op = op_registry.find("FusedConv"), .text = names[i], .n_out = 1 };
+            arena_init(&a, NULL);
+            struct trial t = { .p = &p, .a = &a };
+            t.g = graph_new(&a, &op_registry, "g", &t.e);
+            struct builder b = { t.g, &t.e };
+            struct value *y = large_conv(&b, &t, k, names[i], i == 5 ? -0.25 : 0.5);
+            CHECK_OK(y ? graph_output(t.g, y, &t.e) : t.e.code, &t.e);
+            CHECK_OK(graph_tidy(t.g, &t.e), &t.e);
+            CHECK_OK(graph_interpret(t.g, t.in, t.want, &a, NULL, &t.e), &t.e);
+            CHECK(try_problem(&t, 2));
+            t.g->inputs[0]->shape.dim[0] = DIM_UNKNOWN;
+            if (p.n_in > 1) t.g->inputs[1]->shape.dim[0] = DIM_UNKNOWN;
+            try_alone(&t);
+            arena_release(&a);
+        }
+}
+
 TEST(pieces_in_a_layout_are_joined)
 {
     if (!backend_list[0]) SKIP("no backend was built");

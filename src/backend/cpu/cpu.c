@@ -3,6 +3,7 @@
 
 #include "backend/cpu/panel.h"
 #include "backend/cpu/rnn.h"
+#include "backend/cpu/winograd.h"
 #include "base/str.h"
 
 /* Every kernel's: all tensors are float32 and not empty. */
@@ -34,6 +35,8 @@ static const struct kernel kernels[] = {
     KERNEL("LSTMGrad", rnn_grad_prepare, rnn_grad_run),
     KERNEL("GRUGrad", rnn_grad_prepare, rnn_grad_run),
     KERNEL("RNNGrad", rnn_grad_prepare, rnn_grad_run),
+    KERNEL("Conv", winograd_prepare, winograd_run),
+    KERNEL("FusedConv", winograd_prepare, winograd_run),
     { 0 },
 };
 
