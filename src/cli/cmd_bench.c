@@ -256,7 +256,8 @@ const struct command command_bench = {
     .doc = "How fast a model runs on this machine.\n\n"
            "Inputs are made up. Half of the runs take no longer than p50, 99 of 100 no longer than p99. Runs during\n"
            "which the system gave a processor to somebody else are counted, and told.",
-    .examples = "  tenrec bench resnet50.onnx --threads 1\n  tenrec bench net.pt --input Nx3x320x320 --batch 8 --nodes\n",
+    .examples = "  tenrec bench resnet50.onnx --threads 1\n"
+                "  tenrec bench net.pt --input Nx3x320x320 --batch 8 --nodes\n",
     .min_words = 1,
     .max_words = 1,
     .keys = keys,

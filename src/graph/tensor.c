@@ -61,7 +61,7 @@ void blob_is_file(struct blob *b)
 
 void blob_forget(const struct blob *b, const void *data, size_t size)
 {
-    uintptr_t page = 4096, from = ((uintptr_t)data + page - 1) & ~(page - 1), to = ((uintptr_t)data + size) & ~(page - 1);
+    uintptr_t page = 4096, at = (uintptr_t)data, from = (at + page - 1) & ~(page - 1), to = (at + size) & ~(page - 1);
     if (b && b->is_file && to > from) madvise((void *)from, to - from, MADV_DONTNEED);
 }
 

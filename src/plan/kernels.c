@@ -140,12 +140,12 @@ static int try_kernel(struct choice *c, struct plan_step *s, const struct kernel
     int code = *taken && k->prepare ? k->prepare(&s->step, e) : 0;
     if (code == ERR_UNSUPPORTED) {
         *taken = false;
-        str_add(&why, e->text);
+        if (c->o->explain) str_add(&why, e->text);
         err_clear(e);
         forget(&s->step);
         code = 0;
     }
-    const char *text = str_done(&why);
+    const char *text = c->o->explain ? str_done(&why) : NULL;
     if (!code && !*taken) explain(c, s->step.node, k, text ? text : "");
     return code;
 }

@@ -6,8 +6,8 @@
 
 extern const struct backend backend_cpu;
 
-/* A weight (..., k) of `matrices` times n rows: each matrix transposed, (k, n), and packed. Or, for winograd.h, a weight
- * (n, k, 3, 3) as so many matrices; there is no way back from it. */
+/* A weight (..., k) of `matrices` times n rows: each matrix transposed, (k, n), and packed. Or, for winograd.h, a
+ * weight (n, k, 3, 3) as so many matrices; there is no way back from it. */
 struct panel_layout {
     struct layout base;
     int64_t matrices, n, k;

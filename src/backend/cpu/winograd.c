@@ -196,8 +196,9 @@ static void block(const struct job *j, int64_t first, int64_t count, float *work
     }
     memset(out, 0, (size_t)(WINO_POINTS * p->block * width) * sizeof *out);
     for (int q = 0; q < WINO_POINTS; q++) {
-        struct product g = { .m = count, .n = width, .k = p->k, .a = in + q * p->block * p->k, .a_row = p->k, .a_col = 1,
-            .b = j->weight + q * packed_floats(p->k, p->n), .c = out + q * p->block * width, .c_row = width };
+        struct product g = { .m = count, .n = width, .k = p->k, .a = in + q * p->block * p->k, .a_row = p->k,
+            .a_col = 1, .b = j->weight + q * packed_floats(p->k, p->n), .c = out + q * p->block * width,
+            .c_row = width };
         product_panels(&g, 0, width / PANEL);
     }
     for (int64_t i = 0; i < count; i++) {
