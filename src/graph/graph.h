@@ -96,6 +96,7 @@ struct graph {
     const struct op_table *ops;
     const char *name;
     struct graph *outer; /* of a subgraph; values of it may be read here */
+    bool barred;         /* a branch whose shapes do not fit: no run for these inputs takes it and succeeds */
     struct node **nodes;
     size_t n_nodes, cap_nodes;
     struct value **values;

@@ -141,8 +141,8 @@ static int if_infer(struct node *n, struct err *e)
     TRY(body_of(n, "then_branch", n->n_in - 1, n->n_out, &yes, e));
     TRY(body_of(n, "else_branch", n->n_in - 1, n->n_out, &no, e));
     for (int i = 0; i < n->n_out; i++) {
-        set(n, i, yes, yes->outputs[i]);
-        TRY(either(n, i, no, no->outputs[i], e));
+        set(n, i, yes->barred ? no : yes, yes->barred ? no->outputs[i] : yes->outputs[i]);
+        if (!yes->barred && !no->barred) TRY(either(n, i, no, no->outputs[i], e));
     }
     return 0;
 }

@@ -112,12 +112,30 @@ static int bind_body(struct node *n, struct graph *body, struct err *e)
     return carries ? bind_loop(n, body, e) : infer_graph(body, e);
 }
 
+/* Branches of an If are often for other inputs than these: one that does not fit is barred, the other says what comes
+ * out. Where none fits, or it is no branch, the fault is told. */
+static int bind_bodies(struct node *n, struct err *e)
+{
+    size_t fit = 0;
+    struct err first = { 0 };
+    for (size_t i = 0; i < n->n_attrs; i++) {
+        struct graph *body = n->attrs[i].type == ATTR_GRAPH ? n->attrs[i].graph : NULL;
+        if (!body) continue;
+        int code = bind_body(n, body, e);
+        body->barred = code == ERR_SHAPE && node_is(n, "If");
+        if (code && !body->barred) return code;
+        if (code && !first.code) first = *e;
+        if (code) err_clear(e);
+        fit += !code;
+    }
+    if (!fit && first.code) *e = first;
+    return e->code;
+}
+
 int pass_infer_node(struct node *n, struct err *e)
 {
-    int code = 0;
     for (int i = 0; i < n->n_in; i++) n->in[i] = value_resolve(n->in[i]);
-    for (size_t i = 0; i < n->n_attrs; i++)
-        if (n->attrs[i].type == ATTR_GRAPH && !code) code = bind_body(n, n->attrs[i].graph, e);
+    int code = control_is(n) ? bind_bodies(n, e) : 0;
     if (!n->op->infer || code) return code ? node_err(n, e) : 0;
     for (int i = 0; i < n->n_out; i++) forget(n->out[i]);
     code = node_check_inputs(n, e);

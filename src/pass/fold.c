@@ -72,9 +72,22 @@ static int fold_inlined(struct graph *g, struct node *n, bool unpack, struct err
 
 static int fold_bodies(struct node *n, struct err *e)
 {
+    bool branches = node_is(n, "If"), other_fits = true;
     TRY(pass_capture_constants(n, e));
-    for (size_t i = 0; i < n->n_attrs; i++)
-        if (n->attrs[i].type == ATTR_GRAPH) TRY(pass_fold_graph(n->attrs[i].graph, e));
+    for (size_t i = 0; i < n->n_attrs; i++) {
+        struct graph *body = n->attrs[i].type == ATTR_GRAPH ? n->attrs[i].graph : NULL;
+        if (body && body->barred) other_fits = false;
+    }
+    for (size_t i = 0; i < n->n_attrs; i++) {
+        struct graph *body = n->attrs[i].type == ATTR_GRAPH ? n->attrs[i].graph : NULL;
+        int code = body && !body->barred ? pass_fold_graph(body, e) : 0;
+        if (code != ERR_SHAPE || !branches || !other_fits) TRY(code);
+        if (!code) continue;
+        err_clear(e); /* found out while it was folded: barred like those found out before */
+        body->barred = true;
+        other_fits = false;
+        TRY(graph_tidy(body, e));
+    }
     return n->op->infer(n, e) ? node_err(n, e) : 0;
 }
 
