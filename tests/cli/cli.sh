@@ -4,6 +4,8 @@
 tenrec=${1:?usage: $0 TENREC MAKE}
 case $tenrec in /*) ;; *) tenrec=$PWD/$tenrec ;; esac
 . "$(dirname "$0")/../tap.sh"
+LSAN_OPTIONS=suppressions=$(cd "$(dirname "$0")" && pwd)/leaks.txt:print_suppressions=0
+export LSAN_OPTIONS
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$2" "$work" || exit 1
