@@ -268,7 +268,8 @@ static const struct {
     int words;
     int (*run)(struct command *c);
 } commands[] = {
-    { "as", 9, do_as },            { "resize", 13, do_resize },   { "plane", 13, do_plane },         { "labels", 7, do_labels },
+    { "as", 9, do_as },
+    { "resize", 13, do_resize },   { "plane", 13, do_plane },     { "labels", 7, do_labels },
     { "window", 9, do_window },    { "pad", 10, do_pad },         { "crop", 7, do_crop },
     { "orient", 6, do_orient },    { "convert", 6, do_convert },  { "fit", 5, do_fit },
     { "normalize", 6, do_normalize }, { "preset", 8, do_preset }, { "overlay", 6, do_overlay },
