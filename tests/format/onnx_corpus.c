@@ -4,8 +4,8 @@
 #include <jansson.h>
 
 #include "base/report.h"
-#include "graph/graph.h"
-#include "ops/interpret.h"
+#include "exec/session.h"
+#include "pass/pass.h"
 #include "shared.h"
 #include "tensors.h"
 
@@ -36,11 +36,26 @@ static const char *text_of(const json_t *list, size_t i)
 }
 
 /* Largest difference over all outputs. */
+static int compare_outputs(
+    struct sample *s, const json_t *outputs, const struct tensor *out, double *most, struct err *e)
+{
+    const json_t *out_names = json_object_get(s->refs, "output_names");
+    const struct graph *g = s->graph;
+    for (size_t i = 0; i < json_array_size(outputs); i++) {
+        const struct tensor *want = tensor_from_npy(s->arena, file_join(s->arena, s->folder, text_of(outputs, i)), e);
+        const struct value *v = graph_find(g, text_of(out_names, i));
+        if (!want || !v) return fail(e, ERR_FAILED, "no output %s", text_of(out_names, i));
+        for (size_t k = 0; k < g->n_outputs; k++)
+            if (g->outputs[k] == v) *most = fmax(*most, tensor_difference(&out[k], want));
+    }
+    return 0;
+}
+
+/* As a user runs it: cleaned by the import passes, in a plan. */
 static int compare(struct sample *s, const json_t *inputs, const json_t *outputs, double *most, struct err *e)
 {
-    struct tensor *in[IO_MAX] = { 0 }, *out[IO_MAX] = { 0 };
-    const json_t *in_names = json_object_get(s->refs, "input_names"),
-                 *out_names = json_object_get(s->refs, "output_names");
+    struct tensor *in[IO_MAX] = { 0 }, out[IO_MAX] = { { 0 } };
+    const json_t *in_names = json_object_get(s->refs, "input_names");
     struct graph *g = s->graph;
     if (g->n_inputs > IO_MAX || g->n_outputs > IO_MAX) return fail(e, ERR_FAILED, "too many inputs or outputs");
     for (size_t i = 0; i < json_array_size(inputs); i++) {
@@ -49,15 +64,12 @@ static int compare(struct sample *s, const json_t *inputs, const json_t *outputs
         for (size_t k = 0; k < g->n_inputs; k++)
             if (!strcmp(g->inputs[k]->name, text_of(in_names, i))) in[k] = t;
     }
-    TRY(graph_interpret(g, in, out, s->arena, NULL, e));
-    for (size_t i = 0; i < json_array_size(outputs); i++) {
-        const struct tensor *want = tensor_from_npy(s->arena, file_join(s->arena, s->folder, text_of(outputs, i)), e);
-        const struct value *v = graph_find(g, text_of(out_names, i));
-        if (!want || !v) return fail(e, ERR_FAILED, "no output %s", text_of(out_names, i));
-        for (size_t k = 0; k < g->n_outputs; k++)
-            if (g->outputs[k] == v) *most = fmax(*most, tensor_difference(out[k], want));
-    }
-    return 0;
+    struct session *session = session_new(g, &(struct session_options){ 0 }, e);
+    if (!session) return e->code;
+    int code = session_run(session, (const struct tensor *const *)in, out, e);
+    if (!code) code = compare_outputs(s, outputs, out, most, e);
+    session_free(session);
+    return code;
 }
 
 static int run(struct sample *s, double *most, struct err *e)
@@ -70,13 +82,14 @@ static int run(struct sample *s, double *most, struct err *e)
     if (!strcmp(status, "expect-refusal") && code) /* taking it after all is no fault: what cannot be said is told */
         return code == ERR_UNSUPPORTED || code == ERR_MODEL || code == ERR_SHAPE ? err_clear(e), 0 : code;
     TRY(code);
+    TRY(pass_run(s->graph, PASS_IMPORT, NULL, e));
     if (strcmp(status, "reference") != 0) return 0;
     return compare(s, json_object_get(s->refs, "inputs"), json_object_get(s->refs, "outputs"), most, e);
 }
 
 TEST(outputs_of_the_corpus)
 {
-    enum { AT_LEAST = 27 };
+    enum { AT_LEAST = 30 }; /* all but one, whose reference was made for another batch than the file declares */
     struct arena a;
     struct err e = { 0 };
     const char **names;
