@@ -201,7 +201,7 @@ const struct format format_keras = {
 
 static bool holds(struct bytes file, const char *word)
 {
-    return memmem(file.data, file.len, word, strlen(word)) != NULL;
+    return file.data && memmem(file.data, file.len, word, strlen(word));
 }
 
 static enum format_match probe(struct bytes file, const char *path)
