@@ -8,8 +8,9 @@
 static void touch(const struct tensor *t)
 {
     const unsigned char *p = t->data;
-    volatile unsigned sum = 0;
-    for (int64_t i = 0, n = tensor_bytes(t); i < n; i++) sum += p[i];
+    volatile unsigned char last; /* reads that may not be left out */
+    for (int64_t i = 0, n = tensor_bytes(t); i < n; i++) last = p[i];
+    (void)last;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -29,7 +29,7 @@ static const struct tree *param_with(const struct caffe_layer *l, const char *na
     static const struct tree none;
     for (size_t i = 0; l && i < sizeof data_params / sizeof *data_params; i++) {
         const struct tree *t = caffe_layer_param(l, data_params[i]);
-        if (t->schema && tree_has(t, name)) return t;
+        if (t->schema && tree_row(t->schema, name) && tree_has(t, name)) return t;
     }
     return &none;
 }
