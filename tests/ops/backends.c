@@ -274,7 +274,7 @@ TEST(kernels_work_in_the_layouts_of_others)
 /* x -> Conv 1x1 -> a 3x3 convolution, large enough for other ways than the direct one. */
 static struct value *large_conv(struct builder *b, struct trial *t, int k, const char *activation, double alpha)
 {
-    static const int64_t channels[][2] = { { 32, 40 }, { 64, 32 }, { 48, 96 } };
+    static const int64_t channels[][2] = { { 64, 72 }, { 96, 64 }, { 80, 96 } };
     int64_t c = channels[k][0], n = channels[k][1];
     struct value *x = convolved(b, t, c, 25), *w = random_const(b, 4, (int64_t[]){ n, c, 3, 3 });
     struct value *bias = random_const(b, 1, &n), *residual = NULL;

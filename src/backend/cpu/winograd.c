@@ -17,7 +17,7 @@
 #include "graph/op.h"
 #include "ops/conv_shape.h"
 
-enum { SIDE = 8, CACHE = 1 << 20, LEAST_TILES = 36, LEAST_CHANNELS = 32 };
+enum { SIDE = 8, CACHE = 1 << 20, LEAST_TILES = 36, LEAST_CHANNELS = 64 };
 
 struct wino {
     int64_t before[2], in[2], out[2], tiles[2]; /* height, width */
