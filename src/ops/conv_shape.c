@@ -121,6 +121,8 @@ int window_init(struct window *w, const struct node *n, const struct shape *x, c
     if (mode < 0) return mode;
     for (int a = first; a < WINDOW_AXES; a++) {
         w->in[a] = x->dim[2 + a - first];
+        if (w->in[a] > INT64_MAX / 4)
+            return fail(e, ERR_SHAPE, "a spatial dimension of %lld is more than can be", (long long)w->in[a]);
         if (mode == 3) w->before[a] = w->after[a] = 0;
         if (mode == 1 || mode == 2) resolve_same(w, a, mode == 1);
         else TRY(resolve_given(w, a, node_int(n, "ceil_mode") != 0, e));

@@ -37,9 +37,12 @@ int window_read(struct call *c, int n, struct window *w)
     TRY(read_kernel(c, n, w->kernel));
     TRY(read_strides(c, n, w->strides));
     TRY(cfg_ints(c, "dilation_rate", n, 1, w->dilations));
-    for (int i = 0; i < n; i++)
-        if (w->kernel[i] < 1 || w->strides[i] < 1 || w->dilations[i] < 1)
-            return call_fail(c, ERR_MODEL, "its kernel_size, strides or dilation_rate are not 1 or more");
+    for (int i = 0; i < n; i++) {
+        const int64_t numbers[] = { w->kernel[i], w->strides[i], w->dilations[i] };
+        for (int k = 0; k < 3; k++)
+            if (numbers[k] < 1 || numbers[k] > INT32_MAX)
+                return call_fail(c, ERR_MODEL, "its kernel_size, strides or dilation_rate are below 1 or absurd");
+    }
     if (strcmp(w->padding, "valid") && strcmp(w->padding, "same") && strcmp(w->padding, "causal"))
         return call_fail(c, ERR_UNSUPPORTED, "padding \"%.50s\"", w->padding);
     return 0;
@@ -53,6 +56,7 @@ int window_attrs(const struct window *w, const struct value *x, int64_t pads[2 *
     memset(pads, 0, 2 * AXES_MAX * sizeof *pads);
     for (int i = 0; i < w->n; i++) {
         int64_t extent = (w->kernel[i] - 1) * w->dilations[i] + 1, size = x->shape.dim[2 + i], total;
+        if (size > INT64_MAX / 4) size = -1; /* inference refuses it */
         if (!strcmp(w->padding, "causal")) pads[i] = extent - 1;
         if (strcmp(w->padding, "same")) continue;
         known &= size >= 0 || w->strides[i] == 1;
