@@ -121,7 +121,7 @@ static uint32_t shade(double share)
 }
 
 int confusion_write(
-    const int64_t *counts, size_t classes, const char *const *names, const char *path, struct arena *a, struct err *e)
+    const uint64_t *counts, size_t classes, const char *const *names, const char *path, struct arena *a, struct err *e)
 {
     size_t n = classes < MOST_CLASSES ? classes : MOST_CLASSES;
     double cell = n <= 12 ? 44 : 24, left = 130, top = 60;
@@ -130,7 +130,7 @@ int confusion_write(
     canvas_text(c, left, 20, 14, ALIGN_LEFT, INK, "rows: what is, columns: what was answered");
     for (size_t i = 0; i < n; i++) {
         char name[24];
-        int64_t sum = 0;
+        uint64_t sum = 0;
         for (size_t k = 0; k < classes; k++) sum += counts[i * classes + k];
         snprintf(name, sizeof name, "%.18s", names ? names[i] : "");
         double y = top + cell * (double)i;

@@ -22,6 +22,6 @@ int curves_write(const struct curves *c, const char *path, struct arena *a, stru
 
 /* counts[row][column], row: what is, column: what was answered; names may be NULL. The first 40 classes. */
 int confusion_write(
-    const int64_t *counts, size_t classes, const char *const *names, const char *path, struct arena *a, struct err *e);
+    const uint64_t *counts, size_t classes, const char *const *names, const char *path, struct arena *a, struct err *e);
 
 #endif

@@ -1,24 +1,22 @@
-/* judge.c - confusions and distances. */
+/* judge.c - what a run measures of its model: losses, the measures of metric/, distances. */
 #include "train/judge.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "base/arena.h"
 #include "base/err.h"
 #include "graph/tensor.h"
 
 int judge_init(struct judge *j, struct arena *a, int64_t classes, int64_t ignored, struct err *e)
 {
     *j = (struct judge){ .classes = classes, .ignored = ignored };
-    if (classes > 16384) return fail(e, ERR_UNSUPPORTED, "%lld classes are too many to count", (long long)classes);
-    if (classes) TRY_MEM(j->confusion = ARENA_ARRAY(a, classes * classes, int64_t), e);
-    return 0;
+    return classes ? confusion_init(&j->confusion, a, classes, e) : 0;
 }
 
 void judge_reset(struct judge *j)
 {
-    if (j->confusion) memset(j->confusion, 0, (size_t)(j->classes * j->classes) * sizeof *j->confusion);
+    if (j->classes) memset(j->confusion.count, 0, (size_t)(j->classes * j->classes) * sizeof *j->confusion.count);
+    j->confusion.total = 0;
     j->loss = j->squares = j->absolutes = 0;
     j->n = j->samples = 0;
 }
@@ -30,12 +28,11 @@ static void add_classes(struct judge *j, const struct tensor *out, const struct 
         int64_t want = tensor_get_i64(target, i), at = i / d * c * d + i % d, best = 0;
         if (want == j->ignored || want < 0 || want >= j->classes) continue;
         double top = -INFINITY;
-        for (int64_t k = 0; k < c; k++) {
+        for (int64_t k = 0; k < c && k < j->classes; k++) {
             double v = tensor_get_f64(out, at + k * d);
             if (v > top) top = v, best = k;
         }
-        j->confusion[want * j->classes + best]++;
-        j->n++;
+        confusion_add(&j->confusion, want, best, 1);
     }
 }
 
@@ -66,37 +63,17 @@ static double mean_loss(const struct judge *j)
 
 static double accuracy(const struct judge *j)
 {
-    int64_t right = 0;
-    for (int64_t i = 0; i < j->classes; i++) right += j->confusion[i * j->classes + i];
-    return (double)right / (double)j->n;
-}
-
-/* hit / (hit + share * (missed + wrong)), a mean over the classes that occur: 1 gives IoU, 0.5 gives F1. */
-static double overlap(const struct judge *j, double share)
-{
-    double sum = 0;
-    int64_t there = 0;
-    for (int64_t i = 0; i < j->classes; i++) {
-        int64_t hit = j->confusion[i * j->classes + i], row = 0, column = 0;
-        for (int64_t k = 0; k < j->classes; k++) {
-            row += j->confusion[i * j->classes + k];
-            column += j->confusion[k * j->classes + i];
-        }
-        if (!(row + column)) continue;
-        sum += (double)hit / ((double)hit + share * (double)(row + column - 2 * hit));
-        there++;
-    }
-    return there ? sum / (double)there : NAN;
+    return confusion_measure(&j->confusion).accuracy;
 }
 
 static double miou(const struct judge *j)
 {
-    return overlap(j, 1);
+    return confusion_measure(&j->confusion).mean_iou;
 }
 
 static double f1(const struct judge *j)
 {
-    return overlap(j, 0.5);
+    return confusion_measure(&j->confusion).f1;
 }
 
 static double mae(const struct judge *j)

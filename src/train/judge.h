@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "metric/confusion.h"
+
 struct arena;
 struct err;
 struct tensor;
@@ -14,9 +16,9 @@ enum { JUDGE_MAX = 8 };
 struct judge {
     int64_t classes;    /* 0: numbers are compared, not classes */
     int64_t ignored;    /* targets of this number count nothing */
-    int64_t *confusion; /* (classes, classes): [target][answer] */
+    struct confusion confusion;
     double loss, squares, absolutes;
-    int64_t n, samples; /* numbers or positions counted; samples */
+    int64_t n, samples; /* numbers compared; samples */
 };
 
 int judge_init(struct judge *j, struct arena *a, int64_t classes, int64_t ignored, struct err *e);

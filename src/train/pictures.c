@@ -33,7 +33,7 @@ static int draw_confusion(struct train_run *r, struct arena *a, struct err *e)
     bool named = r->model.labels.n == (size_t)r->judge.classes;
     if (!path) return e->code;
     return confusion_write(
-        r->judge.confusion, (size_t)r->judge.classes, named ? r->model.labels.names : NULL, path, a, e);
+        r->judge.confusion.count, (size_t)r->judge.classes, named ? r->model.labels.names : NULL, path, a, e);
 }
 
 static int64_t best_class(const struct tensor *out, int64_t sample, int64_t place)
