@@ -283,15 +283,32 @@ static int open_table(struct job *job, struct err *e)
         str_done(&names));
 }
 
+static bool is_interrupted(void *cookie)
+{
+    (void)cookie;
+    return interrupt_signal() != 0;
+}
+
+/* How many rows this process will do at most; 0: not known. */
+static int64_t rows_expected(const struct job *job)
+{
+    int64_t rows = table_count(job->table), limit = conf_int(&job->args->conf, "limit");
+    if (table_is_stream(job->table) || rows < 0) rows = 0;
+    return limit && (!rows || limit < rows) ? limit : rows;
+}
+
 static int open_pipeline(struct job *job, struct err *e)
 {
     const struct conf *c = &job->args->conf;
     struct pipeline_options o = {
         .batch = (int)conf_int(c, "batch"),
         .threads = (int)conf_int(c, "threads"),
+        .rows = rows_expected(job),
         .answer = take_answer,
+        .cancelled = is_interrupted,
         .cookie = job,
     };
+    results_needs(job->results, &o.outputs, &o.seen);
     job->pipeline = pipeline_new(&job->model, &o, e);
     return job->pipeline ? 0 : e->code;
 }

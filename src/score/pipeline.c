@@ -1,50 +1,176 @@
-/* pipeline.c - a window of samples is decoded by all threads, then goes through the session batch by batch. */
+/* pipeline.c - a ring of lots: the caller fills them and takes the answers in order, workers run them. */
 #include "score/pipeline.h"
 
-#include <stdatomic.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/err.h"
 #include "base/team.h"
 #include "exec/session.h"
-#include "score/sample.h"
+#include "score/lot.h"
 
-enum { WINDOW_BYTES = 32 << 20, WINDOW_MOST = 256 };
+enum { WAITING_BYTES = 32 << 20, ROWS_MOST = 256, LOTS_MOST = 64, WORKERS_MOST = 16, PATIENCE_MS = 100 };
+
+struct worker {
+    struct pipeline *p;
+    struct runner runner;
+    pthread_t thread;
+    bool started, proven; /* proven: it has run a lot, so its memory is there */
+};
 
 struct pipeline {
     struct arena arena;
     struct model *model;
     struct pipeline_options o;
-    struct session *session;
-    struct sample **window; /* (cap), the first n of them waiting in order, then free ones */
-    size_t n, cap, decoded; /* the first `decoded` are */
-    size_t limit, largest;  /* how many may wait, by the bytes of the largest sample so far */
-    struct arena answers;   /* of one forward pass */
-    int threads;
+    struct worker *workers;
+    size_t n_workers;
+    struct lot *lots;  /* a ring */
+    size_t cap, limit; /* limit: how many may wait, by the bytes of the largest so far */
+    size_t largest;    /* bytes */
+    bool stopped;      /* nothing more is answered */
+    pthread_mutex_t lock; /* of the states of lots and of what follows */
+    pthread_cond_t work, done;
+    size_t head, end; /* the first that is not answered, the one that is being filled; counted without end */
+    size_t working;   /* workers that have not given up */
+    size_t wanted;    /* the caller waits for this lot */
+    bool closing;
+    atomic_bool dropping;
 };
 
-static struct sample *sample_new(struct pipeline *p)
+static struct lot *lot_at(const struct pipeline *p, size_t i)
 {
-    struct sample *s = ARENA_NEW(&p->arena, struct sample);
-    if (s) arena_init(&s->arena, p->arena.mem);
-    return s;
+    return &p->lots[i % p->cap];
 }
 
-/* Few samples when they are large, more when they are small, whole batches always. */
-static size_t window_size(const struct pipeline *p, size_t want)
+/* The first lot that nobody has begun; NULL: none. The lock is held. */
+static struct lot *take_lot(struct pipeline *p)
 {
-    size_t batch = (size_t)p->o.batch, least = (size_t)p->threads * 4;
-    if (want < least) want = least;
-    if (want > WINDOW_MOST) want = WINDOW_MOST;
-    return (want + batch - 1) / batch * batch;
+    for (size_t i = p->head; i < p->end; i++)
+        if (lot_at(p, i)->state == LOT_READY) return lot_at(p, i)->state = LOT_TAKEN, lot_at(p, i);
+    return NULL;
 }
 
-static int make_window(struct pipeline *p, struct err *e)
+static struct lot *next_lot(struct pipeline *p)
 {
-    p->limit = window_size(p, 0);
-    p->cap = window_size(p, WINDOW_MOST);
-    TRY_MEM(p->window = ARENA_ARRAY(&p->arena, p->cap, struct sample *), e);
-    for (size_t i = 0; i < p->cap; i++) TRY_MEM(p->window[i] = sample_new(p), e);
+    struct lot *l;
+    pthread_mutex_lock(&p->lock);
+    while (!(l = take_lot(p)) && !p->closing) pthread_cond_wait(&p->work, &p->lock);
+    pthread_mutex_unlock(&p->lock);
+    return l;
+}
+
+/* A worker that finds no memory for its plan leaves the work to the others. */
+static bool gives_up(struct worker *w, struct lot *l, int code)
+{
+    struct pipeline *p = w->p;
+    if (code != ERR_NOMEM || w->proven) return false;
+    pthread_mutex_lock(&p->lock);
+    bool last = p->working == 1;
+    if (!last) {
+        p->working--;
+        lot_undo(l);
+        l->state = LOT_READY;
+        pthread_cond_signal(&p->work);
+    }
+    pthread_mutex_unlock(&p->lock);
+    return !last;
+}
+
+static void hand_in(struct pipeline *p, struct lot *l)
+{
+    pthread_mutex_lock(&p->lock);
+    l->state = LOT_DONE;
+    if (l == lot_at(p, p->wanted) || l == lot_at(p, p->head)) pthread_cond_signal(&p->done);
+    pthread_mutex_unlock(&p->lock);
+}
+
+static void *work(void *arg)
+{
+    struct worker *w = arg;
+    struct pipeline *p = w->p;
+    for (struct lot *l; (l = next_lot(p));) {
+        struct err bad = { 0 };
+        int code = atomic_load(&p->dropping) ? ERR_CANCELLED : lot_run(l, &w->runner, &bad);
+        if (gives_up(w, l, code)) break;
+        w->proven = w->proven || !code;
+        l->dropped = code == ERR_CANCELLED;
+        if (code && !l->dropped) l->fatal = bad;
+        hand_in(p, l);
+    }
+    return NULL;
+}
+
+static bool is_dropping(void *cookie)
+{
+    return atomic_load((const atomic_bool *)cookie);
+}
+
+/* Signals are the business of the thread that reads and writes. */
+static int start(struct worker *w, struct err *e)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int code = pthread_create(&w->thread, NULL, work, w);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    w->started = !code;
+    return code ? fail(e, ERR_NOMEM, "cannot start a thread: %s", strerror(code)) : 0;
+}
+
+static int add_worker(struct pipeline *p, int threads, struct err *e)
+{
+    struct model *m = p->model;
+    struct worker *w = &p->workers[p->n_workers];
+    struct session_options so = { .threads = threads, .packs = m->packs, .mem = m->arena.mem,
+        .cancelled = is_dropping, .cookie = &p->dropping };
+    *w = (struct worker){ p, { m, session_new(m->graph, &so, e), p->o.batch, threads, p->o.outputs, p->o.seen } };
+    if (!w->runner.session) return e->code;
+    arena_init(&w->runner.scratch, m->arena.mem);
+    p->n_workers++, p->working++;
+    return start(w, e);
+}
+
+/* One worker a thread; more threads each when there are not enough rows for all. */
+static int add_workers(struct pipeline *p, struct err *e)
+{
+    int threads = p->o.threads ? p->o.threads : team_default_size(), n = threads < WORKERS_MOST ? threads : WORKERS_MOST;
+    int64_t lots = (p->o.rows + p->o.batch - 1) / p->o.batch;
+    if (p->o.rows > 0 && lots < n) n = (int)lots;
+    TRY_MEM(p->workers = ARENA_ARRAY(&p->arena, n, struct worker), e);
+    for (int i = 0; i < n; i++) TRY(add_worker(p, threads / n, e));
+    return 0;
+}
+
+static int make_ring(struct pipeline *p, struct err *e)
+{
+    size_t least = 2 * WORKERS_MOST + 2, lots = ROWS_MOST / (size_t)p->o.batch;
+    p->cap = lots < least ? least : lots > LOTS_MOST ? LOTS_MOST : lots;
+    p->limit = p->cap - 1;
+    TRY_MEM(p->lots = ARENA_ARRAY(&p->arena, p->cap, struct lot), e);
+    for (size_t i = 0; i < p->cap; i++) arena_init(&p->lots[i].arena, p->arena.mem);
+    return 0;
+}
+
+static void make_locks(struct pipeline *p)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_cond_init(&p->work, NULL);
+    pthread_cond_init(&p->done, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+static int check_outputs(const struct graph *g, struct err *e)
+{
+    for (size_t i = 0; i < g->n_outputs; i++)
+        if (dtype_is_container(g->outputs[i]->dtype))
+            return fail(e, ERR_UNSUPPORTED, "output %s is a %s: answers are made of tensors", g->outputs[i]->name,
+                dtype_name(g->outputs[i]->dtype));
     return 0;
 }
 
@@ -58,235 +184,167 @@ struct pipeline *pipeline_new(struct model *m, const struct pipeline_options *o,
     p->model = m;
     p->o = *o;
     if (p->o.batch < 1) p->o.batch = 1;
-    p->threads = o->threads ? o->threads : team_default_size();
-    arena_init(&p->answers, a.mem);
-    struct session_options so = { .threads = o->threads, .packs = m->packs, .mem = a.mem };
-    for (size_t i = 0; i < m->graph->n_outputs; i++)
-        if (dtype_is_container(m->graph->outputs[i]->dtype))
-            fail(e, ERR_UNSUPPORTED, "output %s is a %s: answers are made of tensors", m->graph->outputs[i]->name,
-                dtype_name(m->graph->outputs[i]->dtype));
-    if (!e->code && !make_window(p, e)) p->session = session_new(m->graph, &so, e);
-    if (e->code) return pipeline_free(p), NULL;
+    make_locks(p);
+    if (check_outputs(m->graph, e) || make_ring(p, e) || add_workers(p, e)) return pipeline_free(p), NULL;
     return p;
+}
+
+static void stop_workers(struct pipeline *p)
+{
+    atomic_store(&p->dropping, true);
+    pthread_mutex_lock(&p->lock);
+    p->closing = true;
+    pthread_cond_broadcast(&p->work);
+    pthread_mutex_unlock(&p->lock);
+    for (size_t i = 0; i < p->n_workers; i++) {
+        struct worker *w = &p->workers[i];
+        if (w->started) pthread_join(w->thread, NULL);
+        session_free(w->runner.session);
+        arena_release(&w->runner.scratch);
+    }
 }
 
 void pipeline_free(struct pipeline *p)
 {
     if (!p) return;
-    session_free(p->session);
-    for (size_t i = 0; p->window && i < p->cap; i++)
-        if (p->window[i]) arena_release(&p->window[i]->arena);
-    arena_release(&p->answers);
+    stop_workers(p);
+    for (size_t i = 0; p->lots && i < p->cap; i++) arena_release(&p->lots[i].arena);
+    pthread_cond_destroy(&p->work);
+    pthread_cond_destroy(&p->done);
+    pthread_mutex_destroy(&p->lock);
     struct arena a = p->arena;
     arena_release(&a);
 }
 
-/* Whoever is free takes the next sample: what each of them becomes does not depend on who that is. */
-struct decoding {
-    struct pipeline *p;
-    atomic_size_t next;
-};
-
-static void decode(void *ctx, int64_t begin, int64_t end)
+/* Until a lot is done, or for a while: so that the caller comes to tell what is. */
+static void wait_for(struct pipeline *p, size_t lot)
 {
-    struct decoding *d = ctx;
-    struct pipeline *p = d->p;
-    bool alone = p->n - p->decoded == 1;
-    for (size_t i; (i = atomic_fetch_add(&d->next, 1)) < p->n;)
-        sample_load(p->window[i], p->model, alone ? p->threads : 1);
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += PATIENCE_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    pthread_mutex_lock(&p->lock);
+    p->wanted = lot;
+    int late = 0;
+    while (lot_at(p, lot)->state != LOT_DONE && !late) late = pthread_cond_timedwait(&p->done, &p->lock, &until);
+    pthread_mutex_unlock(&p->lock);
+    if (p->o.cancelled && p->o.cancelled(p->o.cookie)) atomic_store(&p->dropping, true);
 }
 
-static int decode_window(struct pipeline *p, struct err *e)
+static int tell(struct pipeline *p, struct sample *s, struct err *e)
 {
-    struct decoding d = { .p = p };
-    atomic_init(&d.next, p->decoded);
-    team_run(p->threads, (int64_t)(p->n - p->decoded), 1, decode, &d);
-    for (size_t i = p->decoded; i < p->n; i++) {
-        const struct err *bad = &p->window[i]->bad;
-        if (bad->code == ERR_NOMEM || bad->code == ERR_USAGE) return fail(e, bad->code, "%s", bad->text);
-    }
-    for (size_t i = p->decoded; i < p->n; i++)
-        if (p->window[i]->arena.used > p->largest) p->largest = p->window[i]->arena.used;
-    p->limit = window_size(p, WINDOW_BYTES / (p->largest + 1));
-    p->decoded = p->n;
-    return 0;
-}
-
-/* Whether the samples can share a forward pass. */
-static bool same_shapes(const struct pipeline *p, const struct sample *a, const struct sample *b)
-{
-    for (size_t i = 0; i < p->model->graph->n_inputs; i++)
-        if (!shape_equal(&a->in[i].shape, &b->in[i].shape)) return false;
-    return true;
-}
-
-/* The first samples of the window that go together: `n` of them, `good` without an error. */
-struct group {
-    const struct sample *first;
-    size_t n, good;
-    bool full; /* waiting would add nothing */
-};
-
-static struct group next_group(const struct pipeline *p)
-{
-    struct group g = { 0 };
-    for (; g.n < p->n && g.good < (size_t)p->o.batch; g.n++) {
-        const struct sample *s = p->window[g.n];
-        if (s->bad.code) continue;
-        if (g.first && !same_shapes(p, g.first, s)) {
-            g.full = true;
-            return g;
-        }
-        if (!g.first) g.first = s;
-        g.good++;
-    }
-    g.full = g.good == (size_t)p->o.batch || !g.good;
-    return g;
-}
-
-/* Stacks the samples along the first dimension, padding with copies of the first. */
-static int stack(struct pipeline *p, const struct group *g, size_t input, struct tensor **out, struct err *e)
-{
-    struct tensor *first = (struct tensor *)(uintptr_t)&g->first->in[input];
-    struct shape s = first->shape;
-    size_t bytes = (size_t)tensor_bytes(first), done = 0;
-    if (p->o.batch == 1) return *out = first, 0;
-    if (s.rank < 1 || s.dim[0] != 1)
-        return fail(
-            e, ERR_USAGE, "input %s has no batch dimension of 1; use --batch 1", p->model->graph->inputs[input]->name);
-    s.dim[0] = p->o.batch;
-    if (!(*out = tensor_new(&p->answers, first->dtype, &s, e))) return e->code;
-    char *to = (*out)->data;
-    for (size_t i = 0; i < g->n; i++)
-        if (!p->window[i]->bad.code) memcpy(to + done++ * bytes, p->window[i]->in[input].data, bytes);
-    for (; done < (size_t)p->o.batch; done++) memcpy(to + done * bytes, first->data, bytes);
-    return 0;
-}
-
-static int forward(struct pipeline *p, const struct group *g, struct tensor **out, struct err *e)
-{
-    const struct graph *graph = p->model->graph;
-    struct tensor **in = ARENA_ARRAY(&p->answers, graph->n_inputs, struct tensor *);
-    *out = ARENA_ARRAY(&p->answers, graph->n_outputs, struct tensor);
-    if (!in || !*out) return fail_nomem(e);
-    for (size_t i = 0; i < graph->n_inputs; i++) TRY(stack(p, g, i, &in[i], e));
-    return session_run(p->session, (const struct tensor *const *)in, *out, e);
-}
-
-/* One sample's part of an output; the whole of it when it has no batch dimension. */
-static struct tensor slice(const struct pipeline *p, const struct tensor *t, size_t at)
-{
-    struct tensor s = *t;
-    if (s.shape.rank < 1 || s.shape.dim[0] != p->o.batch) return s;
-    s.shape.dim[0] = 1;
-    s.data = (char *)t->data + (int64_t)at * tensor_bytes(&s);
-    return s;
-}
-
-static int answer_sample(struct pipeline *p, struct sample *s, const struct tensor *out, size_t at, struct err *e)
-{
-    size_t n = p->model->graph->n_outputs;
-    struct arena_mark mark = arena_mark(&p->answers);
-    struct answer *answers = ARENA_ARRAY(&p->answers, n, struct answer);
-    struct tensor *outputs = ARENA_ARRAY(&p->answers, n, struct tensor);
-    if (!answers || !outputs) return fail_nomem(e);
     int image = table_column(s->table, ROLE_IMAGE, 0);
     struct scored scored = { s->row.id, image >= 0 ? s->row.cells[image].path : NULL, (long)s->row.index,
-        s->bad.code ? s->bad.text : NULL, &s->from, answers, outputs, n, s->table, &s->row };
-    for (size_t i = 0; i < n && !s->bad.code; i++) {
-        outputs[i] = slice(p, &out[i], at);
-        TRY(postprocess_run(p->model->postprocess[i], &p->answers, &outputs[i], &s->from, &answers[i], e));
+        s->bad.code ? s->bad.text : NULL, &s->from, s->answers, s->outputs, p->model->graph->n_outputs, s->table,
+        &s->row };
+    return p->o.answer(p->o.cookie, &scored, e);
+}
+
+/* Its place is free again; the more it took, the fewer may wait. */
+static void free_lot(struct pipeline *p, struct lot *l)
+{
+    if (l->arena.used > p->largest) {
+        size_t fit = WAITING_BYTES / (p->largest = l->arena.used), least = p->n_workers + 1;
+        p->limit = fit < least ? least : fit < p->cap ? fit : p->cap - 1;
     }
-    int code = p->o.answer(p->o.cookie, &scored, e);
-    arena_rewind(&p->answers, mark);
+    arena_release(&l->arena);
+    l->n = 0, l->dropped = false;
+    err_clear(&l->fatal);
+    pthread_mutex_lock(&p->lock);
+    l->state = LOT_OPEN;
+    p->head++;
+    pthread_mutex_unlock(&p->lock);
+}
+
+/* The first lot is done. Behind a lot that fails or was dropped nothing is answered: rows come without gaps. */
+static int answer_lot(struct pipeline *p, struct lot *l, struct err *e)
+{
+    int code = l->fatal.code && !p->stopped ? fail(e, l->fatal.code, "%s", l->fatal.text) : 0;
+    p->stopped = p->stopped || l->dropped || code;
+    for (size_t i = 0; i < l->n && !p->stopped; i++) {
+        code = tell(p, &l->samples[i], e);
+        p->stopped = code != 0;
+    }
+    if (p->stopped) atomic_store(&p->dropping, true);
+    free_lot(p, l);
     return code;
 }
 
-/* The first `n` samples are done: their places go behind those that wait. */
-static void retire(struct pipeline *p, size_t n)
+static int answer_done(struct pipeline *p, struct err *e)
 {
-    for (size_t i = 0; i < n; i++) arena_release(&p->window[i]->arena);
-    for (size_t i = 0; i + n < p->n; i++) { /* swapped one by one: each keeps its arena */
-        struct sample *s = p->window[i];
-        p->window[i] = p->window[i + n], p->window[i + n] = s;
+    for (bool done = true; done && p->head < p->end;) {
+        struct lot *l = lot_at(p, p->head);
+        pthread_mutex_lock(&p->lock);
+        done = l->state == LOT_DONE;
+        pthread_mutex_unlock(&p->lock);
+        if (done) TRY(answer_lot(p, l, e));
     }
-    p->n -= n, p->decoded -= n;
-}
-
-/* Shapes that the model cannot take are the fault of the rows that have them. */
-static bool blames_rows(const struct pipeline *p, int code)
-{
-    bool varies = false;
-    for (size_t i = 0; i < p->model->graph->n_inputs; i++) {
-        const struct shape *s = &p->model->graph->inputs[i]->shape;
-        varies = varies || s->rank < 0 || (s->rank > 1 && shape_span(s, 1, s->rank) < 0);
-    }
-    return code == ERR_SHAPE && varies;
-}
-
-static int run_group(struct pipeline *p, const struct group *g, struct err *e)
-{
-    struct tensor *out = NULL;
-    struct err bad = { 0 };
-    size_t at = 0;
-    if (g->good && forward(p, g, &out, &bad)) {
-        if (!blames_rows(p, bad.code)) return fail(e, bad.code, "%s", bad.text);
-        for (size_t i = 0; i < g->n; i++) fail(&p->window[i]->bad, bad.code, "%s", bad.text);
-    }
-    for (size_t i = 0; i < g->n; i++) {
-        struct sample *s = p->window[i];
-        TRY(answer_sample(p, s, out, s->bad.code ? 0 : at++, e));
-    }
-    arena_release(&p->answers);
-    retire(p, g->n);
     return 0;
 }
 
-static int drain(struct pipeline *p, bool all, struct err *e)
+static bool is_full(const struct pipeline *p)
 {
-    TRY(decode_window(p, e));
-    while (p->n) {
-        struct group g = next_group(p);
-        if (!all && !g.full && p->n < p->limit) return 0;
-        TRY(run_group(p, &g, e));
+    return p->end - p->head >= p->limit;
+}
+
+/* The caller sleeps until half of what waits is done: fewer awakenings where rows are fast. */
+static int make_room(struct pipeline *p, struct err *e)
+{
+    while (is_full(p)) {
+        wait_for(p, p->head + (p->end - p->head) / 2);
+        TRY(answer_done(p, e));
+        if (is_full(p)) wait_for(p, p->head);
+        TRY(answer_done(p, e));
     }
     return 0;
+}
+
+static void hand_out(struct pipeline *p)
+{
+    pthread_mutex_lock(&p->lock);
+    lot_at(p, p->end)->state = LOT_READY;
+    p->end++;
+    pthread_cond_signal(&p->work);
+    pthread_mutex_unlock(&p->lock);
 }
 
 int pipeline_flush(struct pipeline *p, struct err *e)
 {
-    return drain(p, true, e);
+    if (lot_at(p, p->end)->n) hand_out(p);
+    while (p->head < p->end) {
+        wait_for(p, p->head);
+        TRY(answer_done(p, e));
+    }
+    return 0;
 }
 
 struct arena *pipeline_arena(struct pipeline *p)
 {
-    return &p->window[p->n]->arena;
+    return &lot_at(p, p->end)->arena;
 }
 
-static int push(struct pipeline *p, const struct table *t, const struct row *row, struct err *e)
+static int push(struct pipeline *p, const struct table *t, const struct row *row, const char *error, struct err *e)
 {
-    struct sample *s = p->window[p->n++];
-    s->row = *row;
-    s->table = t;
-    s->from = (struct provenance){ 0 };
-    s->in = ARENA_ARRAY(&s->arena, p->model->graph->n_inputs, struct tensor);
-    TRY_MEM(s->in, e);
-    return p->n >= p->limit ? drain(p, false, e) : 0;
+    struct lot *l = lot_at(p, p->end);
+    if (!l->samples) TRY_MEM(l->samples = ARENA_ARRAY(&p->arena, p->o.batch, struct sample), e);
+    struct sample *s = &l->samples[l->n++];
+    *s = (struct sample){ .arena = &l->arena, .table = t, .row = *row };
+    if (error) fail(&s->bad, ERR_DATA, "%s", error);
+    if (l->n < (size_t)p->o.batch) return 0;
+    hand_out(p);
+    return make_room(p, e);
 }
 
 int pipeline_put_error(
     struct pipeline *p, const struct table *t, const struct row *row, const char *error, struct err *e)
 {
-    struct err *bad = &p->window[p->n]->bad;
-    err_clear(bad);
-    fail(bad, ERR_DATA, "%s", error);
-    return push(p, t, row, e);
+    return push(p, t, row, error, e);
 }
 
 int pipeline_put(struct pipeline *p, const struct table *t, const struct row *row, struct err *e)
 {
-    err_clear(&p->window[p->n]->bad);
     for (size_t i = 0; i < table_columns(t); i++)
         if (table_column_at(t, i)->input >= 0 && row->cells[i].path) file_expect(row->cells[i].path);
-    return push(p, t, row, e);
+    return push(p, t, row, NULL, e);
 }

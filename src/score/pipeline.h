@@ -5,8 +5,10 @@
  * does not depend, in any bit, on what else is scored. Nor does it depend on the batch size as far as kernels sum each
  * sample in one order: oneDNN's convolutions do, and products with weights run as such (backend/dnnl/matmul.c).
  *
- * A window of rows waits, no more: all threads decode and preprocess it, then all of them compute. (Decoding beside a
- * forward pass makes its threads wait for one another: on few cores that costs more than it wins.)
+ * The caller's thread reads rows and takes answers; as many workers as there are processors take a batch each, all the
+ * way (lot.h). So one decodes while another computes, no thread waits inside a forward pass for the others, and whoever
+ * has nothing to do sleeps. Rows wait in a ring of bounded size (back-pressure): when it is full, the caller waits.
+ * With fewer rows than processors the workers are fewer, and each has several threads.
  */
 #ifndef TENREC_SCORE_PIPELINE_H
 #define TENREC_SCORE_PIPELINE_H
@@ -21,18 +23,21 @@ struct scored {
     const char *path;              /* of the first image; NULL when the row names none */
     long row;                      /* in its table, from 0 */
     const char *error;             /* the row could not be scored, and why; else NULL */
-    const struct provenance *from; /* of the first image input */
+    const struct provenance *from; /* of the first image input; its `seen` has pixels where they were asked for */
     const struct answer *answers;  /* one per output of the model */
-    const struct tensor *outputs;  /* what the model gave, before postprocessing: (1, ...) each */
+    const struct tensor *outputs;  /* what the model gave, before postprocessing: (1, ...) each; NULL unless asked for */
     size_t n_answers;
     const struct table *table;
     const struct row *source; /* the row as the table has it; its cells may be missing in a broken row */
 };
 
 struct pipeline_options {
-    int batch;   /* samples per forward pass; at least 1 */
-    int threads; /* 0: what the process may use */
-    int (*answer)(void *cookie, const struct scored *s, struct err *e);
+    int batch;    /* samples per forward pass; at least 1 */
+    int threads;  /* 0: what the process may use */
+    int64_t rows; /* how many will come, where that is known; 0: it is not */
+    bool outputs, seen; /* wanted in `scored` */
+    int (*answer)(void *cookie, const struct scored *s, struct err *e); /* in the caller's thread */
+    bool (*cancelled)(void *cookie); /* asked while the caller waits; true: what has not begun is dropped. Or NULL */
     void *cookie;
 };
 

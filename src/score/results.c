@@ -136,6 +136,12 @@ void results_free(struct results *r)
     arena_release(&a);
 }
 
+void results_needs(const struct results *r, bool *outputs, bool *seen)
+{
+    *outputs = r->o.targets || r->o.format == RESULTS_NPY;
+    *seen = r->o.overlays != NULL;
+}
+
 bool results_wants(struct results *r, int64_t row)
 {
     return !r->parts || parts_wants(r->parts, row);

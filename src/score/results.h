@@ -50,6 +50,8 @@ struct results_options {
 
 struct results;
 struct results *results_new(const struct results_options *o, struct err *e);
+/* What the pipeline must keep for the results: raw outputs, the pixels that the model saw. */
+void results_needs(const struct results *r, bool *outputs, bool *seen);
 /* Whether this row is still to be done; if not, results_pass() it. Rows come in order. */
 bool results_wants(struct results *r, int64_t row);
 int results_pass(struct results *r, const char *id, int64_t row, struct err *e);

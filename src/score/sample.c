@@ -104,31 +104,35 @@ static int keep(void **data, size_t size, struct arena *a, struct err *e)
     return 0;
 }
 
-/* What was made in the scratch arena moves to the sample's own. */
-static int keep_all(struct sample *s, const struct model *m, struct err *e)
+/* What was made in the scratch arena moves to where it stays. */
+static int keep_all(struct sample *s, const struct model *m, bool keep_seen, struct arena *inputs, struct err *e)
 {
     struct image *seen = &s->from.seen;
     void *pixels = seen->pixels;
     for (size_t i = 0; i < m->graph->n_inputs; i++) {
         if (!s->in[i].data) return fail(e, ERR_USAGE, "input %s has no column", m->graph->inputs[i]->name);
-        TRY(keep(&s->in[i].data, (size_t)tensor_bytes(&s->in[i]), &s->arena, e));
+        TRY(keep(&s->in[i].data, (size_t)tensor_bytes(&s->in[i]), inputs, e));
         s->in[i].blob = NULL;
     }
-    if (!pixels) return 0;
-    TRY(keep(&pixels, image_row_bytes(seen) * (size_t)seen->height, &s->arena, e));
-    seen->pixels = pixels;
+    if (pixels && keep_seen) TRY(keep(&pixels, image_row_bytes(seen) * (size_t)seen->height, s->arena, e));
+    seen->pixels = keep_seen ? pixels : NULL;
     seen->palette = NULL;
     return 0;
 }
 
-void sample_load(struct sample *s, const struct model *m, int threads)
+void sample_load(struct sample *s, const struct model *m, int threads, bool seen, struct arena *inputs)
 {
     struct arena scratch;
-    if (s->bad.code) return;
-    arena_init(&scratch, s->arena.mem);
     int code = 0;
+    if (s->bad.code) return;
+    s->from = (struct provenance){ 0 };
+    if (!(s->in = ARENA_ARRAY(inputs, m->graph->n_inputs, struct tensor))) {
+        fail_nomem(&s->bad);
+        return;
+    }
+    arena_init(&scratch, inputs->mem);
     for (size_t i = 0; i < table_columns(s->table) && !code; i++)
         if (table_column_at(s->table, i)->input >= 0) code = load_input(s, m, threads, (int)i, &scratch, &s->bad);
-    if (!code) keep_all(s, m, &s->bad);
+    if (!code) keep_all(s, m, seen, inputs, &s->bad);
     arena_release(&scratch);
 }

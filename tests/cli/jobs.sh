@@ -30,6 +30,10 @@ same="--carry note --columns label=species --metrics"
 run score classify.onnx rows.csv $settings -o batch.csv $same --batch 16 --threads 2
 ok 'batches of 16' "$(cmp whole.csv batch.csv 2>&1)"
 ok 'and the same measures' "$(cmp whole.csv.metrics.json batch.csv.metrics.json 2>&1)"
+for n in 2 3 7; do
+    run score classify.onnx rows.csv $settings -o threads.csv $same --threads $n --batch $((5 - n % 5))
+    ok "$n threads" "$(cmp whole.csv threads.csv 2>&1; cmp whole.csv.metrics.json threads.csv.metrics.json 2>&1)"
+done
 run score classify.onnx rows.csv $settings -o shards.csv $same --shard 3/3
 says talk 'rows of other shards are missing' 'a shard alone makes no table'
 ok 'yet' "$([ ! -e shards.csv ] || echo it is there)"
