@@ -292,6 +292,59 @@ static int make_folders(const struct synth_kind *kind, bool digits, bool masks, 
     return 0;
 }
 
+static void put_big(unsigned char to[4], uint32_t v)
+{
+    for (int i = 0; i < 4; i++) to[i] = (unsigned char)(v >> (24 - 8 * i));
+}
+
+/* A file of LeCun's IDX format: bytes, with these dimensions. */
+static int open_idx(struct file_writer *w, struct arena *a, const char *out, const char *name, int rank,
+    const int64_t dims[3], struct err *e)
+{
+    const char *path = file_join(a, out, name);
+    unsigned char head[16] = { 0, 0, 8, (unsigned char)rank };
+    TRY_MEM(path, e);
+    for (int d = 0; d < rank; d++) put_big(head + 4 + 4 * d, (uint32_t)dims[d]);
+    TRY(file_writer_open(w, a, path, e));
+    return file_writer_put(w, head, (size_t)(4 + 4 * rank), e);
+}
+
+static int draw_rows(struct args *args, const struct synth_kind *kind, int size, struct file_writer *images,
+    struct file_writer *labels, struct err *e)
+{
+    const struct conf *c = &args->conf;
+    for (int64_t i = 0; i < conf_int(c, "rows"); i++) {
+        struct arena scratch;
+        struct synth_sample s = { 0 };
+        arena_init(&scratch, NULL);
+        int code = kind->draw(&s, &scratch, size, (uint64_t)conf_int(c, "seed"), (uint64_t)i, e);
+        if (!code) code = file_writer_put(images, s.image.pixels, (size_t)size * (size_t)size, e);
+        if (!code) code = file_writer_put(labels, &(unsigned char){ (unsigned char)s.class }, 1, e);
+        arena_release(&scratch);
+        TRY(code);
+    }
+    return 0;
+}
+
+/* Gray samples and their classes in two files instead of a file each: for many rows. */
+static int synth_idx(struct args *args, const struct synth_kind *kind, const char *out, int size, struct err *e)
+{
+    int64_t rows = conf_int(&args->conf, "rows"), dims[3] = { rows, size, size };
+    struct file_writer w[2] = { { .fd = -1 }, { .fd = -1 } };
+    if (rows > UINT32_MAX) return fail(e, ERR_USAGE, "data synth: IDX holds %u rows at most", UINT32_MAX);
+    TRY(file_mkdirs(out, e));
+    int code = open_idx(&w[0], args->arena, out, "digits-images-idx3-ubyte", 3, dims, e);
+    if (!code) code = open_idx(&w[1], args->arena, out, "digits-labels-idx1-ubyte", 1, dims, e);
+    if (!code) code = draw_rows(args, kind, size, &w[0], &w[1], e);
+    for (int i = 0; i < 2; i++) {
+        if (!code) code = file_writer_commit(&w[i], e);
+        else if (w[i].fd >= 0) file_writer_abort(&w[i]);
+    }
+    TRY(code);
+    printf("%s/digits-images-idx3-ubyte: %lld digits of %d x %d pixels\n", out, (long long)rows, size, size);
+    return 0;
+}
+
 static int synth(struct args *args, struct err *e)
 {
     const struct conf *c = &args->conf;
@@ -302,6 +355,8 @@ static int synth(struct args *args, struct err *e)
     if (!kind || !out) return fail(e, ERR_USAGE, "data synth: say digits, shapes or scenes, and a folder (-o DIR)");
     int size = (int)(conf_has(c, "size") ? conf_int(c, "size") : kind->size);
     bool digits = kind == synth_at(0), masks = kind == synth_at(2);
+    if (conf_flag(c, "idx") && !digits) return fail(e, ERR_USAGE, "data synth: --idx holds digits only");
+    if (conf_flag(c, "idx")) return synth_idx(args, kind, out, size, e);
     struct str table = str_in(args->arena), classes = str_in(args->arena);
     str_add(&table, masks ? "image,mask\n" : "image,boxes\n");
     TRY(file_mkdirs(out, e));
@@ -352,6 +407,7 @@ static const struct conf_key keys[] = {
     { "rows", 'n', CONF_INT, "N", "64", NULL, 1, 100000000, "show, synth: how many" },
     { "across", 0, CONF_INT, "N", "8", NULL, 1, 1000, "show: thumbnails in a row" },
     { "size", 's', CONF_INT, "N", NULL, NULL, 8, 4096, "show: side of a thumbnail; synth: of an image" },
+    { "idx", 0, CONF_FLAG, NULL, NULL, NULL, 0, 0, "synth digits: one IDX file instead of a PNG each, for many rows" },
     { "gray", 0, CONF_FLAG, NULL, NULL, NULL, 0, 0, "stats: of the images in gray" },
     KEY_JSON,
     { 0 },

@@ -136,7 +136,8 @@ static int add_worker(struct pipeline *p, int threads, struct err *e)
 /* One worker a thread; more threads each when there are not enough rows for all. */
 static int add_workers(struct pipeline *p, struct err *e)
 {
-    int threads = p->o.threads ? p->o.threads : team_default_size(), n = threads < WORKERS_MOST ? threads : WORKERS_MOST;
+    int threads = p->o.threads ? p->o.threads : team_default_size();
+    int n = threads < WORKERS_MOST ? threads : WORKERS_MOST;
     int64_t lots = (p->o.rows + p->o.batch - 1) / p->o.batch;
     if (p->o.rows > 0 && lots < n) n = (int)lots;
     TRY_MEM(p->workers = ARENA_ARRAY(&p->arena, n, struct worker), e);

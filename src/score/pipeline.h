@@ -25,7 +25,7 @@ struct scored {
     const char *error;             /* the row could not be scored, and why; else NULL */
     const struct provenance *from; /* of the first image input; its `seen` has pixels where they were asked for */
     const struct answer *answers;  /* one per output of the model */
-    const struct tensor *outputs;  /* what the model gave, before postprocessing: (1, ...) each; NULL unless asked for */
+    const struct tensor *outputs;  /* (1, ...) each, before postprocessing; NULL unless asked for */
     size_t n_answers;
     const struct table *table;
     const struct row *source; /* the row as the table has it; its cells may be missing in a broken row */

@@ -165,7 +165,7 @@ int result_csv_row(
     }
     for (size_t i = 0; i < r->n_outputs; i++) {
         const struct result_output *out = &r->outputs[i];
-        struct answer plain = { ANSWER_TENSOR, .tensor = s->error || !s->outputs ? (struct tensor){ 0 } : s->outputs[i] };
+        struct answer plain = { ANSWER_TENSOR, .tensor = s->outputs ? s->outputs[i] : (struct tensor){ 0 } };
         const struct answer *a = s->error ? NULL : r->o.format == RESULTS_NPY ? &plain : &s->answers[i];
         if (out->kind == ANSWER_CLASSES) put_classes(&row, r, out, a);
         else if (out->kind == ANSWER_MASK) TRY(put_mask(&row, r, a, &files[i], e));
