@@ -77,6 +77,18 @@ int bmp_decode(struct image *out, struct arena *a, struct bytes in, const struct
 /* PBM, PGM, PPM, as text or bytes, up to 16 bits. */
 int pnm_decode(struct image *out, struct arena *a, struct bytes in, const struct image_options *o, struct err *e);
 
+/* What is made of a decoded image (image_convert.c). */
+enum image_color { IMAGE_GRAY, IMAGE_RGB, IMAGE_BGR, IMAGE_RGBA, N_IMAGE_COLORS };
+
+/* To 8 bits of the given colours, as Pillow 9.4 convert('L'), ('RGB'), ('RGBA'): alpha is dropped, not blended;
+ * palettes are looked up; gray is repeated; L = (19595 R + 38470 G + 7471 B + 32768) >> 16. Of 16 bits, gray is clipped
+ * at 255 (Pillow's mode "I"), all others keep their high byte. */
+int image_convert(struct image *out, struct arena *a, const struct image *in, enum image_color color, struct err *e);
+/* 16 bits to 8 by their high byte, whatever the channels: what most 16-bit gray images need before image_convert(). */
+int image_to_8bit(struct image *out, struct arena *a, const struct image *in, struct err *e);
+/* RGB <-> BGR (RGBA <-> BGRA), in place. */
+void image_swap_red_blue(struct image *img);
+
 /* PNG of the image (indexed when it has a palette); the same pixels always give the same bytes. */
 int png_encode(struct bytes *out, struct arena *a, const struct image *img, struct err *e);
 int png_write(struct file_writer *w, const struct image *img, struct err *e);

@@ -129,6 +129,41 @@ static uint8_t store_e5m2fnuz(double v)
     return store_fnuz(v, 5);
 }
 
+/* Of no infinities and no NaN; the largest is 6 (OCP Microscaling Formats 1.0). NaN gives -0, as the sign alone does. */
+static double load_e2m1(uint8_t b)
+{
+    static const double magnitudes[] = { 0, 0.5, 1, 1.5, 2, 3, 4, 6 };
+    return b & 8 ? -magnitudes[b & 7] : magnitudes[b & 7];
+}
+
+static uint8_t store_e2m1(double v)
+{
+    if (isnan(v)) return 8;
+    return (uint8_t)((signbit(v) ? 8 : 0) | (isinf(v) ? 7 : encode(fabs(v), 2, 1, 7)));
+}
+
+/* A power of two and nothing else, 255 is NaN. Stored rounded up and saturated, as ONNX's Cast does by default. */
+static double load_e8m0(uint8_t b)
+{
+    return b == 255 ? NAN : ldexp(1, b - 127);
+}
+
+static uint8_t store_e8m0(double v)
+{
+    int exponent;
+    if (isnan(v)) return 255;
+    if (isinf(v)) return 254;
+    double f = frexp(fabs(v), &exponent); /* |v| = f 2^exponent, f in [0.5, 1) */
+    int code = f == 0 ? 0 : exponent + 126 + (f > 0.5);
+    return (uint8_t)(code < 0 ? 0 : code > 254 ? 254 : code);
+}
+
+/* The low bits of an integer; `half` is the weight of the sign among them. */
+static int64_t narrowed(int64_t v, int64_t half)
+{
+    return ((v & (2 * half - 1)) ^ half) - half;
+}
+
 /* float to integer: truncation, with what C leaves undefined defined (NaN 0, out of range the nearest end). */
 static int64_t truncated(double v)
 {
@@ -165,7 +200,13 @@ typedef void storer_i64(void *dst, int64_t n, const int64_t *src);
     X(F8E4M3FNUZ, uint8_t, load_e4m3fnuz(x), store_e4m3fnuz(x), truncated(load_e4m3fnuz(x)), \
         store_e4m3fnuz((double)x)) \
     X(F8E5M2, uint8_t, load_e5m2(x), store_e5m2(x), truncated(load_e5m2(x)), store_e5m2((double)x)) \
-    X(F8E5M2FNUZ, uint8_t, load_e5m2fnuz(x), store_e5m2fnuz(x), truncated(load_e5m2fnuz(x)), store_e5m2fnuz((double)x))
+    X(F8E5M2FNUZ, uint8_t, load_e5m2fnuz(x), store_e5m2fnuz(x), truncated(load_e5m2fnuz(x)), store_e5m2fnuz((double)x)) \
+    X(F8E8M0, uint8_t, load_e8m0(x), store_e8m0(x), truncated(load_e8m0(x)), store_e8m0((double)x)) \
+    X(F4E2M1, uint8_t, load_e2m1(x), store_e2m1(x), truncated(load_e2m1(x)), store_e2m1((double)x)) \
+    X(U4, uint8_t, x, (uint8_t)(truncated(x) & 15), x, (uint8_t)(x & 15)) \
+    X(I4, int8_t, x, (int8_t)narrowed(truncated(x), 8), x, (int8_t)narrowed(x, 8)) \
+    X(U2, uint8_t, x, (uint8_t)(truncated(x) & 3), x, (uint8_t)(x & 3)) \
+    X(I2, int8_t, x, (int8_t)narrowed(truncated(x), 2), x, (int8_t)narrowed(x, 2))
 
 #define X(id, type, to_f64, from_f64, to_i64, from_i64) \
     static void load_f64_##id(const void *src, int64_t n, double *dst) \
@@ -260,4 +301,28 @@ void tensor_set_f64(struct tensor *t, int64_t index, double v)
 void tensor_set_i64(struct tensor *t, int64_t index, int64_t v)
 {
     store_i64(t->dtype, element(t, index), 1, &v);
+}
+
+int64_t tensor_packed_bytes(const struct tensor *t)
+{
+    int64_t bytes = tensor_bytes(t), bits = dtype_bits(t->dtype);
+    return bytes < 0 || bits >= 8 ? bytes : bytes / 8 * bits + (bytes % 8 * bits + 7) / 8;
+}
+
+void tensor_pack(const struct tensor *t, unsigned char *to)
+{
+    const unsigned char *from = t->data;
+    int bits = dtype_bits(t->dtype), each = 8 / bits, mask = (1 << bits) - 1;
+    memset(to, 0, (size_t)tensor_packed_bytes(t));
+    for (int64_t i = 0, n = tensor_count(t); i < n; i++)
+        to[i / each] = (unsigned char)(to[i / each] | (from[i] & mask) << (i % each * bits));
+}
+
+void tensor_unpack(struct tensor *t, const unsigned char *from)
+{
+    unsigned char *to = t->data;
+    int bits = dtype_bits(t->dtype), each = 8 / bits, mask = (1 << bits) - 1;
+    int sign = dtype_kind(t->dtype) == KIND_INT ? 1 << (bits - 1) : 0;
+    for (int64_t i = 0, n = tensor_count(t); i < n; i++)
+        to[i] = (unsigned char)(((from[i / each] >> (i % each * bits) & mask) ^ sign) - sign);
 }

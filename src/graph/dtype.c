@@ -30,7 +30,10 @@ size_t dtype_size(enum dtype t)
 
 int dtype_bits(enum dtype t)
 {
-    return 8 * (int)dtype_size(t);
+    static const unsigned char narrow[DT_COUNT] = {
+        [DT_U4] = 4, [DT_I4] = 4, [DT_F4E2M1] = 4, [DT_U2] = 2, [DT_I2] = 2
+    };
+    return narrow[t] ? narrow[t] : 8 * (int)dtype_size(t);
 }
 
 enum dtype_kind dtype_kind(enum dtype t)

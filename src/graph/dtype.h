@@ -1,4 +1,7 @@
-/* dtype.h - element types, numbered as in ONNX's TensorProto.DataType, and what each format calls them. */
+/* dtype.h - element types, numbered as in ONNX's TensorProto.DataType, and what each format calls them.
+ *
+ * Elements of 4 and 2 bits lie in a byte each, their sign extended; files pack them (tensor_pack()).
+ */
 #ifndef TENREC_GRAPH_DTYPE_H
 #define TENREC_GRAPH_DTYPE_H
 
@@ -28,6 +31,12 @@
     X(F8E4M3FNUZ, 18, 1, KIND_FLOAT, "float8_e4m3fnuz", NULL, NULL) \
     X(F8E5M2, 19, 1, KIND_FLOAT, "float8_e5m2", NULL, "F8_E5M2") \
     X(F8E5M2FNUZ, 20, 1, KIND_FLOAT, "float8_e5m2fnuz", NULL, NULL) \
+    X(U4, 21, 1, KIND_UINT, "uint4", NULL, NULL) \
+    X(I4, 22, 1, KIND_INT, "int4", NULL, NULL) \
+    X(F4E2M1, 23, 1, KIND_FLOAT, "float4_e2m1fn", NULL, NULL) \
+    X(F8E8M0, 24, 1, KIND_FLOAT, "float8_e8m0fnu", NULL, "F8_E8M0") \
+    X(U2, 25, 1, KIND_UINT, "uint2", NULL, NULL) \
+    X(I2, 26, 1, KIND_INT, "int2", NULL, NULL) \
     X(SEQUENCE, 30, 8, KIND_OTHER, "sequence", NULL, NULL) \
     X(OPTIONAL, 31, 8, KIND_OTHER, "optional", NULL, NULL)
 
@@ -52,7 +61,7 @@ bool dtype_is_valid(int number);
 /* A sequence is a 1-d tensor of tensors, an optional one of at most one (graph/sequence.h). The numbers are our own. */
 bool dtype_is_container(enum dtype t);
 size_t dtype_size(enum dtype t); /* 0 for DT_NONE */
-int dtype_bits(enum dtype t);    /* of what an element may hold */
+int dtype_bits(enum dtype t);    /* of what an element may hold: fewer than its bytes have for packed types */
 enum dtype_kind dtype_kind(enum dtype t);
 bool dtype_is_float(enum dtype t);
 bool dtype_is_integer(enum dtype t);  /* signed or unsigned, not bool */

@@ -60,6 +60,11 @@ double tensor_get_f64(const struct tensor *t, int64_t index);
 int64_t tensor_get_i64(const struct tensor *t, int64_t index);
 void tensor_set_f64(struct tensor *t, int64_t index, double v);
 void tensor_set_i64(struct tensor *t, int64_t index, int64_t v);
+/* Elements of fewer than 8 bits as files hold them: side by side, the first in the lowest bits of its byte. Other types
+ * have their plain bytes, and nothing is to be packed. */
+int64_t tensor_packed_bytes(const struct tensor *t);
+void tensor_pack(const struct tensor *t, unsigned char *to);
+void tensor_unpack(struct tensor *t, const unsigned char *from);
 float half_to_float(uint16_t h);
 uint16_t float_to_half(float f);
 

@@ -6,7 +6,6 @@
 #include "ops/elementwise.h"
 #include "ops/gradient.h"
 #include "ops/infer.h"
-#include "ops/lanes.h"
 #include "ops/reduction.h"
 
 #define STEP(name, type, update) \
@@ -379,72 +378,6 @@ static int expand_like_grad(struct grad *g)
     return 0;
 }
 
-/* --- CumSum: x, axis (0-d) --- */
-
-static const struct attr_spec cum_sum_attrs[] = {
-    { .name = "exclusive", .type = ATTR_INT, .presence = ATTR_DEFAULT, .doc = "1: without the element itself" },
-    { .name = "reverse", .type = ATTR_INT, .presence = ATTR_DEFAULT, .doc = "1: from the end" },
-    { 0 },
-};
-
-static int cum_sum_infer(struct node *n, struct err *e)
-{
-    TRY(infer_type(n, 0, TYPES_NUMBER, e));
-    TRY(infer_type(n, 1, TYPES_INTEGER, e));
-    TRY(infer_rank(n, 0, 1, SHAPE_MAX, e));
-    TRY(infer_rank(n, 1, 0, 1, e));
-    return infer_same(n, e);
-}
-
-struct direction {
-    bool exclusive, reverse;
-};
-
-static void cum_sum(const struct lanes *l, int64_t line, int64_t stride, const union lane *x)
-{
-    const struct direction *d = l->ctx;
-    int64_t len = l->on[0].len;
-    double f = 0;
-    uint64_t u = 0;
-    for (int64_t k = 0; k < len; k++) {
-        int64_t i = (d->reverse ? len - 1 - k : k) * stride;
-        if (l->integers) {
-            uint64_t next = u + (uint64_t)x[0].i[i];
-            x[1].i[i] = (int64_t)(d->exclusive ? u : next);
-            u = next;
-        } else {
-            double next = f + x[0].f[i];
-            x[1].f[i] = d->exclusive ? f : next;
-            f = next;
-        }
-    }
-}
-
-static int cum_sum_run(const struct step *s, struct err *e)
-{
-    struct direction d = { node_int(s->node, "exclusive") != 0, node_int(s->node, "reverse") != 0 };
-    struct lanes l = { .n_in = 1, .n_out = 1, .apply = cum_sum, .ctx = &d };
-    if (tensor_count(s->in[1]) != 1) return fail(e, ERR_SHAPE, "the axis must be one number");
-    int64_t wanted = tensor_get_i64(s->in[1], 0);
-    int axis = shape_axis(wanted, s->in[0]->shape.rank);
-    if (axis < 0)
-        return fail(e, ERR_SHAPE, "axis %lld of an input of rank %d", (long long)wanted, s->in[0]->shape.rank);
-    int64_t len = lanes_cut(&l, &s->in[0]->shape, axis);
-    l.integers = !dtype_is_float(s->in[0]->dtype);
-    l.on[0].t = s->in[0], l.on[0].len = len;
-    l.on[1].t = s->out[0], l.on[1].len = len;
-    return lanes_run(s, &l, e);
-}
-
-static int cum_sum_grad(struct grad *g)
-{
-    const struct node *n = g->node;
-    g->dx[0] = emit(g->b, "CumSum",
-        ATTRS(attr_int("exclusive", node_int(n, "exclusive")), attr_int("reverse", !node_int(n, "reverse"))), g->dy[0],
-        n->in[1]);
-    return 0;
-}
-
 #define ROW(id, function, inference, help, mark, more) \
     { \
         .name = id, .doc = help, .min_in = 1, .max_in = 2, .min_out = 1, .max_out = 1, .attrs = reduce_attrs, \
@@ -536,18 +469,5 @@ const struct op ops_reduce[] = {
         .run = expand_like_run,
         .grad = expand_like_grad,
         .samples = "f32[3,1,5] f32[2,3,4,5]; f32[] f32[7,3]; i64<9>[2,1] f32[2,3]; f32[3] f32[3]" },
-    { .name = "CumSum",
-        .doc = "running sums along an axis",
-        .min_in = 2,
-        .max_in = 2,
-        .min_out = 1,
-        .max_out = 1,
-        .attrs = cum_sum_attrs,
-        .infer = cum_sum_infer,
-        .run = cum_sum_run,
-        .grad = cum_sum_grad,
-        .samples = "f32[2,3,4] i64{1}; f32[9] i32{0} | exclusive=1; f32[3,5] i64{-1} | reverse=1 exclusive=1; "
-                   "i64<9>[9] i64{0}; "
-                   "f32[2,3,40] i64{2} | reverse=1" },
     { 0 },
 };

@@ -86,13 +86,25 @@ struct dft {
     bool inverse, onesided;
 };
 
+/* To real numbers from the first half of a spectrum, whose other half mirrors it. */
+static bool is_halved(const struct dft *d)
+{
+    return d->inverse && d->onesided;
+}
+
+/* Of the transform of an axis of `len`, when none is given; -1 when that is not known. */
+static int64_t usual_length(const struct dft *d, int64_t len)
+{
+    if (len < 0) return -1;
+    return !is_halved(d) ? len : len > 1 ? 2 * (len - 1) : 1;
+}
+
 static int read_dft(const struct node *n, struct dft *d, struct err *e)
 {
     const struct shape *x = &n->in[0]->shape;
     const struct tensor *axis = value_const(node_in(n, 2));
     *d = (struct dft){ -1, -1, node_int(n, "inverse"), node_int(n, "onesided") };
     TRY(known_int(n, 1, "dft_length", &d->length, e));
-    if (d->inverse && d->onesided) return fail(e, ERR_UNSUPPORTED, "an inverse transform of half a spectrum");
     if (node_in(n, 2) && !axis) return 0;
     if (axis && tensor_count(axis) != 1) return fail(e, ERR_SHAPE, "axis must be one number");
     int64_t at = axis ? tensor_get_i64(axis, 0) : -2;
@@ -100,7 +112,7 @@ static int read_dft(const struct node *n, struct dft *d, struct err *e)
     d->axis = shape_axis(at, x->rank);
     if (d->axis < 0 || d->axis == x->rank - 1)
         return fail(e, ERR_SHAPE, "axis is %lld, the signal has rank %d", (long long)at, x->rank);
-    if (!node_in(n, 1)) d->length = x->dim[d->axis] >= 0 ? x->dim[d->axis] : -1;
+    if (!node_in(n, 1)) d->length = usual_length(d, x->dim[d->axis]);
     return 0;
 }
 
@@ -120,14 +132,17 @@ static int dft_infer(struct node *n, struct err *e)
     TRY(infer_type(n, 0, TYPES_FLOAT, e));
     TRY(infer_rank(n, 0, 2, SHAPE_MAX, e));
     TRY(read_dft(n, &d, e));
-    TRY(check_parts(&y, d.onesided, e));
+    TRY(check_parts(&y, d.onesided && !d.inverse, e));
+    if (is_halved(&d) && y.rank > 0 && y.dim[y.rank - 1] == 1)
+        return fail(e, ERR_SHAPE, "half a spectrum of real numbers; the last dimension must be 2");
+    bool halves = d.onesided && !d.inverse;
     if (y.rank >= 0 && d.axis < 0)
         for (int i = 0; i < y.rank; i++) y.dim[i] = DIM_UNKNOWN;
     if (y.rank >= 0 && d.axis >= 0)
         y.dim[d.axis] = d.length < 0 ? (d.onesided || node_in(n, 1) ? DIM_UNKNOWN : y.dim[d.axis])
-            : d.onesided             ? d.length / 2 + 1
+            : halves                 ? d.length / 2 + 1
                                      : d.length;
-    if (y.rank >= 0) y.dim[y.rank - 1] = 2;
+    if (y.rank >= 0) y.dim[y.rank - 1] = is_halved(&d) ? 1 : 2;
     infer_out(n, 0, n->in[0]->dtype, &y);
     return 0;
 }
@@ -135,6 +150,7 @@ static int dft_infer(struct node *n, struct err *e)
 /* The input lies as (outer, len, inner, parts): every line along the axis is a transform. */
 struct transform {
     const struct fourier *f;
+    bool mirrored; /* the input is half a spectrum, the output real */
     int64_t len, out, inner, parts;
     const double *x;
     double *y, *work; /* four times the length */
@@ -143,32 +159,38 @@ struct transform {
 
 static void transform_line(const struct transform *t, int64_t line)
 {
-    int64_t n = t->f->n, take = t->len < n ? t->len : n;
+    int64_t n = t->f->n, most = t->mirrored ? n / 2 + 1 : n, take = t->len < most ? t->len : most;
+    int parts = t->mirrored ? 1 : 2;
     const double *x = t->x + (line / t->inner * t->len * t->inner + line % t->inner) * t->parts;
-    double *y = t->y + (line / t->inner * t->out * t->inner + line % t->inner) * 2, *v = t->work;
+    double *y = t->y + (line / t->inner * t->out * t->inner + line % t->inner) * parts, *v = t->work;
     for (int64_t i = 0; i < n; i++) {
         v[2 * i] = i < take ? x[i * t->inner * t->parts] : 0;
         v[2 * i + 1] = i < take && t->parts == 2 ? x[i * t->inner * t->parts + 1] : 0;
     }
+    for (int64_t i = 1; t->mirrored && i < take && 2 * i < n; i++) {
+        v[2 * (n - i)] = v[2 * i];
+        v[2 * (n - i) + 1] = -v[2 * i + 1];
+    }
     fourier_apply(t->f, v, v + 2 * n);
     for (int64_t i = 0; i < t->out; i++)
-        for (int p = 0; p < 2; p++) y[i * t->inner * 2 + p] = v[2 * n + 2 * i + p] * t->scale;
+        for (int p = 0; p < parts; p++) y[i * t->inner * parts + p] = v[2 * n + 2 * i + p] * t->scale;
 }
 
 static int dft_run(const struct step *s, struct err *e)
 {
     const struct shape *x = &s->in[0]->shape;
-    struct dft d = { .inverse = node_int(s->node, "inverse") };
+    struct dft d = { .inverse = node_int(s->node, "inverse"), .onesided = node_int(s->node, "onesided") };
     int64_t axis = -2;
     TRY(step_scalar(s, 2, "axis", &axis, e));
     d.axis = shape_axis(axis, x->rank);
     if (d.axis < 0 || d.axis == x->rank - 1) return fail(e, ERR_SHAPE, "axis is %lld", (long long)axis);
-    d.length = x->dim[d.axis];
+    d.length = usual_length(&d, x->dim[d.axis]);
     TRY(step_scalar(s, 1, "dft_length", &d.length, e));
     if (d.length < 1 || d.length > SIZE_MAX_HERE) return fail(e, ERR_SHAPE, "dft_length is %lld", (long long)d.length);
     struct fourier f;
     TRY(fourier_init(&f, d.length, d.inverse, s->scratch, e));
     struct transform t = { .f = &f,
+        .mirrored = is_halved(&d),
         .len = x->dim[d.axis],
         .out = s->out[0]->shape.dim[d.axis],
         .inner = shape_span(x, d.axis + 1, x->rank - 1),
@@ -195,6 +217,21 @@ static struct value *resized(struct builder *b, struct value *v, int axis, int64
     return emit(b, "Pad", NO_ATTRS, v, emit_i64s(b, pads, 2 * (size_t)v->shape.rank));
 }
 
+/* Adjoint of half a spectrum's: the transform of dy, whose numbers count twice but for those that mirror themselves. */
+static struct value *halved_grad(struct grad *g, const struct dft *d)
+{
+    struct builder *b = g->b;
+    int64_t bins = d->length / 2 + 1, rank = g->node->in[0]->shape.rank;
+    struct shape s = { .rank = (int)rank - d->axis };
+    for (int i = 0; i < s.rank; i++) s.dim[i] = i ? 1 : bins;
+    struct tensor *weights = tensor_new(b->g->arena, g->node->in[0]->dtype, &s, b->err);
+    if (!weights) return NULL;
+    for (int64_t i = 0; i < bins; i++)
+        tensor_set_f64(weights, i, (i == 0 || 2 * i == d->length ? 1 : 2) / (double)d->length);
+    struct value *dx = emit(b, "DFT", ATTRS(attr_int("onesided", 1)), g->dy[0], NULL, emit_i64(b, d->axis));
+    return emit2(b, "Mul", dx, emit_const(b, weights));
+}
+
 /* The transform is linear: its adjoint is the transform the other way round, but for the factor. */
 static int dft_grad(struct grad *g)
 {
@@ -204,6 +241,10 @@ static int dft_grad(struct grad *g)
     TRY(read_dft(n, &d, g->b->err));
     if (d.axis < 0 || d.length < 0 || x->dim[d.axis] < 0)
         return fail(g->b->err, ERR_SHAPE, "the gradient needs the transform's axis and length");
+    if (is_halved(&d)) {
+        g->dx[0] = resized(g->b, halved_grad(g, &d), d.axis, x->dim[d.axis]);
+        return 0;
+    }
     struct value *dy = resized(g->b, g->dy[0], d.axis, d.length);
     struct value *dx = emit(g->b, "DFT", ATTRS(attr_int("inverse", !d.inverse)), dy, NULL, emit_i64(g->b, d.axis));
     if (!dx) return 0;
@@ -373,7 +414,8 @@ const struct op ops_signal[] = {
         .run = dft_run,
         .grad = dft_grad,
         .samples = "f32[2,6,1]; f32[2,8,3,2] - i64[]{1} | inverse=1; f32[3,5,1] i64[]{8} | onesided=1; f32[2,7,2] "
-                   "i64[]{4}; f32[9,2,2] - i64[]{0}; f32[1,10,1] - i64[]{1} | onesided=1" },
+                   "i64[]{4}; f32[9,2,2] - i64[]{0}; f32[1,10,1] - i64[]{1} | onesided=1; "
+                   "f32[2,4,3,2] - i64[]{1} | inverse=1 onesided=1; f32[2,5,2] i64[]{7} | inverse=1 onesided=1" },
     { .name = "STFT",
         .doc = "Fourier transforms of overlapping frames, of (signal, step, window, length)",
         .min_in = 2,

@@ -49,6 +49,15 @@ static void softmax(const struct lanes *l, int64_t line, int64_t stride, const u
     for (int64_t i = 0; i < end; i += stride) y[i] /= sum;
 }
 
+/* Rows that are nothing but -infinity, as a mask leaves them, become 0. */
+static void softmax_or_zero(const struct lanes *l, int64_t line, int64_t stride, const union lane *v)
+{
+    int64_t end = l->on[0].len * stride;
+    if (largest(v[0].f, end, stride) > -INFINITY) softmax(l, line, stride, v);
+    else
+        for (int64_t i = 0; i < end; i += stride) v[1].f[i] = 0;
+}
+
 static void log_softmax(const struct lanes *l, int64_t line, int64_t stride, const union lane *v)
 {
     const double *x = v[0].f;
@@ -107,6 +116,7 @@ static int run_along(const struct step *s,
         return run_along(s, name, e); \
     }
 ALONG(softmax)
+ALONG(softmax_or_zero)
 ALONG(log_softmax)
 ALONG(hardmax)
 ALONG(softmax_slope)
@@ -115,6 +125,16 @@ ALONG(log_softmax_slope)
 static int softmax_grad(struct grad *g)
 {
     return unary_grad(g, "SoftmaxGrad", READS_Y);
+}
+
+static int softmax_or_zero_expand(struct builder *b, const struct node *n, struct value **out)
+{
+    struct attr axis[] = { attr_int("axis", node_int(n, "axis")), { 0 } };
+    struct value *x = n->in[0], *most = emit(b, "ReduceMax", NO_ATTRS, x, emit_i64s(b, &axis->i, 1));
+    struct value *blind = emit2(b, "Equal", most, emit_scalar(b, x->dtype, -INFINITY));
+    struct value *zero = emit_scalar(b, x->dtype, 0), *safe = emit(b, "Where", NO_ATTRS, blind, zero, x);
+    out[0] = emit(b, "Where", NO_ATTRS, blind, zero, emit(b, "Softmax", axis, safe));
+    return 0;
 }
 
 static int log_softmax_grad(struct grad *g)
@@ -133,6 +153,9 @@ static int log_softmax_grad(struct grad *g)
 
 const struct op ops_softmax[] = {
     ROW("Softmax", 1, softmax, softmax_infer, "exp(x) over its sum along an axis", 0, SAMPLES, .grad = softmax_grad),
+    ROW("SoftmaxOrZero", 1, softmax_or_zero, softmax_infer, "Softmax, but 0 where all along the axis is -infinity",
+        OP_OWN, SAMPLES "; f32{-inf,-inf,1,-inf}; f32{-inf,-inf}", .grad = softmax_grad,
+        .expand = softmax_or_zero_expand),
     ROW("LogSoftmax", 1, log_softmax, softmax_infer, "x minus the logarithm of the sum of exp(x) along an axis", 0,
         SAMPLES, .grad = log_softmax_grad),
     ROW("Hardmax", 1, hardmax, softmax_infer, "1 at the first of the largest along an axis, else 0", 0, SAMPLES,

@@ -281,7 +281,7 @@ static int posix_pattern(const char *p, struct str *out, struct err *e)
         for (size_t i = 0; *p == '\\' && i < sizeof classes / sizeof *classes; i++)
             if (classes[i].letter == p[1]) class = classes[i].class;
         if (*p == '{' && !bracket) TRY(count_repeats(p, &cost, e));
-        if (*p == '\\' && (!p[1] || (!class && strchr("0123456789bBAzZpPQEC", p[1]))))
+        if (*p == '\\' && (!p[1] || (!class && strchr(bracket ? "0123456789bBAzZpPQEC" : "0123456789AzZpPQEC", p[1]))))
             return fail(e, ERR_UNSUPPORTED, "\\%c in a pattern", p[1]);
         if (*p == '(' && p[1] == '?' && !bracket) {
             if (p[2] != ':') return fail(e, ERR_UNSUPPORTED, "(?%c in a pattern", p[2]);

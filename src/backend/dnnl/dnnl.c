@@ -53,6 +53,7 @@ static const struct kernel kernels[] = {
     INPLACE("BatchNormalization", batch_normalization_prepare),
     INPLACE("LayerNormalization", layer_normalization_prepare),
     INPLACE("Softmax", softmax_prepare),
+    { "SoftmaxOrZero", "dnnl", true, job_accepts, softmax_or_zero_prepare, softmax_or_zero_run },
     INPLACE("LogSoftmax", softmax_prepare),
     INPLACE("SoftmaxGrad", softmax_grad_prepare),
     INPLACE("LogSoftmaxGrad", softmax_grad_prepare),
@@ -61,8 +62,6 @@ static const struct kernel kernels[] = {
     { "Resize", "dnnl", false, job_accepts_first, resize_prepare, job_run },
     { "ReduceSum", "dnnl", false, job_accepts_first, reduce_prepare, job_run },
     { "ReduceMean", "dnnl", false, job_accepts_first, reduce_prepare, job_run },
-    { "ReduceMax", "dnnl", false, job_accepts_first, reduce_prepare, job_run },
-    { "ReduceMin", "dnnl", false, job_accepts_first, reduce_prepare, job_run },
     { 0 },
 };
 

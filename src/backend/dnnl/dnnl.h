@@ -21,6 +21,8 @@ int concat_prepare(struct step *s, struct err *e);
 int batch_normalization_prepare(struct step *s, struct err *e);
 int layer_normalization_prepare(struct step *s, struct err *e);
 int softmax_prepare(struct step *s, struct err *e);
+int softmax_or_zero_prepare(struct step *s, struct err *e);
+int softmax_or_zero_run(const struct step *s, struct err *e);
 int softmax_grad_prepare(struct step *s, struct err *e);
 int lrn_prepare(struct step *s, struct err *e);
 int prelu_prepare(struct step *s, struct err *e);

@@ -1,4 +1,7 @@
-/* reduce.c - reductions over neighbouring axes, and means and maxima over all positions in the layout at hand. */
+/* reduce.c - sums and means over neighbouring axes, and means over all positions in the layout at hand.
+ *
+ * oneDNN's maxima and minima are not used: they begin at the largest finite numbers and lose infinities.
+ */
 #include <string.h>
 
 #include "backend/dnnl/dnnl.h"
@@ -13,8 +16,6 @@ static const struct {
 } algorithms[] = {
     { "ReduceSum", dnnl_reduction_sum, dnnl_alg_kind_undef },
     { "ReduceMean", dnnl_reduction_mean, dnnl_pooling_avg_exclude_padding },
-    { "ReduceMax", dnnl_reduction_max, dnnl_pooling_max },
-    { "ReduceMin", dnnl_reduction_min, dnnl_alg_kind_undef },
 };
 
 static int reduced(const struct node *n, int rank, unsigned *mask, struct err *e)

@@ -53,6 +53,24 @@ static int read_subgraph(struct onnx_reader *r, struct onnx_scope *scope, const 
     return onnx_read_graph(r, &inner, from, n, in);
 }
 
+static bool is_vague(const struct onnx_scope *scope)
+{
+    for (; scope; scope = scope->outer)
+        if (scope->captures && scope->captures->vague) return true;
+    return false;
+}
+
+/* A branch of an If may be for other shapes than these: it is read once more as if it knew none. */
+static int read_branch(struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_node *n,
+    struct value *const *in, const struct onnx_graph *from, struct onnx_captures *captures)
+{
+    int code = read_subgraph(r, scope, n, in, from, captures);
+    if (code != ERR_SHAPE || strcmp(n->op_type, "If") != 0 || is_vague(scope)) return code;
+    err_clear(r->err);
+    *captures = (struct onnx_captures){ .vague = true };
+    return read_subgraph(r, scope, n, in, from, captures);
+}
+
 /* What this program wrote beside a float that is no float32. */
 static double exact_float(const struct onnx_reader *r, const struct onnx_node *n, const struct onnx_attr *a)
 {
@@ -94,7 +112,7 @@ static int convert(struct onnx_reader *r, struct onnx_scope *scope, const struct
         TRY_MEM(list, r->err);
         while (*captures) captures = &(*captures)->next;
         *captures = list;
-        TRY(read_subgraph(r, scope, n, in, a->g, list));
+        TRY(read_branch(r, scope, n, in, a->g, list));
         return *out = attr_graph(out->name, list->g), 0;
     }
     default: break;

@@ -29,7 +29,8 @@ struct value *onnx_capture(struct onnx_reader *r, struct onnx_scope *scope, stru
         const char *name = free_name(r, scope->g, outer->name);
         inner = name ? graph_const(scope->g, name, outer->data, r->err) : NULL;
     } else {
-        inner = graph_input(scope->g, outer->name, outer->dtype, &outer->shape, r->err);
+        struct shape unknown = shape_unknown();
+        inner = graph_input(scope->g, outer->name, outer->dtype, list->vague ? &unknown : &outer->shape, r->err);
         for (int d = 0; inner && d < inner->shape.rank; d++)
             if (inner->shape.dim[d] < 0) inner->shape.dim[d] = DIM_UNKNOWN; /* symbols belong to their graph */
         if (inner) inner->of = outer->of;

@@ -14,9 +14,12 @@ static const struct domain {
     const char *name;
     const struct lift_row *tables[TABLES_MAX];
 } domains[] = {
-    { "", { lift_arith_rows, lift_norm_rows, lift_shape_rows, lift_sample_rows, lift_extra_rows, lift_control_rows } },
+    { "",
+        { lift_arith_rows, lift_norm_rows, lift_shape_rows, lift_sample_rows, lift_extra_rows, lift_control_rows,
+            lift_stream_rows } },
     { "com.microsoft", { lift_microsoft_rows, lift_qlinear_rows, lift_attention_rows } },
     { "ai.onnx.ml", { lift_ml_rows, lift_tree_rows } },
+    { "ai.onnx.preview", { lift_preview_rows } },
     { "ai.onnx.preview.training", { lift_training_rows } },
 };
 enum { N_DOMAINS = sizeof domains / sizeof domains[0] };
@@ -121,7 +124,8 @@ void lift_drop(struct lift *l, const char *name)
 
 int lift_set(struct lift *l, struct attr attr, struct err *e)
 {
-    lift_drop(l, attr.name);
+    for (size_t i = 0; i < l->n_attrs; i++)
+        if (!strcmp(l->attrs[i].name, attr.name)) return l->attrs[i] = attr, 0;
     struct attr end = { 0 };
     if (!ARRAY_PUSH(l->arena, l->attrs, l->n_attrs, l->cap_attrs, attr) ||
         !ARRAY_PUSH(l->arena, l->attrs, l->n_attrs, l->cap_attrs, end))

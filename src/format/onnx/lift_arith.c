@@ -96,6 +96,15 @@ static int softmax(struct lift *l, const char *arg, struct err *e)
     return 0;
 }
 
+/* y = swish(a) * b */
+static int swiglu(struct lift *l, const char *arg, struct err *e)
+{
+    if (l->n_in != 2 || !l->in[0] || !l->in[1]) return fail(e, ERR_MODEL, "two inputs are expected");
+    struct value *gate = emit(l->b, "Swish", ATTRS(attr_float("alpha", lift_float(l, "alpha", 1))), l->in[0]);
+    lift_result(l, emit(l->b, "Mul", NO_ATTRS, gate, l->in[1]));
+    return e->code;
+}
+
 /* y = alpha * x + beta */
 static int affine(struct lift *l, const char *arg, struct err *e)
 {
@@ -177,6 +186,8 @@ const struct lift_row lift_arith_rows[] = {
     { "Clip", 1, 10, clip },
     { "Cast", 1, 5, cast },
     { "Selu", 1, 5, selu },
+    { "Swish", 24, LIFT_ANY, NULL, NULL, "" },
+    { "SwiGLU", 28, LIFT_ANY, swiglu, NULL, "" },
     { "Softmax", 1, 12, softmax },
     { "LogSoftmax", 1, 12, softmax },
     { "Hardmax", 1, 12, softmax },

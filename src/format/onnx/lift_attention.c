@@ -1,4 +1,5 @@
 /* lift_attention.c - com.microsoft's attention operators, in terms of ONNX's Attention and RotaryEmbedding. */
+#include <math.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -15,27 +16,15 @@ struct attention {
     bool causal;
 };
 
-static struct value *unsqueezed(struct lift *l, struct value *v, const int64_t *axes, size_t n)
-{
-    return lift_two(l, "Unsqueeze", v, emit_i64s(l->b, axes, n));
-}
-
-/* A dimension of a value as a number of the graph. */
-static struct value *dim_of(struct lift *l, struct value *v, int64_t d)
-{
-    v = emit(l->b, "Shape", ATTRS(attr_int("start", d), attr_int("end", d + 1)), v);
-    return lift_two(l, "Squeeze", v, emit_i64s(l->b, (int64_t[]){ 0 }, 1));
-}
-
 /* Lengths (B) to the keys that lie below them, (B, 1, 1, keys) */
 static struct value *below_length(struct attention *a, struct value *lengths)
 {
     struct lift *l = a->l;
     bool flat = a->k->shape.rank == 3;
-    struct value *n = dim_of(l, a->k, flat ? 1 : 2);
-    if (a->past_k) n = lift_two(l, "Add", n, dim_of(l, a->past_k, 2));
-    struct value *at = emit(l->b, "Range", NO_ATTRS, emit_i64(l->b, 0), n, emit_i64(l->b, 1));
-    lengths = unsqueezed(l, emit_cast(l->b, lengths, DT_I64), (int64_t[]){ 1, 2, 3 }, 3);
+    struct value *n = lift_dim(l, a->k, flat ? 1 : 2);
+    if (a->past_k) n = lift_two(l, "Add", n, lift_dim(l, a->past_k, 2));
+    struct value *at = lift_range(l, n);
+    lengths = lift_unsqueezed(l, emit_cast(l->b, lengths, DT_I64), (int64_t[]){ 1, 2, 3 }, 3);
     return lift_two(l, "Less", at, lengths);
 }
 
@@ -50,8 +39,8 @@ static struct value *additive(struct attention *a, struct err *e)
     if (rank == 1 && mask->shape.dim[0] >= 0 && q->dim[0] >= 0 && mask->shape.dim[0] != q->dim[0])
         return fail(e, ERR_UNSUPPORTED, "a mask of starts and ends of sequences"), NULL;
     if (rank == 1) mask = below_length(a, mask);
-    else if (rank == 2) mask = unsqueezed(l, mask, (int64_t[]){ 1, 2 }, 2);
-    else if (rank == 3) mask = unsqueezed(l, mask, (int64_t[]){ 1 }, 1);
+    else if (rank == 2) mask = lift_unsqueezed(l, mask, (int64_t[]){ 1, 2 }, 2);
+    else if (rank == 3) mask = lift_unsqueezed(l, mask, (int64_t[]){ 1 }, 1);
     else if (rank != 4) return fail(e, ERR_UNSUPPORTED, "a mask of rank %d", rank), NULL;
     if (!mask) return NULL;
     struct value *zero = emit_scalar(l->b, a->q->dtype, 0);
@@ -74,12 +63,6 @@ static struct node *emit_attention(struct attention *a, int n_out, struct err *e
     if (scale != 0) attrs[n++] = attr_float("scale", scale);
     struct value *in[] = { a->q, a->k, a->v, additive(a, e), a->past_k, a->past_v };
     return e->code ? NULL : builder_node(l->b, "Attention", attrs, in, 6, n_out);
-}
-
-static struct value *part(struct lift *l, struct value *v, int64_t axis, int64_t from, int64_t to)
-{
-    return emit(
-        l->b, "Slice", NO_ATTRS, v, emit_i64s(l->b, &from, 1), emit_i64s(l->b, &to, 1), emit_i64s(l->b, &axis, 1));
 }
 
 static struct value *picked(struct lift *l, struct value *v, int64_t axis, int64_t at)
@@ -111,17 +94,17 @@ static int self_attention(
     TRY(read_widths(l, projected->shape.dim[2], width, e));
     struct attention a = { l, .mask = mask, .bias = bias, .heads = lift_int(l, "num_heads", 0) };
     a.causal = lift_int(l, "unidirectional", 0);
-    a.q = part(l, projected, 2, 0, width[0]);
-    a.k = part(l, projected, 2, width[0], width[0] + width[1]);
-    a.v = part(l, projected, 2, width[0] + width[1], width[0] + width[1] + width[2]);
+    a.q = lift_part(l, projected, 2, 0, width[0]);
+    a.k = lift_part(l, projected, 2, width[0], width[0] + width[1]);
+    a.v = lift_part(l, projected, 2, width[0] + width[1], width[0] + width[1] + width[2]);
     a.past_k = picked(l, past, 0, 0);
     a.past_v = picked(l, past, 0, 1);
     bool present = lift_wants(l, 1);
     struct node *n = emit_attention(&a, present ? 3 : 1, e);
     if (!n) return e->code;
     if (present)
-        l->out[1] = emit(l->b, "Concat", ATTRS(attr_int("axis", 0)), unsqueezed(l, n->out[1], (int64_t[]){ 0 }, 1),
-            unsqueezed(l, n->out[2], (int64_t[]){ 0 }, 1));
+        l->out[1] = emit(l->b, "Concat", ATTRS(attr_int("axis", 0)), lift_unsqueezed(l, n->out[1], (int64_t[]){ 0 }, 1),
+            lift_unsqueezed(l, n->out[2], (int64_t[]){ 0 }, 1));
     lift_result(l, n->out[0]);
     return e->code;
 }
@@ -167,7 +150,7 @@ static int add_biases(struct attention *a, struct value *bias, struct err *e)
     for (int i = 0; bias && i < 3; i++) {
         const struct shape *s = &(*list[i])->shape;
         if (s->rank != 3 || s->dim[2] < 0) return fail(e, ERR_UNSUPPORTED, "a bias for keys that are cut in heads");
-        *list[i] = lift_two(a->l, "Add", *list[i], part(a->l, bias, 0, from, from + s->dim[2]));
+        *list[i] = lift_two(a->l, "Add", *list[i], lift_part(a->l, bias, 0, from, from + s->dim[2]));
         if (!*list[i]) return e->code;
         from += s->dim[2];
     }
@@ -209,8 +192,8 @@ static struct value *positions(struct lift *l, struct value *x, struct value *at
 {
     if (at->shape.rank != 1) return at;
     int64_t length = x->shape.rank == 3 ? 1 : 2;
-    struct value *n = dim_of(l, x, length);
-    struct value *range = emit(l->b, "Range", NO_ATTRS, emit_i64(l->b, 0), n, emit_i64(l->b, 1));
+    struct value *n = lift_dim(l, x, length);
+    struct value *range = lift_range(l, n);
     range = lift_two(l, "Add", range, emit_cast(l->b, at, DT_I64));
     struct value *batch = emit(l->b, "Shape", ATTRS(attr_int("start", 0), attr_int("end", 1)), x);
     struct value *size = emit(l->b, "Shape", ATTRS(attr_int("start", length), attr_int("end", length + 1)), x);
@@ -238,6 +221,63 @@ static int rotary(struct lift *l, const char *arg, struct err *e)
     return e->code;
 }
 
+/* A modifier of scores or probabilities: a body of one input and one output, and what it captures. */
+static struct value *modified(struct lift *l, const char *name, struct value *x, struct err *e)
+{
+    const struct attr *body = lift_attr(l, name);
+    int captures = (int)lift_int(l, "captures", 0);
+    struct value *in[1 + LIFT_ROOM + SHAPE_MAX], *out[1] = { NULL };
+    if (!body || e->code) return x;
+    if (body->type != ATTR_GRAPH || body->graph->n_outputs != 1 || (int)body->graph->n_inputs != 1 + captures ||
+        captures > LIFT_ROOM + SHAPE_MAX || captures > l->n_in)
+        return fail(e, ERR_MODEL, "%s is no graph of one input and one output", name), NULL;
+    in[0] = x;
+    for (int i = 0; i < captures; i++) in[1 + i] = l->in[l->n_in - captures + i];
+    return graph_inline(l->b->g, body->graph, in, out, l->name, e) ? NULL : out[0];
+}
+
+/* Every head of keys or values serves several queries, one behind the other. */
+static struct value *repeated(struct lift *l, struct value *v, int64_t times)
+{
+    const struct shape *s = &v->shape;
+    if (times == 1) return v;
+    int64_t heads = s->dim[1] * times, size = s->dim[3];
+    v = lift_unsqueezed(l, v, (int64_t[]){ 2 }, 1);
+    v = lift_two(l, "Expand", v, emit_i64s(l->b, (int64_t[]){ 1, 1, times, 1, 1 }, 5));
+    return lift_reshaped(l, v, 4, (int64_t[]){ 0, heads, -1, size });
+}
+
+/* query, key, value of rank 4: softmax of the modified products, modified, times the values */
+static int flex_attention(struct lift *l, const char *arg, struct err *e)
+{
+    for (int i = 0; i < 3; i++)
+        if (!lift_in(l, i) || l->in[i]->shape.rank != 4) return fail(e, ERR_UNSUPPORTED, "input %d is not of rank 4", i);
+    struct value *q = l->in[0], *k = l->in[1], *v = l->in[2];
+    int64_t q_heads = q->shape.dim[1], kv_heads = k->shape.dim[1], size = q->shape.dim[3];
+    int64_t precision = lift_int(l, "softmax_precision", q->dtype == DT_F64 ? DT_F64 : DT_F32);
+    if (q_heads < 1 || kv_heads < 1 || q_heads % kv_heads || size < 1 || v->shape.dim[1] != kv_heads)
+        return fail(e, ERR_UNSUPPORTED, "%lld query heads over %lld", (long long)q_heads, (long long)kv_heads);
+    if (precision != (int)precision || !dtype_is_valid((int)precision) || !dtype_is_float((enum dtype)precision))
+        return fail(e, ERR_MODEL, "softmax_precision is %lld", (long long)precision);
+    enum dtype wide = (enum dtype)precision;
+    k = lift_permuted(l, repeated(l, k, q_heads / kv_heads), 4, (int64_t[]){ 0, 1, 3, 2 });
+    v = repeated(l, v, q_heads / kv_heads);
+    double scale = lift_float(l, "scale", 1 / sqrt((double)size));
+    if (e->code) return e->code;
+    struct value *x = lift_two(l, "MatMul", emit_cast(l->b, q, wide), emit_cast(l->b, k, wide));
+    x = modified(l, "score_mod", lift_two(l, "Mul", x, emit_scalar(l->b, wide, scale)), e);
+    x = emit(l->b, "SoftmaxOrZero", ATTRS(attr_int("axis", -1)), x);
+    x = modified(l, "prob_mod", x, e);
+    if (e->code) return e->code;
+    x = lift_two(l, "MatMul", x, emit_cast(l->b, v, wide));
+    lift_result(l, x ? emit_cast(l->b, x, q->dtype) : NULL);
+    return e->code;
+}
+
+const struct lift_row lift_preview_rows[] = {
+    { "FlexAttention", 1, LIFT_ANY, flex_attention, NULL, "" },
+    { NULL },
+};
 const struct lift_row lift_attention_rows[] = {
     { "Attention", 1, LIFT_ANY, attention, NULL, "" },
     { "QAttention", 1, LIFT_ANY, quantized_attention, NULL, "" },

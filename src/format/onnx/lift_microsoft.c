@@ -251,10 +251,7 @@ static struct value *rows_of(struct lift *l, struct value *of, struct value *at)
 /* 0, 1, .. along dimension 1 of the ids, (1, L) */
 static struct value *places(struct lift *l)
 {
-    struct value *n = emit(l->b, "Shape", ATTRS(attr_int("start", 1), attr_int("end", 2)), l->in[IDS]);
-    n = lift_two(l, "Squeeze", n, emit_i64s(l->b, (int64_t[]){ 0 }, 1));
-    n = emit(l->b, "Range", NO_ATTRS, emit_i64(l->b, 0), n, emit_i64(l->b, 1));
-    return lift_two(l, "Unsqueeze", n, emit_i64s(l->b, (int64_t[]){ 0 }, 1));
+    return lift_unsqueezed(l, lift_range(l, lift_dim(l, l->in[IDS], 1)), (int64_t[]){ 0 }, 1);
 }
 
 /* How many of the mask's entries hold, per row; 0 without a mask. */

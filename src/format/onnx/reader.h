@@ -47,6 +47,7 @@ struct onnx_captures {
     struct graph *g;
     struct onnx_capture *items;
     size_t n, cap;
+    bool vague; /* what it captures is taken as of unknown shape */
     struct onnx_captures *next;
 };
 

@@ -43,14 +43,19 @@ static const struct typed {
     T(F8E5M2, int32_data, PROTO_INT32, 1),
     T(F8E4M3FNUZ, int32_data, PROTO_INT32, 1),
     T(F8E5M2FNUZ, int32_data, PROTO_INT32, 1),
+    T(F8E8M0, int32_data, PROTO_INT32, 1),
+    T(F4E2M1, int32_data, PROTO_INT32, 1), /* packed: a byte in each number */
+    T(U4, int32_data, PROTO_INT32, 1),
+    T(I4, int32_data, PROTO_INT32, 1),
+    T(U2, int32_data, PROTO_INT32, 1),
+    T(I2, int32_data, PROTO_INT32, 1),
 #undef T
 };
 
 const char *onnx_type_name(int64_t data_type)
 {
-    static const char *const others[] = { "uint4", "int4", "float4e2m1", "float8e8m0", "uint2", "int2" };
-    if (data_type == (int)data_type && dtype_is_valid((int)data_type)) return dtype_name((enum dtype)data_type);
-    return data_type > 20 && data_type < 27 ? others[data_type - 21] : "of an unknown type";
+    bool is_known = data_type == (int)data_type && dtype_is_valid((int)data_type);
+    return is_known ? dtype_name((enum dtype)data_type) : "of an unknown type";
 }
 
 int onnx_source_init(struct onnx_source *s, struct arena *a, const struct format_file *file, struct err *e)
@@ -120,11 +125,26 @@ static bool as_raw(const struct onnx_tensor *t, const struct typed *typed, struc
     return *out = fields->items[0].span, true;
 }
 
+static bool is_packed(const struct tensor *t)
+{
+    return dtype_bits(t->dtype) < 8;
+}
+
+static int take_packed(struct onnx_source *s, struct tensor *t, const unsigned char *bytes, struct err *e)
+{
+    struct tensor *made = tensor_new(s->arena, t->dtype, &t->shape, e);
+    if (!made) return e->code;
+    tensor_unpack(made, bytes);
+    *t = *made;
+    return 0;
+}
+
 /* Lets the tensor lie in the file when its address allows. */
 static int take_raw(
     struct onnx_source *s, struct tensor *t, struct bytes raw, struct blob *blob, size_t want, struct err *e)
 {
     if (raw.len != want) return fail(e, ERR_MODEL, "%zu bytes of data, the shape needs %zu", raw.len, want);
+    if (is_packed(t)) return take_packed(s, t, raw.data, e);
     size_t size = dtype_size(t->dtype), align = size > 8 ? 8 : size;
     if (want && (uintptr_t)raw.data % align == 0) {
         t->data = (void *)(uintptr_t)raw.data;
@@ -153,13 +173,15 @@ static int take_typed(struct onnx_source *s, struct tensor *t, const struct onnx
 {
     struct proto_list list = { 0 };
     TRY(append_all(s, from, typed, scratch, &list, e));
-    size_t count = (size_t)tensor_count(t) * typed->parts, size = dtype_size(t->dtype) / typed->parts;
+    size_t size = dtype_size(t->dtype) / typed->parts, count = (size_t)tensor_packed_bytes(t) / size;
     if (list.n != count) return fail(e, ERR_MODEL, "%zu numbers of data, the shape needs %zu", list.n, count);
-    struct tensor *made = tensor_new(s->arena, t->dtype, &t->shape, e);
-    if (!made) return e->code;
     size_t width = typed->number == PROTO_FLOAT || typed->number == PROTO_INT32 ? 4 : 8;
-    for (size_t i = 0; i < count; i++)
-        memcpy((char *)made->data + i * size, (const char *)list.items + i * width, size);
+    unsigned char *bytes = arena_alloc(scratch, count * size);
+    TRY_MEM(bytes, e);
+    for (size_t i = 0; i < count; i++) memcpy(bytes + i * size, (const char *)list.items + i * width, size);
+    if (is_packed(t)) return take_packed(s, t, bytes, e);
+    struct tensor *made = tensor_copy(s->arena, t->dtype, &t->shape, bytes, e);
+    if (!made) return e->code;
     *t = *made;
     return 0;
 }
@@ -206,7 +228,7 @@ static int load(
     TRY(read_shape(&from->dims, &t->shape, e));
     if (t->dtype == DT_STRING) return take_strings(s, t, from, e);
     const struct typed *typed = &typed_fields[t->dtype];
-    size_t want = (size_t)tensor_bytes(t);
+    size_t want = (size_t)tensor_packed_bytes(t);
     struct blob *blob = s->file->blob;
     if (from->data_location == 1) {
         TRY(external_span(s, from, want, &raw, &blob, e));

@@ -37,6 +37,21 @@ static void put_external(struct onnx_writer *w, uint64_t offset, uint64_t length
     proto_put_varint(out, 14, 1);
 }
 
+/* Packed types in a copy, others from where they lie. */
+static int put_raw(struct onnx_writer *w, const struct tensor *t, struct proto_message *out)
+{
+    size_t len = (size_t)tensor_packed_bytes(t);
+    const void *data = len ? t->data : "";
+    if (len && dtype_bits(t->dtype) < 8) {
+        unsigned char *packed = arena_alloc(w->arena, len);
+        TRY_MEM(packed, w->err);
+        tensor_pack(t, packed);
+        data = packed;
+    }
+    proto_put_borrowed(out, 9, data, len);
+    return 0;
+}
+
 int onnx_put_tensor(struct onnx_writer *w, const char *name, const struct tensor *t, struct proto_message *out)
 {
     const struct onnx_write_options *o = w->options;
@@ -49,13 +64,12 @@ int onnx_put_tensor(struct onnx_writer *w, const char *name, const struct tensor
         return 0;
     }
     if (name && o->location && o->place && o->place(o->cookie, name, &offset, &length)) {
-        if (length != (uint64_t)tensor_bytes(t))
+        if (length != (uint64_t)tensor_packed_bytes(t))
             return fail(w->err, ERR_FAILED, "%s is placed in %llu bytes, it has %lld", name, (unsigned long long)length,
-                (long long)tensor_bytes(t));
+                (long long)tensor_packed_bytes(t));
         return put_external(w, offset, length, out), 0;
     }
-    proto_put_borrowed(out, 9, tensor_bytes(t) ? t->data : "", (size_t)tensor_bytes(t));
-    return 0;
+    return put_raw(w, t, out);
 }
 
 static int put_attr_value(struct onnx_writer *w, const struct onnx_written *at, const struct node *n,

@@ -228,10 +228,10 @@ static struct value *lower_arg_extreme(struct aten_call *c)
     return emit(c->b, c->row->onnx, attrs, x);
 }
 
-static struct value *lower_cumsum(struct aten_call *c)
+static struct value *lower_cumulative(struct aten_call *c)
 {
     struct value *x = sum_operand(c, 2);
-    return emit_op(c, "CumSum", x, emit_i64(c->b, arg_axis(c, 1, value_rank(c, x))));
+    return emit_op(c, c->row->onnx, x, emit_i64(c->b, arg_axis(c, 1, value_rank(c, x))));
 }
 
 #define SUM(name, onnx) \
@@ -290,6 +290,7 @@ const struct aten_row aten_reduce[] = {
     { "cosine_similarity(Tensor x1, Tensor x2, int dim=1, float eps=1e-08) -> Tensor", lower_cosine_similarity },
     { "pairwise_distance(Tensor x1, Tensor x2, float p=2, float eps=1e-06, bool keepdim=False) -> Tensor",
         lower_pairwise_distance },
-    { "cumsum(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor", lower_cumsum },
+    { "cumsum(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor", lower_cumulative, "CumSum" },
+    { "cumprod(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor", lower_cumulative, "CumProd" },
     { 0 },
 };

@@ -3,7 +3,6 @@
 
 #include "base/arena.h"
 #include "base/err.h"
-#include "data/image_ops.h"
 #include "enc/image.h"
 
 /* The channels of pixel i of 8 or 16 bits, as they are. */
