@@ -1,7 +1,8 @@
 # count-tests.awk - counts TAP points in Meson's testlog.json files; the number `broken` of builds counts as failed.
 #
 # A test that ends badly without a point that failed (a crash, a timeout, a plan not kept) is one failure; a test that
-# speaks no TAP is one point. What failed tests said, points that passed left out, goes before the last line.
+# speaks no TAP is one point. What failed tests said, points that passed left out, goes before the last line, and so
+# does one table of the lines "# family: NAME OPERATORS PASSED FAILED ERROR" that the tests of the first file print.
 # Exits 1 when anything failed.
 
 # The text of a string field, escapes left as they are.
@@ -32,7 +33,37 @@ function count_points(out,    lines, n, i) {
     }
 }
 
+# Adds up what one test says of a family of operators; errors are the largest.
+function count_families(out,    lines, n, i, v) {
+    n = split(out, lines, /\\n/)
+    for (i = 1; i <= n; i++) {
+        if (lines[i] !~ /^# family: [a-z_]+ /) continue
+        split(lines[i], v, / +/)
+        if (!(v[3] in family_size)) family_name[++families] = v[3]
+        family_size[v[3]] = v[4]
+        family_passed[v[3]] += v[5]
+        family_failed[v[3]] += v[6]
+        if (v[7] + 0 > family_error[v[3]] + 0) family_error[v[3]] = v[7]
+    }
+}
+
+function print_families(    i, name) {
+    if (!families) return
+    printf "%-16s %9s %7s %7s %11s\n", "family", "operators", "passed", "failed", "worst error"
+    for (i = 1; i <= families; i++) {
+        name = family_name[i]
+        printf "%-16s %9d %7d %7d %11s\n", name, family_size[name], family_passed[name], family_failed[name],
+            family_error[name] + 0 ? family_error[name] : "0"
+        family_size[""] += family_size[name]
+        family_passed[""] += family_passed[name]
+        family_failed[""] += family_failed[name]
+    }
+    printf "%-16s %9d %7d %7d\n\n", "all", family_size[""], family_passed[""], family_failed[""]
+}
+
 /^\{/ {
+    if (!first) first = FILENAME
+    if (FILENAME == first) count_families(field($0, "stdout"))
     result = field($0, "result")
     good = bad = 0
     before = skipped
@@ -48,6 +79,7 @@ function count_points(out,    lines, n, i) {
 
 END {
     failed += broken
+    print_families()
     printf "%d passed, %d failed", passed, failed
     if (skipped) printf ", %d skipped", skipped
     print ""

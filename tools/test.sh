@@ -46,6 +46,8 @@ step 'gcc without oneDNN: unit tests'
 CC=gcc compile plain -Dwerror=true -Ddnnl=disabled && run plain --suite unit
 
 printf '\n'
+size build-gcc/libtenrec-inner.a.p/src_ops_*.o 2>/dev/null |
+    awk 'NR > 1 { code += $1 } END { if (code) printf "code of src/ops: %d KiB\n", code / 1024 }'
 [ "$broken" = 0 ] || { echo "$broken build(s) failed" >&2; status=1; }
 awk -v broken="$broken" -f tools/count-tests.awk /dev/null $logs >build/test-report || status=1
 cat build/test-report

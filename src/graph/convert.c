@@ -129,7 +129,7 @@ static uint8_t store_e5m2fnuz(double v)
     return store_fnuz(v, 5);
 }
 
-/* Of no infinities and no NaN; the largest is 6 (OCP Microscaling Formats 1.0). NaN gives -0, as the sign alone does. */
+/* Without infinities and NaN; the largest is 6 (OCP Microscaling Formats 1.0). NaN becomes -0. */
 static double load_e2m1(uint8_t b)
 {
     static const double magnitudes[] = { 0, 0.5, 1, 1.5, 2, 3, 4, 6 };
@@ -200,7 +200,8 @@ typedef void storer_i64(void *dst, int64_t n, const int64_t *src);
     X(F8E4M3FNUZ, uint8_t, load_e4m3fnuz(x), store_e4m3fnuz(x), truncated(load_e4m3fnuz(x)), \
         store_e4m3fnuz((double)x)) \
     X(F8E5M2, uint8_t, load_e5m2(x), store_e5m2(x), truncated(load_e5m2(x)), store_e5m2((double)x)) \
-    X(F8E5M2FNUZ, uint8_t, load_e5m2fnuz(x), store_e5m2fnuz(x), truncated(load_e5m2fnuz(x)), store_e5m2fnuz((double)x)) \
+    X(F8E5M2FNUZ, uint8_t, load_e5m2fnuz(x), store_e5m2fnuz(x), truncated(load_e5m2fnuz(x)), \
+        store_e5m2fnuz((double)x)) \
     X(F8E8M0, uint8_t, load_e8m0(x), store_e8m0(x), truncated(load_e8m0(x)), store_e8m0((double)x)) \
     X(F4E2M1, uint8_t, load_e2m1(x), store_e2m1(x), truncated(load_e2m1(x)), store_e2m1((double)x)) \
     X(U4, uint8_t, x, (uint8_t)(truncated(x) & 15), x, (uint8_t)(x & 15)) \

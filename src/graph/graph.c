@@ -172,7 +172,9 @@ struct node *graph_node(struct graph *g, const struct op *op, const char *name, 
     *n = (struct node){ .id = (int)g->n_nodes, .op = op, .n_in = n_in, .n_out = n_out, .graph = g };
     n->in = ARENA_ARRAY(g->arena, n_in, struct value *);
     n->out = ARENA_ARRAY(g->arena, n_out, struct value *);
-    n->name = name && name[0] ? arena_strdup(g->arena, name) : arena_printf(g->arena, "%s_%d", op->name, n->id);
+    const char *before = g->outer ? g->name : ""; /* names around a body are not to be had in it as well */
+    n->name = name && name[0] ? arena_strdup(g->arena, name)
+                              : arena_printf(g->arena, "%s%s%s_%d", before, &"_"[!before[0]], op->name, n->id);
     if (!n->in || !n->out || !n->name) return fail_nomem(e), NULL;
     if (n_in) memcpy(n->in, in, (size_t)n_in * sizeof *in);
     if (copy_attrs(g, n, attrs, e)) return NULL;

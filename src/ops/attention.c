@@ -176,8 +176,8 @@ static int read_window(const struct node *n, int64_t *left, int64_t *right, stru
     *left = node_int(n, "left_window_size");
     *right = node_int(n, "right_window_size");
     if (*left < -1 || *right < -1)
-        return fail(e, ERR_MODEL, "a window of %lld to the left and %lld to the right", (long long)*left,
-            (long long)*right);
+        return fail(
+            e, ERR_MODEL, "a window of %lld to the left and %lld to the right", (long long)*left, (long long)*right);
     if (node_int(n, "is_causal")) *right = 0;
     return 0;
 }
@@ -215,8 +215,8 @@ static struct value *masked(struct builder *b, const struct node *n, struct valu
     int64_t left, right;
     if (read_window(n, &left, &right, b->err)) return NULL;
     if (left >= 0 || right >= 0)
-        scores = emit(b, "CausalMask", ATTRS(attr_int("left", left), attr_int("right", right)), scores,
-            first_place(b, n, q));
+        scores = emit(
+            b, "CausalMask", ATTRS(attr_int("left", left), attr_int("right", right)), scores, first_place(b, n, q));
     if (node_in(n, VALID)) scores = without_padding(b, n->in[VALID], scores);
     if (!mask || b->err->code) return scores;
     mask = full_width(b, mask, scores);
@@ -359,7 +359,8 @@ static struct value *places(struct builder *b, struct value *x, int64_t from_end
 
 static int causal_expand(struct builder *b, const struct node *n, struct value **out)
 {
-    struct value *x = n->in[0], *offset = node_in(n, 1), *ahead = emit(b, "Sub", NO_ATTRS, places(b, x, 1), places(b, x, 2));
+    struct value *x = n->in[0], *offset = node_in(n, 1),
+                 *ahead = emit(b, "Sub", NO_ATTRS, places(b, x, 1), places(b, x, 2));
     int64_t left = node_int(n, "left"), right = node_int(n, "right"), axes[SHAPE_MAX];
     for (int d = 1; d < x->shape.rank; d++) axes[d - 1] = d;
     if (x->shape.rank < 0) return fail(b->err, ERR_UNSUPPORTED, "needs a known rank");
@@ -367,8 +368,10 @@ static int causal_expand(struct builder *b, const struct node *n, struct value *
         offset = emit(b, "Unsqueeze", NO_ATTRS, offset, emit_i64s(b, axes, (size_t)x->shape.rank - 1));
     if (offset) ahead = emit(b, "Sub", NO_ATTRS, ahead, emit_cast(b, offset, DT_I64));
     struct value *rest = emit_scalar(b, x->dtype, node_float(n, "value")), *y = x;
-    if (right >= 0) y = emit(b, "Where", NO_ATTRS, emit(b, "LessOrEqual", NO_ATTRS, ahead, emit_i64(b, right)), y, rest);
-    if (left >= 0) y = emit(b, "Where", NO_ATTRS, emit(b, "GreaterOrEqual", NO_ATTRS, ahead, emit_i64(b, -left)), y, rest);
+    if (right >= 0)
+        y = emit(b, "Where", NO_ATTRS, emit(b, "LessOrEqual", NO_ATTRS, ahead, emit_i64(b, right)), y, rest);
+    if (left >= 0)
+        y = emit(b, "Where", NO_ATTRS, emit(b, "GreaterOrEqual", NO_ATTRS, ahead, emit_i64(b, -left)), y, rest);
     out[0] = y;
     return 0;
 }
@@ -376,11 +379,13 @@ static int causal_expand(struct builder *b, const struct node *n, struct value *
 static const struct attr_spec attention_attrs[] = {
     { "is_causal", ATTR_INT, ATTR_DEFAULT, .i = 0, .doc = "a query sees no key that comes after it" },
     { "kv_num_heads", ATTR_INT, .doc = "heads of key and value, for inputs of rank 3" },
-    { "left_window_size", ATTR_INT, ATTR_DEFAULT, .i = -1, .doc = "keys before its own place that a query sees; -1: all" },
+    { "left_window_size", ATTR_INT, ATTR_DEFAULT, .i = -1,
+        .doc = "keys before its own place that a query sees; -1: all" },
     { "q_num_heads", ATTR_INT, .doc = "heads of the query, for inputs of rank 3" },
     { "qk_matmul_output_mode", ATTR_INT, ATTR_DEFAULT, .i = 0,
         .doc = "output 3: products; 1 capped, 2 masked, 3 softmax" },
-    { "right_window_size", ATTR_INT, ATTR_DEFAULT, .i = -1, .doc = "keys after its own place that a query sees; -1: all" },
+    { "right_window_size", ATTR_INT, ATTR_DEFAULT, .i = -1,
+        .doc = "keys after its own place that a query sees; -1: all" },
     { "scale", ATTR_FLOAT, .doc = "of the products; 1 / sqrt(head size) when absent" },
     { "softcap", ATTR_FLOAT, ATTR_DEFAULT, .f = 0, .doc = "products are bent to stay within it; 0: not" },
     { "softmax_precision", ATTR_INT, ATTR_DEFAULT, .i = 0, .doc = "type of the softmax; 0: as the query" },
@@ -395,8 +400,9 @@ static const struct attr_spec causal_attrs[] = {
 
 const struct op ops_attention[] = {
     { .name = "Attention",
-        .doc = "softmax(q k^T scale + mask) v of (q, k, v, mask, past k, past v, valid keys), of rank 4 or 3 (heads side "
-               "by side)",
+        .doc =
+            "softmax(q k^T scale + mask) v of (q, k, v, mask, past k, past v, valid keys), of rank 4 or 3 (heads side "
+            "by side)",
         .min_in = 3,
         .max_in = 7,
         .min_out = 1,
@@ -409,7 +415,8 @@ const struct op ops_attention[] = {
             "is_causal=1; f32[2,3,8] f32[2,5,4] f32[2,5,4] f32[3,5] | q_num_heads=4 kv_num_heads=2 scale=0.5; "
             "f32[1,2,3,4] f32[1,2,3,4] f32[1,2,3,5] - f32[1,2,2,4] f32[1,2,2,5] | is_causal=1 outputs=3; f32[1,2,3,4] "
             "f32[1,1,5,4] f32[1,1,5,4] bool{1,0,1,1,1} | softcap=2 qk_matmul_output_mode=3 outputs=4 smooth=3; "
-            "f32[1,3,4] f32[1,3,4] f32[1,3,4] | q_num_heads=1 kv_num_heads=1 softmax_precision=11; f32[2,1,3,4] f32[2,1,5,4] "
+            "f32[1,3,4] f32[1,3,4] f32[1,3,4] | q_num_heads=1 kv_num_heads=1 softmax_precision=11; f32[2,1,3,4] "
+            "f32[2,1,5,4] "
             "f32[2,1,5,4] bool{1,0,1} - - i64{4,2} | is_causal=1; f32[1,2,4,3] f32[1,2,6,3] f32[1,2,6,3] | "
             "left_window_size=1 right_window_size=2" },
     { .name = "CausalMask",

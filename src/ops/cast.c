@@ -202,8 +202,8 @@ static int bit_cast_infer(struct node *n, struct err *e)
     if (to != (int)to || !dtype_is_valid((int)to) || to == DT_STRING)
         return fail(e, ERR_UNSUPPORTED, "element type %lld", (long long)to);
     if (from == DT_STRING || (from && dtype_bits(from) != dtype_bits((enum dtype)to)))
-        return fail(e, ERR_SHAPE, "the bits of %s as %s, which has not as many", dtype_name(from),
-            dtype_name((enum dtype)to));
+        return fail(
+            e, ERR_SHAPE, "the bits of %s as %s, which has not as many", dtype_name(from), dtype_name((enum dtype)to));
     infer_out(n, 0, (enum dtype)to, &n->in[0]->shape);
     return 0;
 }
@@ -240,7 +240,8 @@ const struct op ops_cast[] = {
         .grad = cast_grad,
         .samples = "f32[2,3,5] | to=11; f64[7] | to=1; f32~[9] | to=7; i64<9>[3] | to=1; f32{-1.5,0,2} | to=9; "
                    "f32{-900,3,inf,nan} | to=17; f32{-900,3,inf,nan} | to=19 saturate=0; string{1.5,-2} | to=1; "
-                   "f32{1.5,0.1,nan} | to=8; u64{18446744073709551615} | to=11; bool<2>[5] | to=2; f16[5] | to=16; i64{-9,7,8} | to=22; "
+                   "f32{1.5,0.1,nan} | to=8; u64{18446744073709551615} | to=11; bool<2>[5] | to=2; f16[5] | to=16; "
+                   "i64{-9,7,8} | to=22; "
                    "f32{-9,0.3,5,nan} | to=23; f32{0,1.5,1e39,3} | to=24 round_mode=nearest saturate=0; "
                    "int4[5] | to=1; uint2[7] | to=2; f8_e8m0[4] | to=1; float4_e2m1fn[5] | to=10" },
     { .name = "CastLike",

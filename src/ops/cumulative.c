@@ -63,7 +63,7 @@ static int64_t place(const struct direction *d, int64_t k, int64_t len, int64_t 
         for (int64_t k = 0; k < len; k++) { \
             int64_t i = place(d, k, len, stride); \
             if (l->integers) { \
-                uint64_t next = u join (uint64_t)x[0].i[i]; \
+                uint64_t next = u join(uint64_t) x[0].i[i]; \
                 x[1].i[i] = (int64_t)(d->exclusive ? u : next); \
                 u = next; \
             } else { \

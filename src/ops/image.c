@@ -33,8 +33,8 @@ static int decoder_infer(struct node *n, struct err *e)
 {
     size_t f = format_of(n);
     if (f == N_FORMATS)
-        return fail(e, ERR_MODEL, "pixel_format is \"%s\", expected RGB, BGR or Grayscale",
-            node_string(n, "pixel_format"));
+        return fail(
+            e, ERR_MODEL, "pixel_format is \"%s\", expected RGB, BGR or Grayscale", node_string(n, "pixel_format"));
     if (n->in[0]->dtype && n->in[0]->dtype != DT_U8)
         return fail(e, ERR_SHAPE, "the file's bytes are %s, expected uint8", dtype_name(n->in[0]->dtype));
     TRY(infer_rank(n, 0, 1, 1, e));

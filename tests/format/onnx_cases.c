@@ -164,9 +164,12 @@ static int check_round_trip(struct arena *a, const struct graph *g, struct err *
     if (!(file.blob = blob_wrap(NULL, file.bytes.data, file.bytes.len, NULL, NULL))) return fail_nomem(e);
     TRY(blob_adopt(a, file.blob));
     TRY(format_read_file(a, &file, NULL, NULL, &back, &r, e));
-    const char *was = text_of(a, g), *is = text_of(a, back);
-    return strcmp(was, is) ? fail(e, ERR_MISMATCH, "written and read again, this:\n%.1500s\nis this:\n%.1500s", was, is)
-                           : 0;
+    const char *was = text_of(a, g), *is = text_of(a, back), *line = was, *other = is;
+    for (; *was && *was == *is; was++, is++)
+        if (*was == '\n') line = was + 1, other = is + 1;
+    if (!*was && !*is) return 0;
+    return fail(e, ERR_MISMATCH, "written and read again, \"%.*s\" is \"%.*s\"", (int)strcspn(line, "\n"), line,
+        (int)strcspn(other, "\n"), other);
 }
 
 static enum verdict run_case(struct one_case *c, struct map *table, const char *dir, struct err *e)

@@ -140,10 +140,44 @@ TEST(element_types_that_are_not_taken_are_named)
 {
     struct onnx_build b;
     small(&b);
-    struct proto_message t = build_tensor(&b, "w", 22, "2");
+    struct proto_message t = build_tensor(&b, "w", 27, "2");
     proto_put_bytes(&t, 9, "\1", 1);
     proto_put_message(&b.graph, 5, &t);
-    REFUSED(&b, ERR_UNSUPPORTED, "int4");
+    REFUSED(&b, ERR_UNSUPPORTED, "element type 27");
+}
+
+/* Three elements of 4 bits in two bytes, the first in the low ones; raw, or as numbers. */
+TEST(packed_elements_are_spread)
+{
+    static const int expected[2][3] = { { -1, 7, -8 }, { 15, 7, 8 } };
+    for (int raw = 0; raw < 2; raw++)
+        for (int type = 22; type >= 21; type--) {
+            struct onnx_build b;
+            build_init(&b, 21);
+            put_value(&b.graph, 12, "y", (uint64_t)type, "3");
+            build_op(&b, "Identity", "w", "y");
+            struct proto_message t = build_tensor(&b, "w", type, "3");
+            if (raw) proto_put_bytes(&t, 9, "\x7f\xf8", 2);
+            for (int i = 0; !raw && i < 2; i++) proto_put_varint(&t, 5, i ? 0xf8 : 0x7f);
+            proto_put_message(&b.graph, 5, &t);
+            struct graph *g = build_read(&b);
+            CHECK_OK(b.err.code, &b.err);
+            const struct value *w = g ? graph_find(g, "w") : NULL;
+            const struct tensor *data = w ? w->data : NULL;
+            CHECK(data && data->dtype == (enum dtype)type && tensor_count(data) == 3);
+            for (int i = 0; data && i < 3; i++) CHECK_INT(tensor_get_i64(data, i), expected[22 - type][i]);
+            build_release(&b);
+        }
+}
+
+TEST(packed_elements_that_do_not_fit_are_refused)
+{
+    struct onnx_build b;
+    small(&b);
+    struct proto_message t = build_tensor(&b, "w", 26, "5");
+    proto_put_bytes(&t, 9, "\1\2\3", 3);
+    proto_put_message(&b.graph, 5, &t);
+    REFUSED(&b, ERR_MODEL, "3 bytes of data, the shape needs 2");
 }
 
 static void external(struct onnx_build *b, const char *location, const char *offset, const char *length)

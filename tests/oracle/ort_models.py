@@ -120,6 +120,34 @@ def attention():
               constants=("w", "ws", "wz"))
 
 
+def grouped():
+    """GroupQueryAttention: a first piece, a later one, both with keys of fewer heads."""
+    r = rng("grouped")
+    q, k, v = f(r, 2, 4, 32), f(r, 2, 4, 16), f(r, 2, 4, 16)
+    angle = r.standard_normal((16, 8)).astype(np.float32)
+    turn = {"c": np.cos(angle), "s": np.sin(angle)}
+    first = {"last": np.array([3, 3], np.int32), "all": np.array(4, np.int32)}
+    later = {"last": np.array([3, 5], np.int32), "all": np.array(6, np.int32)}
+    past = {"pk": f(r, 2, 2, 5, 8), "pv": f(r, 2, 2, 5, 8)}
+    none = {"pk": None, "pv": None}
+    full = {"last": np.array([5, 5], np.int32), "all": np.array(6, np.int32)}
+    heads = {"num_heads": 4, "kv_num_heads": 2, "n_out": 3}
+    new = {"q": q[:, :1], "k": k[:, :1], "v": v[:, :1]}
+    yield one("ms_gqa_first", "GroupQueryAttention", MS, {"q": q, "k": k, "v": v, **none, **first}, **heads)
+    for name, more in (("ms_gqa_later", {}), ("ms_gqa_window_later", {"local_window_size": 3})):
+        case = one(name, "GroupQueryAttention", MS, {**new, **past, **later}, **heads, **more)
+        case.outputs = ["y0"]  # what is behind the end of a sequence is nobody's
+        yield case
+    wide = {"q": f(r, 2, 1, 64), "k": f(r, 2, 1, 32), "v": f(r, 2, 1, 32), "pk": f(r, 2, 2, 5, 16),
+            "pv": f(r, 2, 2, 5, 16)}
+    yield one("ms_gqa_rotary", "GroupQueryAttention", MS, {**wide, **full, **turn}, do_rotary=1, **heads)
+    yield one("ms_gqa_packed", "GroupQueryAttention", MS,
+              {"q": f(r, 2, 4, 128), "k": None, "v": None, **none, **first, **turn}, do_rotary=1,
+              rotary_interleaved=1, **heads)
+    yield one("ms_gqa_window", "GroupQueryAttention", MS, {"q": q, "k": k, "v": v, **none, **first},
+              local_window_size=2, scale=0.3, softcap=2.0, **heads)
+
+
 def qlinear():
     r = rng("qlinear")
     s = [np.float32(v) for v in (0.02, 0.03, 0.05)]
@@ -411,5 +439,5 @@ def classic():
 
 
 def cases():
-    for family in (activations, fused, norms, attention, qlinear, core, recurrent, trees, classic):
+    for family in (activations, fused, norms, attention, grouped, qlinear, core, recurrent, trees, classic):
         yield from family()

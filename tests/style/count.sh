@@ -24,4 +24,8 @@ counts 'a test without TAP' '1 passed, 0 failed' 0 0 '{"name": "a", "result": "O
 counts 'a test without TAP that fails' '0 passed, 1 failed' 1 0 '{"name": "a", "result": "FAIL"}'
 counts 'a build that failed' '2 passed, 1 failed' 1 1 "$good"
 counts 'no test at all' '0 passed, 0 failed' 1 0 ''
+table='{"name": "a", "stdout": "ok 1 - x\n# family: conv 12 3 0 1e-05\n", "result": "OK"}
+{"name": "b", "stdout": "ok 1 - x\n# family: conv 12 4 1 2e-06\n", "result": "OK"}'
+said=$(printf '%s\n' "$table" | awk -v broken=0 -f "$root/tools/count-tests.awk" | grep '^conv' | tr -s ' ')
+ok 'the tables of several tests become one' "$([ "$said" = 'conv 12 7 1 1e-05' ] || echo "$said")"
 finish

@@ -86,18 +86,43 @@ static int set_inputs(struct onnx_reader *r, struct onnx_captures *list, struct 
     return graph_tidy(g, r->err);
 }
 
+/* What the subgraphs of a node capture, each once. */
+struct joined {
+    struct value **all;
+    size_t n, cap;
+};
+
+/* What `inner` stands for, when it is captured and not there yet. */
+static int join(struct onnx_reader *r, struct joined *j, const struct onnx_captures *c, const struct value *inner)
+{
+    size_t i = 0, k = 0;
+    while (i < c->n && c->items[i].inner != inner) i++;
+    if (i == c->n || inner->kind != VALUE_INPUT) return 0;
+    while (k < j->n && j->all[k] != c->items[i].outer) k++;
+    if (k == j->n && !ARRAY_PUSH(r->arena, j->all, j->n, j->cap, c->items[i].outer)) return fail_nomem(r->err);
+    return 0;
+}
+
+/* In the order in which the tidy subgraphs read them, so that a file that is written has it too. */
+static int join_all(struct onnx_reader *r, struct joined *j, const struct onnx_captures *list)
+{
+    for (const struct onnx_captures *c = list; c; c = c->next) {
+        TRY(graph_tidy(c->g, r->err));
+        for (size_t i = 0; i < c->g->n_nodes; i++)
+            for (int k = 0; k < c->g->nodes[i]->n_in; k++) TRY(join(r, j, c, c->g->nodes[i]->in[k]));
+        for (size_t i = 0; i < c->g->n_outputs; i++) TRY(join(r, j, c, c->g->outputs[i]));
+        for (size_t i = 0; i < c->n; i++) TRY(join(r, j, c, c->items[i].inner));
+    }
+    return 0;
+}
+
 int onnx_join_captures(
     struct onnx_reader *r, struct onnx_captures *list, const char *op, struct value ***in, int *n_in, int *captured)
 {
-    struct value **all = NULL;
-    size_t n = 0, cap = 0, given = (size_t)*n_in;
-    for (struct onnx_captures *c = list; c; c = c->next)
-        for (size_t i = 0; i < c->n; i++) {
-            size_t k = 0;
-            while (k < n && all[k] != c->items[i].outer) k++;
-            bool input = c->items[i].inner->kind == VALUE_INPUT;
-            if (k == n && input && !ARRAY_PUSH(r->arena, all, n, cap, c->items[i].outer)) return fail_nomem(r->err);
-        }
+    struct joined j = { 0 };
+    TRY(join_all(r, &j, list));
+    struct value **all = j.all;
+    size_t n = j.n, given = (size_t)*n_in;
     for (struct onnx_captures *c = list; c; c = c->next) TRY(set_inputs(r, c, all, n));
     if (!strcmp(op, "Loop") && given < 2) given = 2; /* its optional inputs keep their places */
     struct value **longer = ARENA_ARRAY(r->arena, given + n + ONNX_INPUTS_ROOM, struct value *);

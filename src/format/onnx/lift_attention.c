@@ -251,7 +251,8 @@ static struct value *repeated(struct lift *l, struct value *v, int64_t times)
 static int flex_attention(struct lift *l, const char *arg, struct err *e)
 {
     for (int i = 0; i < 3; i++)
-        if (!lift_in(l, i) || l->in[i]->shape.rank != 4) return fail(e, ERR_UNSUPPORTED, "input %d is not of rank 4", i);
+        if (!lift_in(l, i) || l->in[i]->shape.rank != 4)
+            return fail(e, ERR_UNSUPPORTED, "input %d is not of rank 4", i);
     struct value *q = l->in[0], *k = l->in[1], *v = l->in[2];
     int64_t q_heads = q->shape.dim[1], kv_heads = k->shape.dim[1], size = q->shape.dim[3];
     int64_t precision = lift_int(l, "softmax_precision", q->dtype == DT_F64 ? DT_F64 : DT_F32);

@@ -147,7 +147,7 @@ static int onnx_read(struct arena *a, const struct format_file *file, const stru
 
 const struct format format_onnx = {
     .name = "onnx",
-    .doc = "ONNX models (.onnx), opset 1 to 23",
+    .doc = "ONNX models (.onnx), opset 1 to 28",
     .extensions = "onnx",
     .probe = probe,
     .write = onnx_write_file,

@@ -14,7 +14,7 @@
 #include "format/onnx/tensor.h"
 #include "graph/builder.h"
 
-enum { ONNX_NEWEST_OPSET = 23, ONNX_NODES_FREE = 4096, ONNX_CALLS_MAX = 32, ONNX_INPUTS_ROOM = 8 };
+enum { ONNX_NEWEST_OPSET = 28, ONNX_NODES_FREE = 4096, ONNX_CALLS_MAX = 32, ONNX_INPUTS_ROOM = 8 };
 #define ONNX_OWN_DOMAIN "ai.tenrec"
 
 struct json_t;
