@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 """bench.py - Tenrec beside ONNX Runtime and PyTorch on this machine.
 
-    bench.py BUILD [--nets a,b] [--threads 1,2] [--batches 1,8] [--rounds 5] [--seconds 0.4] [--out PREFIX]
+    bench.py BUILD [--nets a,b] [--threads 1,2] [--batches 1,8] [--rounds 5] [--seconds 0.4] [--out PREFIX] [--train]
+
+With --train the runs are steps of training (forward, loss, backward, update by SGD with momentum) beside PyTorch's.
 
 All peers of a workload are loaded first; then they take turns, round after round, so that what the machine does
 meanwhile hits all alike. Only ratios within one round are compared. A run in which the kernel took the processor from
@@ -20,7 +22,9 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SHAPES = {"resnet18": "3 224 224", "resnet50": "3 224 224", "mobilenet_v2": "3 224 224", "shufflenet_v2": "3 224 224",
-          "vgg16": "3 224 224", "unet": "3 256 256", "deeplabv3": "3 520 520", "lstm": "100 256"}
+          "vgg16": "3 224 224", "unet": "3 256 256", "deeplabv3": "3 520 520", "lstm": "100 256", "digits": "1 28 28"}
+INFERRED = [net for net in SHAPES if net != "digits"]
+TRAINED = {"digits": (64, 2048), "resnet18": (16,), "unet": (2,), "lstm": (32,)}
 PEERS = ["tenrec", "ort", "torch"]
 NAMES = {"tenrec": "Tenrec", "ort": "ONNX Runtime", "torch": "PyTorch"}
 
@@ -51,8 +55,11 @@ class Peer:
         self.process.wait()
 
 
-def commands(build, net, threads, batch):
+def commands(build, net, threads, batch, train):
     models, shape = f"{build}/bench/models", [str(batch)] + SHAPES[net].split()
+    if train:  # of the archive: what is written as ONNX has its batch normalization folded
+        return {"tenrec": [f"{build}/bench/tenrec-peer", "train", f"{models}/{net}.pt", str(threads)] + shape,
+                "torch": [sys.executable, f"{HERE}/torch_peer.py", f"train:{net}", str(threads)] + shape}
     library = glob.glob(f"{build}/bench/node_modules/onnxruntime-node/bin/napi-v*/linux/*/libonnxruntime.so.1")
     machine = {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine(), "")
     library = [path for path in library if f"/{machine}/" in path]
@@ -79,7 +86,8 @@ def compare(peers, net, threads, batch):
         good = [t for t, clean in wall if clean]
         entry = {"ms": statistics.median(good if len(good) > 1 else [t for t, _ in wall]),
                  "cpu_ms": statistics.median(t for t, _ in cpu), "quiet_rounds": len(good), "rounds": len(wall),
-                 "memory_mb": round(peer.memory(), 1), **peer.facts}
+                 "memory_mb": round(peer.memory(), 1), "own_mb": round(peer.memory() - peer.facts["resident_mb"], 1),
+                 **peer.facts}
         if reference is not None and peer is not reference:
             pairs = [(quiet(a, 0), quiet(b, 0)) for a, b in zip(reference.runs, peer.runs)]
             both = [b[0] / a[0] for a, b in pairs if a[1] and b[1]]
@@ -103,7 +111,7 @@ def write_network(options, net):
 
 def measure(options, net, threads, batch):
     peers = {}
-    for name, command in commands(options.build, net, threads, batch).items():
+    for name, command in commands(options.build, net, threads, batch, options.train).items():
         if name not in options.peers:
             continue
         peer = Peer(name, command)
@@ -132,19 +140,23 @@ def figure(entry):
     return f"{text} ({entry['ratio']:.2f}{mark}, cpu {entry['cpu_ratio']:.2f}){doubt}"
 
 
+def memory_figure(entry):
+    return f"{entry['own_mb']:.0f}" if entry else ""
+
+
 def mean_ratio(rows, name, field):
     ratios = [row["peers"][name][field] for row in rows if field in row["peers"].get(name, {})]
     return statistics.geometric_mean(ratios) if ratios else None
 
 
-def table(rows):
-    lines = ["| network | threads | batch | " + " | ".join(NAMES[p] for p in PEERS) + " |",
-             "|---|---|---|" + "---|" * len(PEERS)]
+def table(rows, peers):
+    lines = ["| network | threads | batch | " + " | ".join(NAMES[p] for p in peers) + " | MB: " +
+             " | ".join(NAMES[p] for p in peers) + " |", "|---|---|---|" + "---|" * len(peers) * 2]
     for row in rows:
-        cells = [figure(row["peers"].get(p)) for p in PEERS]
+        cells = [show(row["peers"].get(p)) for show in (figure, memory_figure) for p in peers]
         lines.append(f"| {row['net']} | {row['threads']} | {row['batch']} | " + " | ".join(cells) + " |")
     means = [f"{NAMES[p]}: {mean_ratio(rows, p, 'ratio'):.2f} by the clock, {mean_ratio(rows, p, 'cpu_ratio'):.2f} by"
-             " processor time" for p in PEERS if mean_ratio(rows, p, "ratio")]
+             " processor time" for p in peers if mean_ratio(rows, p, "ratio")]
     return "\n".join(lines + ["", "Geometric means: " + "; ".join(means) + "."])
 
 
@@ -163,11 +175,13 @@ def versions(rows):
 
 
 def report(rows, options):
-    text = ["# Performance, side by side", "", f"Machine: {machine()}. {versions(rows)}.",
+    what = "a step of training" if options.train else "a batch"
+    text = ["# Performance, side by side" + (": training" if options.train else ""), "", f"Machine: {machine()}. {versions(rows)}.",
             f"{options.rounds} interleaved rounds of {options.seconds} s a peer; made by `make bench`.", "",
-            "Milliseconds a batch, float32. In brackets: how many times as long as Tenrec in the same round, by the",
+            f"Milliseconds {what}, float32. In brackets: how many times as long as Tenrec in the same round, by the",
             "clock and by processor time; above 1 Tenrec is faster. `*`: the machine was busy with something else, so",
-            "the clock is not to be trusted; with one thread the processor time still is.", "", table(rows), ""]
+            "the clock is not to be trusted; with one thread the processor time still is. MB: the most memory that was",
+            "resident, less what was before the network was built or read.", "", table(rows, options.peers), ""]
     with open(f"{options.out}.md", "w", encoding="utf-8") as out:
         out.write("\n".join(text))
     with open(f"{options.out}.json", "w", encoding="utf-8") as out:
@@ -178,26 +192,36 @@ def report(rows, options):
 def parse():
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("build")
-    words.add_argument("--nets", default=",".join(SHAPES))
-    words.add_argument("--threads", default="1,2")
-    words.add_argument("--batches", default="1,8")
-    words.add_argument("--peers", default=",".join(PEERS))
+    words.add_argument("--nets", help="of " + ", ".join(SHAPES))
+    words.add_argument("--threads", help="default 1,2; of training 2")
+    words.add_argument("--batches", help="default 1,8; of training what is usual for the network")
+    words.add_argument("--peers", help="of " + ", ".join(PEERS))
+    words.add_argument("--train", action="store_true", help="measure steps of training")
     words.add_argument("--rounds", type=int, default=5)
     words.add_argument("--seconds", type=float, default=0.4)
     words.add_argument("--out", default="performance")
-    return words.parse_args()
+    options = words.parse_args()
+    options.nets = options.nets.split(",") if options.nets else list(TRAINED) if options.train else INFERRED
+    options.threads = [int(n) for n in (options.threads or ("2" if options.train else "1,2")).split(",")]
+    options.peers = (options.peers or ("tenrec,torch" if options.train else ",".join(PEERS))).split(",")
+    return options
+
+
+def batches(options, net):
+    if options.batches:
+        return [int(n) for n in options.batches.split(",")]
+    return TRAINED.get(net, (8,)) if options.train else (1, 8)
 
 
 def main():
     options = parse()
-    options.peers = options.peers.split(",")
     rows = []
-    for net in options.nets.split(","):
+    for net in options.nets:
         write_network(options, net)
-        for threads in map(int, options.threads.split(",")):
-            for batch in map(int, options.batches.split(",")):
+        for threads in options.threads:
+            for batch in batches(options, net):
                 rows.append(measure(options, net, threads, batch))
-                print(table(rows[-1:]).splitlines()[2], flush=True)
+                print(table(rows[-1:], options.peers).splitlines()[2], flush=True)
     report(rows, options)
 
 

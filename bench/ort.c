@@ -103,7 +103,7 @@ int main(int argc, char **argv)
     size_t rank = 0, count = 1;
     if (argc < 5) return 2;
     for (int i = 4; i < argc && rank < 8; i++) count *= (size_t)(dims[rank++] = atoll(argv[i]));
-    double begin = peer_clock(CLOCK_MONOTONIC);
+    double begin = peer_clock(CLOCK_MONOTONIC), before = peer_resident();
     void *library = dlopen(argv[1], RTLD_NOW), *memory;
     const struct api_base *(*base)(void) = library ? (const struct api_base *(*)(void))dlsym(library, "OrtGetApiBase")
                                                    : NULL;
@@ -116,6 +116,6 @@ int main(int argc, char **argv)
     check(api->create_tensor(memory, x, count * sizeof *x, dims, rank, FLOAT, &job.in));
     run(&job);
     double loaded = peer_clock(CLOCK_MONOTONIC) - begin;
-    peer_serve(base()->get_version(), loaded, sum_of(job.out), run, &job);
+    peer_serve(base()->get_version(), loaded, before, sum_of(job.out), run, &job);
     return 0;
 }

@@ -30,16 +30,31 @@ static inline double peer_sum(const float *y, size_t n)
     return sum;
 }
 
-static inline void peer_serve(const char *version, double loaded, double sum, void (*run)(void *ctx), void *ctx)
+/* Megabytes of memory the process has now. */
+static inline double peer_resident(void)
+{
+    char line[128];
+    double kb = 0;
+    FILE *f = fopen("/proc/self/status", "r");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "VmRSS: %lf", &kb) == 1) break;
+    if (f) fclose(f);
+    return kb / 1024;
+}
+
+/* `resident`: megabytes resident before the model was built. A turn has three runs at least, unless that is long. */
+static inline void peer_serve(
+    const char *version, double loaded, double resident, double sum, void (*run)(void *ctx), void *ctx)
 {
     char line[64];
     struct rusage before, after;
-    printf("{\"version\": \"%s\", \"load_ms\": %.2f, \"sum\": %.9g}\n", version, loaded * 1e3, sum);
+    printf("{\"version\": \"%s\", \"load_ms\": %.2f, \"resident_mb\": %.1f, \"sum\": %.9g}\n", version, loaded * 1e3,
+        resident, sum);
     fflush(stdout);
     while (fgets(line, sizeof line, stdin)) {
-        double seconds = atof(line), end = peer_clock(CLOCK_MONOTONIC) + seconds;
+        double seconds = atof(line), begin = peer_clock(CLOCK_MONOTONIC), least = seconds > 3 ? seconds : 3, spent = 0;
         printf("[");
-        for (int n = 0; n < 3 || (n < 1000 && peer_clock(CLOCK_MONOTONIC) < end); n++) {
+        for (int n = 0; !n || spent < (n < 3 ? least : seconds); n++, spent = peer_clock(CLOCK_MONOTONIC) - begin) {
             getrusage(RUSAGE_SELF, &before);
             double wall = peer_clock(CLOCK_MONOTONIC), cpu = peer_clock(CLOCK_PROCESS_CPUTIME_ID);
             run(ctx);

@@ -65,7 +65,7 @@ int main(int argc, char **argv)
     struct shape x = { 0 };
     if (argc < 5) return 2;
     for (int i = 4; i < argc && x.rank < SHAPE_MAX; i++) x.dim[x.rank++] = atoll(argv[i]);
-    double begin = peer_clock(CLOCK_MONOTONIC);
+    double begin = peer_clock(CLOCK_MONOTONIC), before = peer_resident();
     arena_init(&j.arena, NULL);
     open_model(&j, argv[2], &x);
     bool train = !strcmp(argv[1], "train");
@@ -74,6 +74,6 @@ int main(int argc, char **argv)
     if (!(j.session = session_new(j.graph, &o, &j.err))) failed(&j.err);
     run(&j);
     double loaded = peer_clock(CLOCK_MONOTONIC) - begin;
-    peer_serve(TENREC_VERSION, loaded, peer_sum(j.out[0].data, (size_t)tensor_count(&j.out[0])), run, &j);
+    peer_serve(TENREC_VERSION, loaded, before, peer_sum(j.out[0].data, (size_t)tensor_count(&j.out[0])), run, &j);
     return 0;
 }

@@ -1,16 +1,20 @@
 #!/usr/bin/python3
-"""torch_peer.py - PyTorch as a peer: torch_peer.py MODEL.pt THREADS DIMS...
+"""torch_peer.py - PyTorch as a peer: torch_peer.py MODEL.pt|train:NETWORK THREADS DIMS...
 
 Of the ways in which PyTorch can run the network (as traced; frozen and optimized; the same in channels-last) the
-fastest of a short trial is the peer.
+fastest of a short trial is the peer. A network of networks.py that is trained is tried row-major and channels-last, each
+in a process of its own, so that the trial leaves no memory behind.
 """
 import json
+import math
+import os
 import resource
 import sys
 import time
 
 start = time.monotonic()
 import torch  # noqa: E402: importing is part of loading
+import networks  # noqa: E402
 
 
 def fill(dims):
@@ -53,6 +57,55 @@ def fastest(path, x):
     return found[1:]
 
 
+class Training:
+    """A step of training, called like a network: it answers with the loss."""
+    def __init__(self, name, x, layout):
+        net = networks.make(name)[0].train()
+        last = layout == "channels last"
+        self.net = net.to(memory_format=torch.channels_last) if last else net
+        self.x = x.contiguous(memory_format=torch.channels_last) if last else x
+        self.optimizer = torch.optim.SGD(net.parameters(), lr=1e-3, momentum=0.9)
+        with torch.no_grad():
+            shape = [len(x)] + list(net(x[:1]).shape[2:]) if x.dim() == 4 else [len(x)]
+        self.labels = torch.arange(math.prod(shape)).remainder(2).reshape(shape)
+
+    def __call__(self, _):
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = torch.nn.functional.cross_entropy(self.net(self.x), self.labels)
+        loss.backward()
+        self.optimizer.step()
+        return loss.detach()
+
+
+def trial(name, x, layout, threads):
+    """Seconds of the second step, in a child."""
+    end, begin = os.pipe()
+    if not os.fork():
+        torch.set_num_threads(threads)
+        step, clock = Training(name, x, layout), time.monotonic
+        step(x)
+        start_step = clock()
+        step(x)
+        os.write(begin, str(clock() - start_step).encode())
+        os._exit(0)
+    os.close(begin)
+    os.wait()
+    return float(os.read(end, 100) or "inf")
+
+
+def fastest_training(name, x, threads):
+    layouts = ["row-major", "channels last"] if x.dim() == 4 else ["row-major"]
+    times = [trial(name, x, layout, threads) if len(layouts) > 1 else 0 for layout in layouts]
+    layout = layouts[times.index(min(times))]
+    torch.set_num_threads(threads)
+    return layout, Training(name, x, layout)
+
+
+def resident():
+    with open("/proc/self/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmRSS"))
+
+
 def measured(net, x):
     before, wall, cpu = resource.getrusage(resource.RUSAGE_SELF), time.monotonic(), time.process_time()
     net(x)
@@ -63,19 +116,29 @@ def measured(net, x):
 
 def serve(net, x):
     for line in sys.stdin:
-        runs, end = [], time.monotonic() + float(line)
-        while len(runs) < 3 or time.monotonic() < end:
+        runs, begin = [], time.monotonic()
+        while not runs or time.monotonic() < begin + (max(3, float(line)) if len(runs) < 3 else float(line)):
             runs.append(measured(net, x))
         print(json.dumps(runs), flush=True)
 
 
+def tell(name, before, y):
+    print(json.dumps({"version": f"{torch.__version__} ({name})", "load_ms": (time.monotonic() - start) * 1e3,
+                      "resident_mb": before, "sum": y.abs().double().sum().item()}), flush=True)
+
+
 def main():
     path, threads, dims = sys.argv[1], int(sys.argv[2]), [int(d) for d in sys.argv[3:]]
+    if path.startswith("train:"):
+        x, before = fill(dims), resident()
+        name, step = fastest_training(path[6:], x, threads)
+        tell(name, before, step(x))
+        return serve(step, x)
     torch.set_num_threads(threads)
     with torch.no_grad():
+        before = resident()
         name, net, x, y = fastest(path, fill(dims))
-        print(json.dumps({"version": f"{torch.__version__} ({name})", "load_ms": (time.monotonic() - start) * 1e3,
-                          "sum": y.abs().double().sum().item()}), flush=True)
+        tell(name, before, y)
         serve(net, x)
 
 

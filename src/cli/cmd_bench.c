@@ -12,12 +12,16 @@
 #include "cli/profile.h"
 #include "enc/json.h"
 #include "exec/session.h"
+#include "graph/builder.h"
 #include "plan/packs.h"
+#include "train/step.h"
 
 struct bench {
     struct args *args;
     struct arena *arena;
     struct model model;
+    struct arena step;         /* of a training step; it uses the model's memory */
+    const struct graph *graph; /* the model's, or a training step of it */
     struct session *session;
     struct shape *shapes;
     struct tensor **in, *out;
@@ -27,10 +31,21 @@ struct bench {
     size_t n, cap, warm_up, disturbed;
 };
 
-/* Between -1 and 1; integers and bools are 0, which every index and every token list has. */
-static int make_inputs(struct bench *b, struct err *e)
+/* A step by SGD with momentum: of cross entropy where the output has classes, else of the mean square. */
+static int make_step(struct bench *b, struct err *e)
 {
     const struct graph *g = b->model.graph;
+    const struct shape *y = g->n_outputs ? &g->outputs[0]->shape : NULL;
+    struct train_head head = { .loss.name = y && y->rank > 1 && y->dim[1] > 1 ? "cross_entropy" : "mse" };
+    struct train_step_options o = { .heads = &head, .n_heads = 1, .attrs = ATTRS(attr_float("momentum", 0.9)) };
+    b->graph = train_step_new(g, &o, &b->step, e);
+    return b->graph ? 0 : e->code;
+}
+
+/* Between -1 and 1, and a learning rate; integers and bools are 0, which every index and every token list has. */
+static int make_inputs(struct bench *b, struct err *e)
+{
+    const struct graph *g = b->graph;
     const struct conf *c = &b->args->conf;
     TRY(concrete_shapes(g, conf_int(c, "batch"), conf_int(c, "size"), &b->shapes, e));
     b->in = ARENA_ARRAY(b->arena, g->n_inputs, struct tensor *);
@@ -42,6 +57,7 @@ static int make_inputs(struct bench *b, struct err *e)
         for (int64_t k = 0; dtype_is_float(t) && k < tensor_count(b->in[i]); k++)
             tensor_set_f64(b->in[i], k, (double)((uint32_t)k * 2654435761u >> 16 & 255) / 128 - 1);
     }
+    if (b->graph != b->model.graph) tensor_set_f64(b->in[g->n_inputs - 1], 0, 1e-4);
     return 0;
 }
 
@@ -60,7 +76,7 @@ static struct session *new_session(struct bench *b, bool profile, struct err *e)
         .reference = conf_flag(c, "reference"),
         .profile = profile,
         .packs = conf_flag(c, "reference") ? NULL : b->model.packs };
-    return session_new(b->model.graph, &o, e);
+    return session_new(b->graph, &o, e);
 }
 
 static int start(struct bench *b, struct err *e)
@@ -69,6 +85,8 @@ static int start(struct bench *b, struct err *e)
     double begin = clock_now();
     TRY(open_model(&b->model, b->args, 0, e));
     b->open = clock_now() - begin;
+    b->graph = b->model.graph;
+    if (conf_flag(c, "train")) TRY(make_step(b, e));
     b->threads = conf_int(c, "threads") ? (int)conf_int(c, "threads") : team_default_size();
     TRY(make_inputs(b, e));
     if (!(b->session = new_session(b, false, e))) return e->code;
@@ -141,7 +159,7 @@ static const char *why(const struct bench *b, struct str *s)
 
 static void print_shapes(const struct bench *b)
 {
-    const struct graph *g = b->model.graph;
+    const struct graph *g = b->graph;
     for (size_t i = 0; i < g->n_inputs; i++) {
         struct str s = str_in(b->arena);
         shape_print(g, &b->shapes[i], &s);
@@ -174,10 +192,10 @@ static void print_text(const struct bench *b)
 static json_t *shapes_json(const struct bench *b)
 {
     json_t *all = json_object();
-    for (size_t i = 0; i < b->model.graph->n_inputs; i++) {
+    for (size_t i = 0; i < b->graph->n_inputs; i++) {
         json_t *dims = json_array();
         for (int d = 0; d < b->shapes[i].rank; d++) json_array_append_new(dims, json_integer(b->shapes[i].dim[d]));
-        json_object_set_new(all, b->model.graph->inputs[i]->name, dims);
+        json_object_set_new(all, b->graph->inputs[i]->name, dims);
     }
     return all;
 }
@@ -230,10 +248,12 @@ static int report(struct bench *b, struct err *e)
 static int run(struct args *args, struct err *e)
 {
     struct bench b = { .args = args, .arena = args->arena };
+    arena_init(&b.step, NULL);
     int code = start(&b, e);
     if (!code) code = measure(&b, e);
     if (!code) code = report(&b, e);
     session_free(b.session);
+    arena_release(&b.step);
     model_close(&b.model);
     return code;
 }
@@ -243,6 +263,7 @@ static const struct conf_key keys[] = {
     { "size", 's', CONF_INT, "N", "224", NULL, 1, 1 << 20, "free dimensions but the first" },
     { "threads", 't', CONF_INT, "N", "0", NULL, 0, 4096, "0: as many as this process may use" },
     { "seconds", 0, CONF_FLOAT, "S", "3", NULL, 0, 86400, "how long to measure" },
+    { "train", 0, CONF_FLAG, NULL, NULL, NULL, 0, 0, "steps of training instead: forward, loss, backward, update" },
     { "nodes", 'n', CONF_FLAG, NULL, NULL, NULL, 0, 0, "time per node, of five more runs" },
     { "reference", 0, CONF_FLAG, NULL, NULL, NULL, 0, 0, "plain C kernels only" },
     KEY_JSON,
@@ -257,7 +278,8 @@ const struct command command_bench = {
            "Inputs are made up. Half of the runs take no longer than p50, 99 of 100 no longer than p99. Runs during\n"
            "which the system gave a processor to somebody else are counted, and told.",
     .examples = "  tenrec bench resnet50.onnx --threads 1\n"
-                "  tenrec bench net.pt --input Nx3x320x320 --batch 8 --nodes\n",
+                "  tenrec bench net.pt --input Nx3x320x320 --batch 8 --nodes\n"
+                "  tenrec bench zoo:resnet18 --batch 16 --train\n",
     .min_words = 1,
     .max_words = 1,
     .keys = keys,

@@ -17,6 +17,10 @@ run bench segment.onnx --size 10 --seconds 0.05 --nodes --json
 exits 0 'as JSON'
 says out '"p99_ms"' 'with percentiles'
 says out '"kernel"' 'and nodes'
+run bench classify.onnx --size 16 --batch 4 --seconds 0.05 --train --nodes
+exits 0 'a step of training'
+says out 'input +target int64\[4\]' 'with labels'
+says out 'SGDUpdate' 'and updates'
 run bench segment.onnx --batch 0
 exits 2 'a batch of nothing'
 run bench wrong.onnx

@@ -24,5 +24,13 @@ int conv_grad_bias_run(const struct step *s, struct err *e);
 int pool_grad_prepare(struct step *s, struct err *e);
 int max_pool_grad_run(const struct step *s, struct err *e);
 int average_pool_grad_run(const struct step *s, struct err *e);
+bool update_accepts(const struct step *s, struct str *why);
+int sgd_run(const struct step *s, struct err *e);
+int adam_run(const struct step *s, struct err *e);
+int average_run(const struct step *s, struct err *e);
+bool cross_entropy_accepts(const struct step *s, struct str *why);
+int cross_entropy_run(const struct step *s, struct err *e);
+bool cross_entropy_grad_accepts(const struct step *s, struct str *why);
+int cross_entropy_grad_run(const struct step *s, struct err *e);
 
 #endif
