@@ -45,6 +45,7 @@ enum stream {
     STREAM_BLUR,
     STREAM_CUT_X,
     STREAM_CUT_Y,
+    STREAM_MIX, /* and the one behind it: of a batch, not of a sample */
 };
 struct draws {
     uint64_t seed, epoch, sample;

@@ -237,7 +237,7 @@ static struct place *flat(struct choice *c, struct place *of, struct err *e)
     return to;
 }
 
-/* The layout that the first input of this shape has; `n` inputs are looked at. */
+/* The layout that the first input of this shape has (it may well be plain), of itself where it is the first. */
 static const struct layout *shared_layout(struct place *const *in, int n, const struct shape *shape)
 {
     for (int i = 0; i < n; i++)
@@ -254,8 +254,7 @@ static int flatten(struct choice *c, struct plan_step *s, struct err *e)
     for (int i = 0; i < n->n_in; i++) {
         struct place *from = s->in[i];
         if (!from) continue;
-        const struct layout *shared = shared_layout(s->in, i, &from->tensor.shape);
-        const struct layout *want = shared ? shared : from->tensor.layout;
+        const struct layout *want = shared_layout(s->in, i + 1, &from->tensor.shape);
         if (!(laid[i] = s->in[i] = in_layout(c, from, want, e))) return e->code;
     }
     for (int i = 0; i < n->n_out; i++) {

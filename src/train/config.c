@@ -115,6 +115,8 @@ const struct conf_key train_keys[] = {
     COUNT_KEY("log_updates", "10", 0, INT64_MAX, "updates between points of the loss for TensorBoard; 0: epochs only"),
     COUNT_KEY("max_errors", "100", 0, INT64_MAX, "rows that may fail before the run stops"),
     COUNT_KEY("threads", "0", 0, 4096, "0: as many as this process may use"),
+    COUNT_KEY("loaders", "0", 0, 256,
+        "threads that make the next batch beside the step; 0: steps and batches take turns on all threads"),
 
     LIST_KEY("input", "[NAME=]DIMS", "shape of an input of `model`, as Nx3x224x224"),
     CHOICE_KEY("mode", "score", "score|train|saved", "the mode to read a TorchScript model in"),
@@ -138,6 +140,8 @@ const struct conf_key train_keys[] = {
     NUMBER_KEY("hue", "0", "augmentation: colours turned by up to this share of the circle, at most 0.5"),
     NUMBER_KEY("noise", "0", "augmentation: deviation of Gaussian noise, in shares of white"),
     NUMBER_KEY("blur", "0", "augmentation: largest radius of a Gaussian blur, in pixels"),
+    NUMBER_KEY("mixup", "0",
+        "samples are mixed in pairs, their targets too; the share is drawn from Beta(mixup, mixup), 1 at most; 0: none"),
     NUMBER_KEY("cutout", "0", "augmentation: side of a square that is blanked, as a share of the image's"),
     { 0 },
 };

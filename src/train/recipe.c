@@ -86,7 +86,14 @@ int run_make_step(struct train_run *r, struct err *e)
         .n_rules = n_rules,
         .clip_norm = conf_float(c, "clip_norm"),
         .ema = conf_float(c, "ema"),
-        .accumulate = r->accumulate > 1 };
+        .accumulate = r->accumulate > 1,
+        .mixup = conf_float(c, "mixup") > 0 };
+    if (!(conf_float(c, "mixup") >= 0 && conf_float(c, "mixup") <= 1))
+        return fail(e, ERR_USAGE, "mixup: %g is not between 0 and 1", conf_float(c, "mixup"));
+    for (size_t i = 0; o.mixup && i < r->model.graph->n_inputs; i++)
+        if (r->model.graph->inputs[i]->dtype != DT_F32)
+            return fail(e, ERR_USAGE, "mixup: input %s is no float32, and cannot be mixed",
+                r->model.graph->inputs[i]->name);
     if (!(o.ema >= 0 && o.ema < 1)) return fail(e, ERR_USAGE, "ema: %g is no decay from 0 to 1", o.ema);
     if (!(o.clip_norm >= 0)) return fail(e, ERR_USAGE, "clip_norm: %g, expected 0 or more", o.clip_norm);
     r->step = train_step_new(r->model.graph, &o, &r->a, e);

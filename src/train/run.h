@@ -80,7 +80,7 @@ int run_trace(struct train_run *r, const struct tensor *const *in, struct err *e
 int run_evaluate(struct train_run *r, struct err *e);
 /* pictures.c: curves.png, confusion.png, samples.png; without cairo a note instead. */
 int run_pictures(struct train_run *r, struct err *e);
-/* The step's inputs: the model's, target, lr, and what accumulating needs. */
-enum { STEP_EXTRA = 4 };
+/* The step's inputs: the model's, target, what mixing needs, lr, and what accumulating needs. */
+enum { STEP_EXTRA = 6 };
 
 #endif

@@ -266,6 +266,7 @@ static int collect(struct loading *l, size_t count, struct arena *a, struct batc
     int64_t *rows = ARENA_ARRAY(a, count, int64_t);
     b->errors = ARENA_ARRAY(a, count, const char *);
     b->in = ARENA_ARRAY(a, n_inputs, struct tensor *);
+    b->n_inputs = n_inputs;
     if (!rows || !b->errors || !b->in) return fail_nomem(e);
     for (size_t i = 0; i < count; i++) {
         if (!l->items[i].error) rows[b->n++] = l->items[i].row;

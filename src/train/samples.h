@@ -27,7 +27,9 @@ struct samples {
 struct batch {
     int64_t n;          /* good samples, in order of the rows; 0: all failed */
     struct tensor **in; /* one per input, (n, ...) */
-    struct tensor *target;
+    size_t n_inputs;
+    struct tensor *target, *mixed; /* mixed: of the samples that were mixed in (mixup.h) */
+    double mix;                    /* the share of the samples themselves */
     const int64_t *rows; /* of the table, one per good sample */
     const char **errors; /* of the others, each naming its row */
     size_t n_errors;

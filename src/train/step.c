@@ -21,7 +21,7 @@ struct making {
     struct builder b;
     struct value **params, **grads; /* one per trained parameter */
     size_t n;
-    struct value *loss, *lr, *finite;
+    struct value *loss, *lr, *finite, *mix;
     struct value *step, *runs;                /* updates done, and runs done: the same unless gradients are gathered */
     struct value *apply, *share, *go, *scale; /* go: update now; scale: of gradients; NULL: always, 1 */
 };
@@ -36,6 +36,26 @@ static struct value *counter(struct making *m, const char *name, struct err *e)
     return v;
 }
 
+/* mix * loss + (1 - mix) * the loss by the targets of the samples that were mixed in */
+static int add_mixed(
+    struct making *m, const struct train_head *h, struct value *scores, size_t i, struct value **loss, struct err *e)
+{
+    struct builder *b = &m->b;
+    struct shape s, scalar = shape_of(0, NULL);
+    enum dtype t;
+    char name[40] = "mixed";
+    TRY(loss_target(&h->loss, scores, &t, &s, e));
+    if (i) snprintf(name, sizeof name, "mixed_%zu", i + 1);
+    struct value *target = graph_input(m->g, name, t, &s, e);
+    struct value *other = target ? loss_emit(b, &h->loss, scores, target) : NULL;
+    if (other && !m->mix) m->mix = graph_input(m->g, "mix", DT_F32, &scalar, e);
+    if (!other || !m->mix) return e->code;
+    struct value *mix = emit_cast(b, m->mix, other->dtype);
+    other = emit(b, "Mul", NO_ATTRS, other, emit(b, "Sub", NO_ATTRS, emit_scalar(b, other->dtype, 1), mix));
+    *loss = emit(b, "Add", NO_ATTRS, emit(b, "Mul", NO_ATTRS, *loss, mix), other);
+    return e->code;
+}
+
 static int add_head(struct making *m, size_t i, struct value *const *outputs, size_t n, struct err *e)
 {
     const struct train_head *h = &m->o->heads[i];
@@ -48,6 +68,7 @@ static int add_head(struct making *m, size_t i, struct value *const *outputs, si
     if (i) snprintf(name, sizeof name, "target_%zu", i + 1);
     struct value *target = graph_input(m->g, name, t, &s, e), *one = NULL;
     if (!target || !(one = loss_emit(&m->b, &h->loss, scores, target))) return e->code;
+    if (m->o->mixup) TRY(add_mixed(m, h, scores, i, &one, e));
     if (h->weight != 0 && h->weight != 1)
         one = emit(&m->b, "Mul", NO_ATTRS, one, emit_scalar(&m->b, one->dtype, h->weight));
     m->loss = m->loss ? emit(&m->b, "Add", NO_ATTRS, m->loss, one) : one;

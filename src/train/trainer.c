@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "plan/plan.h"
+#include "train/loader.h"
 #include "train/run.h"
 
 enum { SAVE_SECONDS = 60 };
@@ -73,6 +74,11 @@ static int log_step(struct train_run *r, double loss, double lr, struct err *e)
     return events_scalar(r->events, now, r->updates, "train/lr", lr, e);
 }
 
+static bool mixes(const struct train_run *r)
+{
+    return conf_float(r->conf, "mixup") > 0;
+}
+
 static int run_step(struct train_run *r, const struct batch *b, struct arena *a, struct err *e)
 {
     size_t n = r->model.graph->n_inputs;
@@ -83,10 +89,13 @@ static int run_step(struct train_run *r, const struct batch *b, struct arena *a,
     double lr = schedule_rate(&r->schedule, r->updates);
     TRY_MEM(in, e);
     for (size_t i = 0; i < n; i++) in[i] = b->in[i];
-    in[n] = b->target;
-    if (!(in[n + 1] = scalar(a, DT_F32, lr, e))) return e->code;
-    if (r->accumulate > 1 && !(in[n + 2] = scalar(a, DT_BOOL, last, e))) return e->code;
-    if (r->accumulate > 1 && !(in[n + 3] = scalar(a, DT_F32, 1.0 / group, e))) return e->code;
+    in[n++] = b->target;
+    if (mixes(r)) in[n++] = b->mixed;
+    if (mixes(r)) in[n++] = scalar(a, DT_F32, b->mix, e);
+    in[n++] = scalar(a, DT_F32, lr, e);
+    if (r->accumulate > 1) in[n++] = scalar(a, DT_BOOL, last, e);
+    if (r->accumulate > 1) in[n++] = scalar(a, DT_F32, 1.0 / group, e);
+    TRY(e->code);
     TRY(session_run(r->session, in, out, e));
     if (!tensor_get_i64(&out[1], 0)) return run_trace(r, in, e);
     r->loss_sum += tensor_get_f64(&out[0], 0) * (double)b->n;
@@ -106,22 +115,25 @@ static int save_when_due(struct train_run *r, struct err *e)
 static int run_epoch(struct train_run *r, struct err *e)
 {
     struct arena a, once;
+    struct loader loader;
     arena_init(&a, NULL);
     arena_init(&once, NULL);
     size_t *order = ARENA_ARRAY(&once, r->train.n, size_t);
     if (!order) fail_nomem(e);
     else samples_order(&r->train, r->epoch, order, &once, e);
+    struct loader_options o = { (int)conf_int(r->conf, "loaders"), r->epoch, order, (size_t)r->at * r->batch, r->batch,
+        conf_float(r->conf, "mixup") };
+    loader_init(&loader, &r->train, &o);
     while (!e->code && r->at < (int64_t)r->batches && !stopping(r)) {
-        size_t begin = (size_t)r->at * r->batch, count = r->train.n - begin < r->batch ? r->train.n - begin : r->batch;
         struct batch b;
-        if (!samples_batch(&r->train, r->epoch, order + begin, count, &a, &b, e) && !count_errors(r, &b, e) && b.n)
-            run_step(r, &b, &a, e);
+        if (!loader_next(&loader, &b, e) && !count_errors(r, &b, e) && b.n) run_step(r, &b, &a, e);
         arena_release(&a);
         if (e->code) break;
         r->at++;
         if (clock_now() - r->told > 0.2) tell(r, schedule_rate(&r->schedule, r->updates));
         save_when_due(r, e);
     }
+    loader_release(&loader);
     arena_release(&once);
     return e->code;
 }
@@ -303,7 +315,8 @@ static int first_plan(struct train_run *r, struct err *e)
     for (size_t i = 0; !e->code && i < n; i++) shapes[i] = b.in[i]->shape, shapes[i].dim[0] = (int64_t)r->batch;
     if (!e->code) {
         shapes[n] = b.target->shape, shapes[n].dim[0] = (int64_t)r->batch;
-        for (int i = 1; i < STEP_EXTRA; i++) shapes[n + (size_t)i] = shape_of(0, NULL);
+        if (mixes(r)) shapes[n + 1] = shapes[n], n++;
+        for (int i = 1; i < STEP_EXTRA - 1; i++) shapes[n + (size_t)i] = shape_of(0, NULL);
         const struct plan *p = session_plan(r->session, shapes, e);
         if (p) run_say(r, "memory: a step needs about %.0f MB", ((double)p->memory + state_bytes(r->step)) / 1e6);
     }

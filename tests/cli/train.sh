@@ -88,6 +88,17 @@ says talk 'takes any number now' 'which is said'
 run score runs/single/last.tenrec learn --batch 4
 exits 0 'and answers in batches afterwards'
 
+# --- batches are the same, whoever makes them; pairs are mixed ---
+mixed="$colors epochs=3 flip_h=0.5 noise=0.1 mixup=0.4 accumulate=2 checkpoint_updates=1"
+for loaders in 0 1 3; do
+    run train $mixed loaders=$loaders out=runs/loaders$loaders
+    exits 0 "batches by $loaders threads of their own"
+    is "their weights" "$(cmp runs/loaders0/last.tenrec runs/loaders$loaders/last.tenrec 2>&1)" ''
+done
+run train $colors epochs=3 flip_h=0.5 noise=0.1 accumulate=2 checkpoint_updates=1 out=runs/unmixed
+ok 'without pairs they are others' "$(cmp -s runs/loaders0/last.tenrec runs/unmixed/last.tenrec && echo the same)"
+refuse 2 'mixup: 2 is not between' 'a share that cannot be' $colors mixup=2
+
 # --- the older descriptions ---
 cat >old.yaml <<END
 sas:
