@@ -176,12 +176,13 @@ def versions(rows):
 
 def report(rows, options):
     what = "a step of training" if options.train else "a batch"
-    text = ["# Performance, side by side" + (": training" if options.train else ""), "", f"Machine: {machine()}. {versions(rows)}.",
+    text = ["# Performance, side by side" + (": training" if options.train else ""), "",
+            f"Machine: {machine()}. {versions(rows)}.",
             f"{options.rounds} interleaved rounds of {options.seconds} s a peer; made by `make bench`.", "",
             f"Milliseconds {what}, float32. In brackets: how many times as long as Tenrec in the same round, by the",
             "clock and by processor time; above 1 Tenrec is faster. `*`: the machine was busy with something else, so",
-            "the clock is not to be trusted; with one thread the processor time still is. MB: the most memory that was",
-            "resident, less what was before the network was built or read.", "", table(rows, options.peers), ""]
+            "the clock is not to be trusted; with one thread the processor time still is. MB: the most memory that",
+            "was resident, less what was before the network was built or read.", "", table(rows, options.peers), ""]
     with open(f"{options.out}.md", "w", encoding="utf-8") as out:
         out.write("\n".join(text))
     with open(f"{options.out}.json", "w", encoding="utf-8") as out:

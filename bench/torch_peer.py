@@ -2,13 +2,13 @@
 """torch_peer.py - PyTorch as a peer: torch_peer.py MODEL.pt|train:NETWORK THREADS DIMS...
 
 Of the ways in which PyTorch can run the network (as traced; frozen and optimized; the same in channels-last) the
-fastest of a short trial is the peer. A network of networks.py that is trained is tried row-major and channels-last, each
-in a process of its own, so that the trial leaves no memory behind.
+fastest of a short trial is the peer. A network of networks.py that is trained is tried row-major and channels-last,
+each in a process of its own, so that the trial leaves no memory behind.
 """
 import json
 import math
-import os
 import resource
+import subprocess
 import sys
 import time
 
@@ -77,27 +77,26 @@ class Training:
         return loss.detach()
 
 
-def trial(name, x, layout, threads):
-    """Seconds of the second step, in a child."""
-    end, begin = os.pipe()
-    if not os.fork():
-        torch.set_num_threads(threads)
-        step, clock = Training(name, x, layout), time.monotonic
-        step(x)
-        start_step = clock()
-        step(x)
-        os.write(begin, str(clock() - start_step).encode())
-        os._exit(0)
-    os.close(begin)
-    os.wait()
-    return float(os.read(end, 100) or "inf")
+def trial(layout):
+    """Seconds of the second step, in a process of its own."""
+    command = [sys.executable, __file__, "trial:" + layout] + sys.argv[1:]
+    run = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    return float(run.stdout or "inf")
 
 
-def fastest_training(name, x, threads):
-    layouts = ["row-major", "channels last"] if x.dim() == 4 else ["row-major"]
-    times = [trial(name, x, layout, threads) if len(layouts) > 1 else 0 for layout in layouts]
-    layout = layouts[times.index(min(times))]
+def run_trial(layout, name, threads, dims):
     torch.set_num_threads(threads)
+    x = fill(dims)
+    step = Training(name, x, layout)
+    step(x)
+    begin = time.monotonic()
+    step(x)
+    print(time.monotonic() - begin)
+
+
+def fastest_training(name, x):
+    layouts = ["row-major", "channels last"] if x.dim() == 4 else ["row-major"]
+    layout = min(layouts, key=trial) if len(layouts) > 1 else layouts[0]
     return layout, Training(name, x, layout)
 
 
@@ -128,13 +127,15 @@ def tell(name, before, y):
 
 
 def main():
+    if sys.argv[1].startswith("trial:"):
+        return run_trial(sys.argv[1][6:], sys.argv[2][6:], int(sys.argv[3]), [int(d) for d in sys.argv[4:]])
     path, threads, dims = sys.argv[1], int(sys.argv[2]), [int(d) for d in sys.argv[3:]]
+    torch.set_num_threads(threads)
     if path.startswith("train:"):
         x, before = fill(dims), resident()
-        name, step = fastest_training(path[6:], x, threads)
+        name, step = fastest_training(path[6:], x)
         tell(name, before, step(x))
         return serve(step, x)
-    torch.set_num_threads(threads)
     with torch.no_grad():
         before = resident()
         name, net, x, y = fastest(path, fill(dims))

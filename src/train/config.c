@@ -141,7 +141,7 @@ const struct conf_key train_keys[] = {
     NUMBER_KEY("noise", "0", "augmentation: deviation of Gaussian noise, in shares of white"),
     NUMBER_KEY("blur", "0", "augmentation: largest radius of a Gaussian blur, in pixels"),
     NUMBER_KEY("mixup", "0",
-        "samples are mixed in pairs, their targets too; the share is drawn from Beta(mixup, mixup), 1 at most; 0: none"),
+        "samples are mixed in pairs, by a share drawn from Beta(mixup, mixup); 1 at most, 0: none"),
     NUMBER_KEY("cutout", "0", "augmentation: side of a square that is blanked, as a share of the image's"),
     { 0 },
 };

@@ -1,7 +1,7 @@
 /* step.h - one training step as one graph: forward, loss, backward and update, planned together.
  *
- *   inputs: the model's, then one per head ("target", "target_2" ...; with mixup also one of the samples that were
- *           mixed in, "mixed" ..., and behind the first of these "mix", the others' share), then "lr" (float32 scalar); when
+ *   inputs: the model's, then one per head ("target", "target_2" ...; with mixup also one of the samples mixed in,
+ *           "mixed" ..., and behind the first of these "mix", the others' share), then "lr" (float32 scalar); when
  *           gradients are accumulated also "apply" (bool: update now) and "share" (float32: 1 / steps gathered by then)
  *   outputs: "loss" (scalar), "finite" (bool scalar), then, when asked for, "grad/NAME" of every trained parameter
  *   states: the model's; "step" (int64, updates done so far); the optimizer's ("momentum_buffer/NAME", "exp_avg/NAME"

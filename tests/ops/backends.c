@@ -144,8 +144,8 @@ static const struct {
                        "f32[2,24,10,10] | group=24 pads=1,1,1,1 strides=2,2" },
     { "ConvGradWeight", "f32[2,40,10,10] f32[2,32,10,10] f32[40,32,3,3] | pads=1,1,1,1; f32[2,24,5,5] f32[2,24,10,10] "
                         "f32[24,1,3,3] | group=24 pads=1,1,1,1 strides=2,2" },
-    { "SGDUpdate", "f32[70,40] f32[70,40] i64{1} f32{0.1} bool{1} f32{0.5} f32[70,40] | momentum=0.9 nesterov=1 clip=0.2 "
-                   "l1=0.1 weight_decay=0.01" },
+    { "SGDUpdate", "f32[70,40] f32[70,40] i64{1} f32{0.1} bool{1} f32{0.5} f32[70,40] | momentum=0.9 nesterov=1 "
+                   "clip=0.2 l1=0.1 weight_decay=0.01" },
     { "AdamUpdate", "f32[70,40] f32[70,40] i64{1} f32{0.1} bool{1} f32{0.5} f32[70,40] f32+[70,40] f32+[70,40] | "
                     "amsgrad=1 decoupled=1 weight_decay=0.1" },
     { "SoftmaxCrossEntropyLoss", "f32[3,70] i64<70>[3]; f32[2,3,9,9] i64<3>[2,9,9] f32+[3] | ignore_index=1" },

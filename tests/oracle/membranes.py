@@ -3,13 +3,13 @@
 Usage: membranes.py TENREC [SEEDS [EPOCHS [unet|deeplab]]]. Needs TENREC_SHARED (or ../shared) with
 corpus/data/membrane_seg (10 images of 512 x 512 with masks).
 
-Recipe: by the seed, 8 images to learn from and 2 to judge by, cut into 128 x 128 (128 and 32 pieces); an order an epoch,
-drawn once for both; batch 4, Adam at 1e-3, cross entropy, float32, 2 threads.
+Recipe: by the seed, 8 images to learn from and 2 to judge by, cut into 128 x 128 (128 and 32 pieces); an order an
+epoch, drawn once for both; batch 4, Adam at 1e-3, cross entropy, float32, 2 threads.
  - unet: 8 to 64 channels with batch normalization, from fresh weights.
  - deeplab: torchvision's deeplabv3_mobilenet_v3_large (no dropout, which each would draw in its own way). No trained
-   weights can be had offline, so PyTorch first teaches it where pixels are darker than their surroundings, for 3 epochs;
-   then both fine-tune it on the masks. Its batch normalizations move their statistics by 0.1 a step (torchvision: 0.01,
-   which is made for longer runs).
+   weights can be had offline, so PyTorch first teaches it where pixels are lighter than their surroundings, for 3
+   epochs; then both fine-tune it on the masks. Its batch normalizations move their statistics by 0.1 a step
+   (torchvision: 0.01, which is made for longer runs).
 """
 import csv
 import os
@@ -170,7 +170,7 @@ for kind in sys.argv[4:] or list(KINDS):
     mean, error = np.mean(differences), np.std(differences, ddof=1) / SEEDS ** 0.5 if SEEDS > 1 else 0.01
     good = mean >= -2 * error
     number, failed = number + 1, failed + (not good)
-    print(f"{'ok' if good else 'not ok'} {number} - mIoU of {SEEDS} paired seeds of {kind}: {mean:+.4f}, standard error "
-          f"{error:.4f}", flush=True)
+    print(f"{'ok' if good else 'not ok'} {number} - mIoU of {SEEDS} paired seeds of {kind}: {mean:+.4f}, standard "
+          f"error {error:.4f}", flush=True)
 print(f"1..{number}")
 sys.exit(failed > 0)
