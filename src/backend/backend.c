@@ -11,3 +11,10 @@ const struct backend *const backend_list[] = {
 #undef X
     NULL,
 };
+
+bool backend_multiplies(enum dtype t)
+{
+    for (size_t i = 0; backend_list[i]; i++)
+        if (backend_list[i]->multiplies && backend_list[i]->multiplies(t)) return true;
+    return t == DT_F32;
+}

@@ -7,5 +7,7 @@
 
 /* Ends with NULL. Made from the build's list. */
 extern const struct backend *const backend_list[];
+/* Whether one of them multiplies numbers of type t by instructions that this processor has for them. */
+bool backend_multiplies(enum dtype t);
 
 #endif

@@ -26,6 +26,7 @@ struct bench {
     struct shape *shapes;
     struct tensor **in, *out;
     int threads;
+    enum precision precision;
     double open, plan, first; /* seconds */
     double *times;            /* of each run, sorted at the end */
     size_t n, cap, warm_up, disturbed;
@@ -75,6 +76,7 @@ static struct session *new_session(struct bench *b, bool profile, struct err *e)
     struct session_options o = { .threads = b->threads,
         .reference = conf_flag(c, "reference"),
         .profile = profile,
+        .precision = b->precision,
         .packs = conf_flag(c, "reference") ? NULL : b->model.packs };
     return session_new(b->graph, &o, e);
 }
@@ -88,6 +90,7 @@ static int start(struct bench *b, struct err *e)
     b->graph = b->model.graph;
     if (conf_flag(c, "train")) TRY(make_step(b, e));
     b->threads = conf_int(c, "threads") ? (int)conf_int(c, "threads") : team_default_size();
+    b->precision = read_precision(b->args);
     TRY(make_inputs(b, e));
     if (!(b->session = new_session(b, false, e))) return e->code;
     begin = clock_now();
@@ -266,6 +269,7 @@ static const struct conf_key keys[] = {
     { "train", 0, CONF_FLAG, NULL, NULL, NULL, 0, 0, "steps of training instead: forward, loss, backward, update" },
     { "nodes", 'n', CONF_FLAG, NULL, NULL, NULL, 0, 0, "time per node, of five more runs" },
     { "reference", 0, CONF_FLAG, NULL, NULL, NULL, 0, 0, "plain C kernels only" },
+    KEY_PRECISION,
     KEY_JSON,
     KEYS_OPEN,
     { 0 },

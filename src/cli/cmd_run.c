@@ -255,6 +255,7 @@ static int work(struct job *job, struct err *e)
     struct session_options o = { .threads = (int)conf_int(c, "threads"),
         .reference = conf_flag(c, "reference"),
         .profile = conf_flag(c, "profile"),
+        .precision = read_precision(job->args),
         .turns_max = conf_int(c, "max-turns"),
         .packs = conf_flag(c, "reference") ? NULL : job->model.packs };
     if (!(job->session = session_new(job->model.graph, &o, e))) return e->code;
@@ -285,6 +286,7 @@ static const struct conf_key keys[] = {
     { "max-turns", 0, CONF_INT, "N", "0", NULL, 0, (int64_t)1 << 62,
         "how often one loop of the model may turn; 0: ten million" },
     { "threads", 't', CONF_INT, "N", "0", NULL, 0, 4096, "0: as many as this process may use" },
+    KEY_PRECISION,
     KEY_JSON,
     KEYS_OPEN,
     { 0 },

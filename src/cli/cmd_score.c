@@ -255,34 +255,6 @@ static int open_results(struct job *job, struct err *e)
     return 0;
 }
 
-/* Columns are found by the names of the inputs; a table with one column feeds the first input. */
-static int open_table(struct job *job, struct err *e)
-{
-    const struct graph *g = job->model.graph;
-    const char *path = job->args->words[1];
-    const char **inputs = ARENA_ARRAY(job->args->arena, g->n_inputs + 1, const char *);
-    TRY_MEM(inputs, e);
-    for (size_t i = 0; i < g->n_inputs; i++) inputs[i] = g->inputs[i]->name;
-    size_t n;
-    const char *const *said = conf_list(&job->args->conf, "columns", &n);
-    const char **columns = ARENA_ARRAY(job->args->arena, n + 1, const char *);
-    TRY_MEM(columns, e);
-    for (size_t i = 0; i < n; i++) columns[i] = said[i];
-    struct table_options o = { .inputs = inputs, .columns = columns };
-    o.query = conf_string(&job->args->conf, "query");
-    if (!(job->table = table_open(job->args->arena, path, &o, e))) return e->code;
-    size_t fed = 0;
-    for (size_t i = 0; i < table_columns(job->table); i++) fed += table_column_at(job->table, i)->input >= 0;
-    if (fed >= g->n_inputs) return 0;
-    struct str names = str_in(job->args->arena);
-    for (size_t i = 0; i < g->n_inputs; i++) str_addf(&names, "%s%s", i ? "," : "", g->inputs[i]->name);
-    if (g->n_inputs == 1)
-        return fail(e, ERR_USAGE, "%s: no column for the model's input %s: say which, as in --columns image=NAME", path,
-            str_done(&names));
-    return fail(e, ERR_USAGE, "%s: the model has %zu inputs: give a table with the columns %s", path, g->n_inputs,
-        str_done(&names));
-}
-
 static bool is_interrupted(void *cookie)
 {
     (void)cookie;
@@ -304,6 +276,7 @@ static int open_pipeline(struct job *job, struct err *e)
         .batch = (int)conf_int(c, "batch"),
         .threads = (int)conf_int(c, "threads"),
         .rows = rows_expected(job),
+        .precision = read_precision(job->args),
         .answer = take_answer,
         .cancelled = is_interrupted,
         .cookie = job,
@@ -417,7 +390,7 @@ static int work(struct job *job, struct err *e)
     print_report(&job->model.report, true);
     const char *layer = conf_string(&job->args->conf, "features");
     if (layer) TRY(model_features(&job->model, layer, e));
-    TRY(open_table(job, e));
+    TRY(open_rows(&job->table, &job->model, job->args, job->args->words[1], e));
     TRY(open_results(job, e));
     TRY(open_pipeline(job, e));
     interrupt_catch();
@@ -466,6 +439,7 @@ static const struct conf_key keys[] = {
     { "threads", 't', CONF_INT, "N", "0", NULL, 0, 4096, "0: as many as this process may use" },
     { "limit", 'n', CONF_INT, "N", "0", NULL, 0, INT64_MAX, "stop after so many rows; 0: all" },
     { "max-errors", 0, CONF_INT, "N", NULL, NULL, 0, INT64_MAX, "exit code 4 when more rows than this have errors" },
+    KEY_PRECISION,
     KEYS_OPEN,
     { 0 },
 };

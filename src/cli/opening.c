@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backend/backend.h"
 #include "base/str.h"
 #include "enc/json.h"
 #include "zoo/zoo.h"
@@ -98,6 +99,44 @@ int open_model(struct model *m, struct args *args, size_t word, struct err *e)
     print_report(&m->report, false);
     if (code) print_report(&m->report, true); /* a wrong guess may be why */
     return code;
+}
+
+/* Columns are found by the names of the inputs; a table with one column feeds the first input. */
+int open_rows(struct table **t, const struct model *m, struct args *args, const char *path, struct err *e)
+{
+    const struct graph *g = m->graph;
+    const char **inputs = ARENA_ARRAY(args->arena, g->n_inputs + 1, const char *);
+    TRY_MEM(inputs, e);
+    for (size_t i = 0; i < g->n_inputs; i++) inputs[i] = g->inputs[i]->name;
+    size_t n;
+    const char *const *said = conf_list(&args->conf, "columns", &n);
+    const char **columns = ARENA_ARRAY(args->arena, n + 1, const char *);
+    TRY_MEM(columns, e);
+    for (size_t i = 0; i < n; i++) columns[i] = said[i];
+    struct table_options o = { .inputs = inputs, .columns = columns };
+    o.query = conf_string(&args->conf, "query");
+    if (!(*t = table_open(args->arena, path, &o, e))) return e->code;
+    size_t fed = 0;
+    for (size_t i = 0; i < table_columns(*t); i++) fed += table_column_at(*t, i)->input >= 0;
+    if (fed >= g->n_inputs) return 0;
+    struct str names = str_in(args->arena);
+    for (size_t i = 0; i < g->n_inputs; i++) str_addf(&names, "%s%s", i ? "," : "", g->inputs[i]->name);
+    if (g->n_inputs == 1)
+        return fail(e, ERR_USAGE, "%s: no column for the model's input %s: say which, as in --columns image=NAME", path,
+            str_done(&names));
+    return fail(e, ERR_USAGE, "%s: the model has %zu inputs: give a table with the columns %s", path, g->n_inputs,
+        str_done(&names));
+}
+
+enum precision read_precision(const struct args *args)
+{
+    const char *said = conf_string(&args->conf, "precision");
+    if (!strcmp(said, "bf16-rounded")) return PRECISION_ROUNDED;
+    if (strcmp(said, "bf16")) return PRECISION_FULL;
+    if (backend_multiplies(DT_BF16)) return PRECISION_BF16;
+    fprintf(stderr, "tenrec: this processor has no instructions for bf16: it runs in float32 (bf16-rounded shows what "
+                    "bf16 would answer)\n");
+    return PRECISION_FULL;
 }
 
 const char *human_bytes(char buf[32], double bytes)

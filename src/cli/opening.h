@@ -3,7 +3,9 @@
 #define TENREC_CLI_OPENING_H
 
 #include "cli/command.h"
+#include "data/table.h"
 #include "package/model.h"
+#include "pass/precision.h"
 
 /* Rows for a command's option table: KEYS_OPEN for all that read models. */
 #define KEYS_OPEN \
@@ -31,11 +33,20 @@
         "name", 0, CONF_STRING, "NAME", NULL, NULL, 0, 0, "name of the package" \
     }
 
+/* For commands that run models. */
+#define KEY_PRECISION \
+    { "precision", 0, CONF_CHOICE, NULL, "float32", "float32|bf16|bf16-rounded", 0, 0, \
+        "of products: bf16 where the processor has it; bf16-rounded gives its accuracy on any, not its speed" }
+/* float32, and a line that says so, where bf16 is asked for and there are no instructions for it. */
+enum precision read_precision(const struct args *args);
+
 /* The row that every reporting command has. */
 #define KEY_JSON { "json", 0, CONF_FLAG, NULL, NULL, NULL, 0, 0, "print JSON" }
 
 /* Opens args->words[word]; prints notes and warnings to stderr. The model must be closed by the caller in any case. */
 int open_model(struct model *m, struct args *args, size_t word, struct err *e);
+/* A table for the model's inputs, by the options --columns and --query. ERR_USAGE when an input has no column. */
+int open_rows(struct table **t, const struct model *m, struct args *args, const char *path, struct err *e);
 /* The guesses of a report, or everything else in it. Guesses are for the commands whose answer rests on them. */
 void print_report(const struct report *r, bool guesses);
 /* "1.5 MB" */

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "graph/graph.h"
+#include "pass/precision.h"
 
 struct mem;
 struct packs;
@@ -18,6 +19,7 @@ struct str;
 struct session_options {
     int threads;                     /* 0: what the process may use (team_default_size) */
     bool reference;                  /* only the operators' own kernels: slow, always correct */
+    enum precision precision;        /* of convolutions and products; PRECISION_BF16 where backend_multiplies() it */
     bool profile;                    /* time every step */
     size_t plan_bytes;               /* plans kept, by the memory their descriptions take; 0: 64 MB */
     struct packs *packs;             /* shared packed weights; NULL: the session's own */

@@ -44,6 +44,8 @@ enum { HOST_TURNS = 10000000 };
 struct step {
     const struct node *node;
     const struct kernel *kernel; /* NULL: the reference */
+    bool named;                  /* a recipe names the kernel: it takes what it can do rightly, though others are
+                                  * held to be faster */
     struct tensor **in;          /* NULL where absent */
     struct tensor **out;
     int threads;
@@ -67,6 +69,7 @@ struct kernel {
     /* Once per plan; may be NULL. ERR_UNSUPPORTED: it refuses after all, and the next kernel is asked. */
     int (*prepare)(struct step *s, struct err *e);
     int (*run)(const struct step *s, struct err *e);
+    bool last; /* asked only when no other kernel of any backend takes the step */
 };
 
 struct backend {
@@ -81,6 +84,8 @@ struct backend {
      * between two that are not plain: it is done by way of plain. */
     int (*reorder_prepare)(struct step *s, const struct layout *from, const struct layout *to, struct err *e);
     int (*reorder_run)(const struct step *s, struct err *e);
+    /* Whether this processor has instructions that multiply numbers of type t; NULL: only float32. */
+    bool (*multiplies)(enum dtype t);
 };
 
 /* Evaluates one node on concrete tensors with the reference kernel: for folding, for tests, and for running node by

@@ -54,7 +54,7 @@ int pass_bind(struct graph *g, const struct shape *inputs, struct err *e)
     struct binding *symbols = ARENA_ARRAY(g->arena, g->n_symbols, struct binding);
     TRY_MEM(symbols, e);
     for (size_t i = 0; i < g->n_inputs; i++) TRY(bind_input(g, g->inputs[i], &inputs[i], symbols, e));
-    TRY(pass_fold_bound(g, e));
+    TRY(pass_fold_graph(g, e));
     for (size_t i = 0; i < g->n_guards; i++) TRY(check_guard(&g->guards[i], e));
     g->n_guards = 0;
     return 0;

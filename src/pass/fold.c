@@ -109,7 +109,7 @@ int pass_fold_graph(struct graph *g, struct err *e)
     return graph_tidy(g, e);
 }
 
-int pass_fold_bound(struct graph *g, struct err *e)
+int pass_fold_unpacked(struct graph *g, struct err *e)
 {
     TRY(fold_range(g, 0, g->n_nodes, true, e));
     return graph_tidy(g, e);

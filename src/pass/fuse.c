@@ -12,50 +12,15 @@
 #include "base/err.h"
 #include "graph/builder.h"
 #include "graph/op.h"
+#include "pass/fuse.h"
 #include "pass/pass.h"
+#include "pass/uses.h"
 
-enum { READERS = 2 };
-struct uses {
-    int n; /* more than READERS: not all are listed */
-    struct node *by[READERS];
-};
 struct fusion {
     struct graph *g;
-    struct uses *uses; /* by value id, of the graph as it was */
-    bool *taken;       /* by node id: another convolution has it */
+    struct uses uses;
     struct err *e;
 };
-
-static void use(struct fusion *f, const struct value *v, struct node *by)
-{
-    struct uses *u = &f->uses[v->id];
-    if (u->n < READERS) u->by[u->n] = by;
-    u->n++;
-}
-
-/* Outputs, states and guards count as readers without a node. */
-static void count_uses(struct fusion *f)
-{
-    const struct graph *g = f->g;
-    for (size_t i = 0; i < g->n_nodes; i++)
-        for (int k = 0; k < g->nodes[i]->n_in; k++)
-            if (g->nodes[i]->in[k]) use(f, g->nodes[i]->in[k], g->nodes[i]);
-    for (size_t i = 0; i < g->n_outputs; i++) use(f, g->outputs[i], NULL);
-    for (size_t i = 0; i < g->n_states; i++)
-        if (g->states[i]->next) use(f, g->states[i]->next, NULL);
-    for (size_t i = 0; i < g->n_guards; i++) use(f, g->guards[i].value, NULL);
-}
-
-static struct node *only_reader(const struct fusion *f, const struct value *v)
-{
-    const struct uses *u = &f->uses[v->id];
-    return u->n == 1 && u->by[0] && !f->taken[u->by[0]->id] ? u->by[0] : NULL;
-}
-
-static bool is_fixed(const struct value *v)
-{
-    return !v || v->kind == VALUE_CONST || (v->kind == VALUE_STATE && !v->next);
-}
 
 /* What a convolution will become. */
 struct chain {
@@ -68,16 +33,16 @@ struct chain {
 static bool is_foldable(const struct node *conv, const struct node *n)
 {
     if (!node_is(n, "BatchNormalization") || n->in[0] != conv->out[0] || node_int(n, "training_mode")) return false;
-    if (n->n_out > 1 || !is_fixed(conv->in[1]) || !is_fixed(node_in(conv, 2))) return false;
+    if (n->n_out > 1 || !value_is_fixed(conv->in[1]) || !value_is_fixed(node_in(conv, 2))) return false;
     if (node_is(conv, "ConvTranspose") && node_int(conv, "group") != 1) return false;
     for (int i = 1; i < 5; i++)
-        if (!is_fixed(n->in[i]) || n->in[i]->dtype != conv->in[1]->dtype) return false;
+        if (!value_is_fixed(n->in[i]) || n->in[i]->dtype != conv->in[1]->dtype) return false;
     return true;
 }
 
 static void take_normalization(struct fusion *f, struct chain *c)
 {
-    struct node *n = only_reader(f, c->last);
+    struct node *n = uses_only(&f->uses, c->last);
     if (!n || !is_foldable(c->conv, n)) return;
     struct builder b = { f->g, f->e, .where = n->where };
     const struct attr epsilon = attr_float("epsilon", node_float(n, "epsilon"));
@@ -91,14 +56,14 @@ static void take_normalization(struct fusion *f, struct chain *c)
 
 static void take_residual(struct fusion *f, struct chain *c)
 {
-    struct node *n = only_reader(f, c->last);
+    struct node *n = uses_only(&f->uses, c->last);
     if (!node_is(n, "Add") && !(node_is(n, "Sum") && n->n_in == 2)) return;
     struct value *other = n->in[n->in[0] == c->last];
     if (!shape_is_known(&other->shape) || !shape_equal(&other->shape, &c->last->shape)) return;
     if (other->dtype != c->last->dtype) return;
     c->residual = other;
     c->last = n->out[0];
-    f->taken[n->id] = true;
+    f->uses.taken[n->id] = true;
 }
 
 /* The names of the attributes that FusedConv's alpha and beta are. */
@@ -109,22 +74,11 @@ static const struct {
     { "Mish", NULL }, { "Swish", "alpha" },     { "HardSwish", NULL }, { "Gelu", NULL },
 };
 
-/* A scalar bound of Clip; false when it is not known. */
-static bool bound(const struct node *n, int i, double none, double *to)
-{
-    const struct value *v = node_in(n, i);
-    *to = none;
-    if (!v) return true;
-    if (!is_fixed(v) || tensor_count(v->data) != 1) return false;
-    *to = tensor_get_f64(v->data, 0);
-    return true;
-}
-
 static bool is_activation(const struct node *n, struct chain *c)
 {
     if (node_is(n, "Clip")) {
         c->activation = "Clip";
-        return bound(n, 1, -INFINITY, &c->alpha) && bound(n, 2, INFINITY, &c->beta);
+        return node_fixed_number(n, 1, -INFINITY, &c->alpha) && node_fixed_number(n, 2, INFINITY, &c->beta);
     }
     for (size_t i = 0; i < sizeof activations / sizeof *activations; i++) {
         if (!node_is(n, activations[i].op)) continue;
@@ -139,18 +93,18 @@ static bool is_activation(const struct node *n, struct chain *c)
 /* x * sigmoid(x), as ONNX before 24 spells Swish; its result, or NULL. */
 static struct value *spelled_swish(const struct fusion *f, const struct value *x)
 {
-    const struct uses *u = &f->uses[x->id];
+    const struct readers *u = &f->uses.of[x->id];
     for (int k = 0; u->n == 2 && k < 2; k++) {
         const struct node *gate = u->by[k], *product = u->by[!k];
         if (!node_is(gate, "Sigmoid") || !node_is(product, "Mul")) continue;
-        if (only_reader(f, gate->out[0]) == product && product->in[0] != product->in[1]) return product->out[0];
+        if (uses_only(&f->uses, gate->out[0]) == product && product->in[0] != product->in[1]) return product->out[0];
     }
     return NULL;
 }
 
 static void take_activation(struct fusion *f, struct chain *c)
 {
-    struct node *n = only_reader(f, c->last);
+    struct node *n = uses_only(&f->uses, c->last);
     struct chain with = *c;
     struct value *swish = spelled_swish(f, c->last);
     if (swish) {
@@ -185,6 +139,13 @@ static int emit_fused(struct fusion *f, const struct chain *c)
     return 0;
 }
 
+static int fold_conv(struct fusion *f, struct node *n)
+{
+    struct chain c = { .conv = n, .weight = n->in[1], .bias = node_in(n, 2), .last = n->out[0] };
+    take_normalization(f, &c);
+    return f->e->code || c.last == n->out[0] ? f->e->code : emit_fused(f, &c);
+}
+
 static int fuse_conv(struct fusion *f, struct node *n)
 {
     struct chain c = { .conv = n, .weight = n->in[1], .bias = node_in(n, 2), .last = n->out[0] };
@@ -197,21 +158,27 @@ static int fuse_conv(struct fusion *f, struct node *n)
     return emit_fused(f, &c);
 }
 
-static int fuse(struct graph *g, struct err *e)
+static int each_conv(struct graph *g, int (*visit)(struct fusion *f, struct node *n), struct err *e)
 {
     struct arena scratch;
     arena_init(&scratch, g->arena->mem);
-    struct fusion f = { .g = g,
-        .uses = ARENA_ARRAY(&scratch, g->n_values, struct uses),
-        .taken = ARENA_ARRAY(&scratch, g->n_nodes, bool),
-        .e = e };
-    int code = f.uses && f.taken ? 0 : fail_nomem(e);
+    struct fusion f = { .g = g, .e = e };
+    int code = uses_count(&f.uses, g, &scratch, e);
     size_t n = g->n_nodes;
-    if (!code) count_uses(&f);
     for (size_t i = 0; i < n && !code; i++)
-        if (node_is(g->nodes[i], "Conv") || node_is(g->nodes[i], "ConvTranspose")) code = fuse_conv(&f, g->nodes[i]);
+        if (node_is(g->nodes[i], "Conv") || node_is(g->nodes[i], "ConvTranspose")) code = visit(&f, g->nodes[i]);
     arena_release(&scratch);
     return code ? code : graph_tidy(g, e);
+}
+
+int pass_fold_normalizations(struct graph *g, struct err *e)
+{
+    return each_conv(g, fold_conv, e);
+}
+
+static int fuse(struct graph *g, struct err *e)
+{
+    return each_conv(g, fuse_conv, e);
 }
 
 const struct pass pass_fuse = { "fuse", "convolutions take in what follows them", PASS_PLAN, fuse };

@@ -25,7 +25,7 @@ int pass_run(struct graph *g, enum pass_stage stage, const char *after, struct e
 /* Infers every node again and replaces what depends on constants (or on known shapes) only by constants. */
 int pass_fold_graph(struct graph *g, struct err *e);
 /* The same for a plan: small constants that files keep packed (quantized weights) are unpacked too. */
-int pass_fold_bound(struct graph *g, struct err *e);
+int pass_fold_unpacked(struct graph *g, struct err *e);
 /* Binds inputs to concrete shapes (sequences, optionals and inputs of unknown type stay open), names of symbols to
  * numbers; infers and folds; checks the guards. */
 int pass_bind(struct graph *g, const struct shape *inputs, struct err *e);

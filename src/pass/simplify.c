@@ -1,5 +1,6 @@
 /* simplify.c - nodes that do nothing in this plan disappear: Identity, Dropout that does not drop. */
 #include "base/err.h"
+#include "pass/fuse.h"
 #include "pass/pass.h"
 
 static bool does_nothing(const struct node *n)
@@ -11,11 +12,11 @@ static bool does_nothing(const struct node *n)
     return !mode || (t && !tensor_get_i64(t, 0));
 }
 
-static int simplify(struct graph *g, struct err *e)
+int pass_simplify_graph(struct graph *g, struct err *e)
 {
     for (size_t i = 0; i < g->n_nodes; i++)
         if (does_nothing(g->nodes[i])) graph_alias(g->nodes[i]->out[0], g->nodes[i]->in[0]);
     return graph_tidy(g, e);
 }
 
-const struct pass pass_simplify = { "simplify", "nothing that does nothing", PASS_PLAN, simplify };
+const struct pass pass_simplify = { "simplify", "nothing that does nothing", PASS_PLAN, pass_simplify_graph };

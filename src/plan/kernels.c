@@ -150,21 +150,28 @@ static int try_kernel(struct choice *c, struct plan_step *s, const struct kernel
     return code;
 }
 
-/* The first kernel that takes the step; NULL: the reference. */
-static int choose(struct choice *c, struct plan_step *s, struct err *e)
+/* The first kernel among those that come last, or among the others. */
+static int choose_among(struct choice *c, struct plan_step *s, bool last, struct err *e)
 {
-    const struct node *n = s->step.node;
     for (size_t b = 0; c->o->backends && c->o->backends[b]; b++)
         for (const struct kernel *k = c->o->backends[b]->kernels; k->op; k++) {
             bool taken;
-            if (strcmp(k->op, n->op->name)) continue;
+            if (k->last != last || strcmp(k->op, s->step.node->op->name)) continue;
             TRY(try_kernel(c, s, k, &taken, e));
             if (!taken) continue;
             s->step.kernel = k;
             s->backend = c->o->backends[b];
             return 0;
         }
-    return n->op->run ? 0 : fail(e, ERR_UNSUPPORTED, "has no kernel");
+    return 0;
+}
+
+/* The first kernel that takes the step; NULL: the reference. */
+static int choose(struct choice *c, struct plan_step *s, struct err *e)
+{
+    TRY(choose_among(c, s, false, e));
+    if (!s->step.kernel) TRY(choose_among(c, s, true, e));
+    return s->step.kernel || s->step.node->op->run ? 0 : fail(e, ERR_UNSUPPORTED, "has no kernel");
 }
 
 static bool is_kept(const struct graph *g, const struct value *v)

@@ -67,6 +67,7 @@ static int build(
     if (!(p->graph = graph_copy(g, &p->arena, e))) return e->code;
     TRY(pass_bind(p->graph, inputs, e));
     TRY(pass_run(p->graph, PASS_PLAN, NULL, e));
+    TRY(pass_precision(p->graph, o->precision, e));
     TRY(graph_expand_some(p->graph, lacks_kernel, e)); /* what stays is evaluated when its inputs are there */
     TRY(separate_states(p->graph, e));
     p->of_value = ARENA_ARRAY(&p->arena, p->graph->n_values, struct place *);

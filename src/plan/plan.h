@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "ops/kernel.h"
+#include "pass/precision.h"
 
 struct packs;
 
@@ -74,6 +75,7 @@ struct plan_options {
     int threads;
     const struct backend *const *backends; /* ends with NULL; NULL: reference kernels only */
     struct state_form *states; /* one per state, read and settled; NULL: plain, changing where the graph says so */
+    enum precision precision;
     struct packs *packs;                   /* packed weights shared by plans of one model; NULL: packed anew */
     struct str *explain;                   /* receives why kernels refused, one line each; may be NULL */
 };

@@ -15,6 +15,7 @@
 
 #include "data/table.h"
 #include "package/model.h"
+#include "pass/precision.h"
 
 struct pipeline;
 
@@ -34,6 +35,7 @@ struct scored {
 struct pipeline_options {
     int batch;    /* samples per forward pass; at least 1 */
     int threads;  /* 0: what the process may use */
+    enum precision precision;
     int64_t rows; /* how many will come, where that is known; 0: it is not */
     bool outputs, seen; /* wanted in `scored` */
     int (*answer)(void *cookie, const struct scored *s, struct err *e); /* in the caller's thread */

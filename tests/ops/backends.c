@@ -51,6 +51,22 @@ static double difference(const struct tensor *a, const struct tensor *b)
     return worst / scale;
 }
 
+static bool is_quantized(const struct tensor *t)
+{
+    return t->dtype == DT_U8 || t->dtype == DT_I8;
+}
+
+/* The largest difference of 8-bit numbers: what lies half way between two steps may fall to either. */
+static int64_t steps(const struct tensor *a, const struct tensor *b)
+{
+    int64_t worst = 0;
+    for (int64_t i = 0; i < tensor_count(b); i++) {
+        int64_t d = llabs(tensor_get_i64(a, i) - tensor_get_i64(b, i));
+        if (d > worst) worst = d;
+    }
+    return worst;
+}
+
 static void compare(struct trial *t, const struct tensor *got, const struct tensor *again)
 {
     double k = 1;
@@ -62,6 +78,7 @@ static void compare(struct trial *t, const struct tensor *got, const struct tens
             continue;
         }
         double d = difference(&got[i], t->want[i]);
+        if (is_quantized(&got[i])) d = steps(&got[i], t->want[i]) > 1 ? INFINITY : 0;
         if (!(d <= TOLERANCE(k))) WRONG(t->p, "output %d differs by %.3g of its scale", i, d);
         if (memcmp(got[i].data, again[i].data, (size_t)tensor_bytes(&got[i])))
             WRONG(t->p, "output %d differs in a second session", i);
@@ -184,6 +201,21 @@ static const struct {
                  "direction=bidirectional layout=1 linear_before_reset=1" },
     { "RNNGrad", "f32[4,3,40] f32[1,70,40] f32[1,70,70] f32[1,140] - f32[1,3,70] f32[4,1,3,70]; f32[5,4,3] f32[1,33,3] "
                  "f32[1,33,33] - - - f32[5,4,1,33] | direction=reverse layout=1" },
+    { "QuantizedConv", "u8<256>[2,32,10,10] u8<256>[40,32,3,3] u8{128} u8{128} f32{0.1} f32{0.05} f32{40} u8{128} "
+                       "f32[40] | pads=1,1,1,1; u8<256>[1,3,30,30] i8[17,3,7,7] u8{3} i8{0} | strides=2,2 "
+                       "pads=3,3,3,3; u8<256>[2,72,9,9] u8<256>[72,1,5,5] u8{255} u8{9} f32{0.1} f32{0.05} f32{9} "
+                       "u8{128} f32[72] | group=72 pads=2,2,2,2 low=0; i8[2,32,7,7] i8[64,8,3,3] i8{-1} - | group=4 "
+                       "dilations=2,2; u8<256>[2,64,6,5] u8<256>[20,64,1,1] u8{0} u8{255}; i8[1,16,40] i8[16,16,3] "
+                       "i8{0} - f32{0.1} f32{0.2} | pads=1,1; u8<256>[3,18,20,21] i8[36,9,3,2] u8{7} - f32{0.1} "
+                       "f32{0.2} f32{2} i8{0} | group=2 strides=1,3 pads=2,0,0,1 high=5" },
+    { "QuantizedGemm", "u8<256>[133,300] u8<256>[300,45] u8{1} u8{254}; u8<256>[2,50,64] i8[70,64] u8{0} - f32{0.1} "
+                       "f32{0.1} f32{1} u8{100} f32[70] | transB=1" },
+    { "QuantizeLinear", "f32[3,5,70] f32{0.02} u8{9}; f32{-900,3,nan,0.5,1.5,-2.5,inf} f32{1} i8{0}" },
+    { "DequantizeLinear", "u8<256>[3,5,70] f32{0.02} u8{9}; i8[2,70] f32{0.5}" },
+    { "Cast", "f32[3,5,70] | to=16; bf16[2,70] | to=1; f32{inf,-inf,nan,1e39,0.00390625,1.00390625,1.01171875} | "
+              "to=16" },
+    { "MaxPool", "u8<256>[2,20,9,9] | kernel_shape=3,3 strides=2,2 pads=1,1,1,1; i8[1,3,8,8] | kernel_shape=2,2 "
+                 "strides=2,2 ceil_mode=1; u8<256>[1,5,9] | kernel_shape=3 dilations=2" },
     { "MatMul", "f32[33,300] f32[300,45]; f32[2,4,16,32] f32[2,4,32,16]; f32[1,300] f32[300,700]" },
 };
 

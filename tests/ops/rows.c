@@ -318,6 +318,16 @@ TEST(expansions_agree_with_the_kernels)
     each_problem(check_expansion, NULL);
 }
 
+/* A real number half way between two steps may be rounded to either: one step is no difference. */
+static bool within_a_step(const struct problem *p, const struct tensor *want, const struct tensor *got)
+{
+    if (p->op->name[0] != 'Q' || (want->dtype != DT_U8 && want->dtype != DT_I8)) return false;
+    if (want->dtype != got->dtype || !shape_equal(&want->shape, &got->shape)) return false;
+    for (int64_t i = 0; i < tensor_count(want); i++)
+        if (llabs(tensor_get_i64(want, i) - tensor_get_i64(got, i)) > 1) return false;
+    return true;
+}
+
 /* Largest difference that a backend may have, over the largest magnitude of the output. */
 static double allowed(enum dtype t)
 {
@@ -356,7 +366,8 @@ static void check_session(struct problem *p, struct arena *a, void *ctx)
             double d = !dtype_size(want[i]->dtype) || dtype_kind(want[i]->dtype) == KIND_OTHER
                 ? 0
                 : relative_difference(want[i], &got[i]);
-            if (!(d <= allowed(want[i]->dtype))) WRONG(p, "output %d of a backend is %.3g away", i, d);
+            if (!(d <= allowed(want[i]->dtype)) && !within_a_step(p, want[i], &got[i]))
+                WRONG(p, "output %d of a backend is %.3g away", i, d);
         }
     session_free(s);
 }

@@ -2,6 +2,7 @@
 #include "backend/cpu/cpu.h"
 
 #include "backend/cpu/panel.h"
+#include "backend/cpu/quantized.h"
 #include "backend/cpu/rnn.h"
 #include "backend/cpu/winograd.h"
 #include "base/str.h"
@@ -42,6 +43,15 @@ static const struct kernel kernels[] = {
     KERNEL("RNNGrad", rnn_grad_prepare, rnn_grad_run),
     KERNEL("Conv", winograd_prepare, winograd_run),
     KERNEL("FusedConv", winograd_prepare, winograd_run),
+    { "QuantizedConv", "cpu", false, quantized_product_accepts, quantized_conv_prepare, quantized_product_run, true },
+    { "QuantizedGemm", "cpu", false, quantized_product_accepts, quantized_gemm_prepare, quantized_product_run, true },
+    { "QuantizedAdd", "cpu", false, quantized_add_accepts, quantized_add_prepare, quantized_add_run },
+    { "QuantizedLookup", "cpu", false, bytes_accepts, lookup_prepare, lookup_run },
+    { "QuantizeLinear", "cpu", false, quantize_accepts, NULL, quantize_run },
+    { "DequantizeLinear", "cpu", false, dequantize_accepts, NULL, dequantize_run },
+    { "Cast", "cpu", false, narrow_accepts, NULL, narrow_run, true },
+    { "MaxPool", "cpu", false, bytes_accepts, bytes_pool_prepare, bytes_pool_run },
+    { "Concat", "cpu", false, bytes_accepts, bytes_concat_prepare, bytes_concat_run },
     { 0 },
 };
 

@@ -21,6 +21,8 @@ int batch_norm_grad_prepare(struct step *s, struct err *e);
 int batch_norm_grad_run(const struct step *s, struct err *e);
 int conv_grad_bias_prepare(struct step *s, struct err *e);
 int conv_grad_bias_run(const struct step *s, struct err *e);
+bool narrow_accepts(const struct step *s, struct str *why);
+int narrow_run(const struct step *s, struct err *e);
 int pool_grad_prepare(struct step *s, struct err *e);
 int max_pool_grad_run(const struct step *s, struct err *e);
 int average_pool_grad_run(const struct step *s, struct err *e);

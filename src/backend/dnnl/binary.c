@@ -90,8 +90,10 @@ static int laid_pair(const struct step *s, struct pair *p, struct err *e)
     return 0;
 }
 
-static int make_pair(struct step *s, const struct pair *p, dnnl_alg_kind_t alg, struct err *e)
+static int make_pair(struct step *s, struct pair *p, dnnl_alg_kind_t alg, struct err *e)
 {
+    struct desc *all[] = { &p->desc[0], &p->desc[1], &p->plain[0], &p->plain[1], &p->result, &p->result_plain };
+    for (int i = 0; i < 6; i++) TRY(desc_set_type(all[i], s->out[0]->dtype, e));
     struct job *j = job_begin(s, e);
     if (!j) return e->code;
     TRY(make_binary(&j->primitive, alg, &p->desc[0], &p->desc[1], &p->result, e));
@@ -165,6 +167,7 @@ int concat_prepare(struct step *s, struct err *e)
         TRY(desc_alike(&src[i], &form, rank, s->in[i]->shape.dim, e));
     }
     TRY(desc_any(&dst, rank, s->out[0]->shape.dim, e));
+    TRY(desc_set_type(&dst, s->out[0]->dtype, e));
     struct job *j = job_begin(s, e);
     if (!j) return e->code;
     TRY(make_concat(&j->primitive, n, shape_axis(node_int(s->node, "axis"), rank), src, &dst, e));

@@ -50,6 +50,15 @@ int desc_any(struct desc *d, int rank, const int64_t *dims, struct err *e)
     return desc_tagged(d, rank, dims, dnnl_format_tag_any, e);
 }
 
+int desc_set_type(struct desc *d, enum dtype t, struct err *e)
+{
+    static const dnnl_data_type_t types[DT_COUNT] = { [DT_F32] = dnnl_f32, [DT_BF16] = dnnl_bf16, [DT_I32] = dnnl_s32,
+        [DT_I8] = dnnl_s8, [DT_U8] = dnnl_u8 };
+    if (!types[t]) return fail(e, ERR_UNSUPPORTED, "elements of type %s", dtype_name(t));
+    d->v.data_type = types[t];
+    return 0;
+}
+
 /* Activations' forms for 3 to 5 dimensions: channels first, blocks of channels, channels last. */
 static const dnnl_format_tag_t forms[][3] = {
     { dnnl_abc, dnnl_abcd, dnnl_abcde },
@@ -64,8 +73,11 @@ int desc_alike(struct desc *d, const struct desc *like, int rank, const int64_t 
         for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
             struct desc t;
             dnnl_format_tag_t tag = forms[i][rank - 3];
-            if (dnnl_memory_desc_init_by_tag(&t.v, rank, like->v.dims, dnnl_f32, tag) || !desc_same(&t, like)) continue;
-            return desc_tagged(d, rank, dims, tag, e);
+            dnnl_data_type_t type = like->v.data_type;
+            if (dnnl_memory_desc_init_by_tag(&t.v, rank, like->v.dims, type, tag) || !desc_same(&t, like)) continue;
+            TRY(desc_tagged(d, rank, dims, tag, e));
+            d->v.data_type = type;
+            return 0;
         }
     return fail(e, ERR_UNSUPPORTED, "a memory form without a name");
 }
@@ -74,6 +86,7 @@ bool desc_same(const struct desc *a, const struct desc *b)
 {
     if (dnnl_memory_desc_equal(&a->v, &b->v)) return true;
     if (a->v.format_kind != dnnl_blocked || b->v.format_kind != dnnl_blocked) return false;
+    if (a->v.data_type != b->v.data_type || a->v.extra.flags != b->v.extra.flags) return false;
     const dnnl_blocking_desc_t *x = &a->v.format_desc.blocking, *y = &b->v.format_desc.blocking;
     if (x->inner_nblks || y->inner_nblks || !desc_has_dims(a, b->v.ndims, b->v.dims)) return false;
     for (int i = 0; i < a->v.ndims; i++)
@@ -165,6 +178,21 @@ dnnl_engine_t cpu_engine(void)
     return cpu.engine;
 }
 
+static bool has_isa(unsigned isa)
+{
+    return ((unsigned)dnnl_get_effective_cpu_isa() & isa) == isa;
+}
+
+bool cpu_multiplies_bytes(void)
+{
+    return has_isa(dnnl_cpu_isa_avx512_core_vnni) || has_isa(dnnl_cpu_isa_avx2_vnni);
+}
+
+bool cpu_multiplies_bf16(void)
+{
+    return has_isa(dnnl_cpu_isa_avx512_core_bf16);
+}
+
 int primitive_init(struct primitive *p, struct arena *a, struct err *e)
 {
     *p = (struct primitive){ .arena = a };
@@ -194,6 +222,16 @@ int primitive_then_binary(struct primitive *p, dnnl_alg_kind_t alg, const struct
     TRY(post_ops(p, e));
     TRY(status_fail(dnnl_post_ops_append_binary(p->post, alg, &other->v), "post-operation", e));
     return status_fail(dnnl_primitive_attr_set_post_ops(p->attr, p->post), "post-operation", e);
+}
+
+int primitive_scales(struct primitive *p, int n, int mask, const float *scales, struct err *e)
+{
+    return status_fail(dnnl_primitive_attr_set_output_scales(p->attr, n, mask, scales), "scales", e);
+}
+
+int primitive_zero_point(struct primitive *p, int arg, int32_t zero, struct err *e)
+{
+    return status_fail(dnnl_primitive_attr_set_zero_points(p->attr, arg, 1, 0, &zero), "zero point", e);
 }
 
 static int made(struct primitive *p, dnnl_status_t s, const char *what, struct err *e)

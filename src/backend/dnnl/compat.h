@@ -7,10 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "graph/dtype.h"
+
 struct arena;
 struct err;
 
-/* How a tensor of float32 lies in memory, or DESC_ANY: as the primitive likes it best. Copied as a value. */
+/* How a tensor (of float32, unless told otherwise) lies in memory, or DESC_ANY: as the primitive likes it
+ * best. Copied as a value. */
 struct desc {
     dnnl_memory_desc_t v;
 };
@@ -19,6 +22,7 @@ enum { DESC_MAX = 8 };
 /* `strides` in elements; NULL: row-major. Dimensions are at least 1. */
 int desc_strided(struct desc *d, int rank, const int64_t *dims, const int64_t *strides, struct err *e);
 int desc_any(struct desc *d, int rank, const int64_t *dims, struct err *e);
+int desc_set_type(struct desc *d, enum dtype t, struct err *e);
 /* Other dimensions in the form of `like` (same order and blocks); ERR_UNSUPPORTED when the form has no name. */
 int desc_alike(struct desc *d, const struct desc *like, int rank, const int64_t *dims, struct err *e);
 /* Whether both lie the same way in memory; strides of dimensions of size 1 do not matter. */
@@ -45,7 +49,14 @@ dnnl_engine_t cpu_engine(void);
 /* ERR_NOMEM, ERR_UNSUPPORTED (no such implementation: another kernel may do it) or ERR_FAILED. */
 int status_fail(dnnl_status_t s, const char *what, struct err *e);
 
+/* Whether there are instructions that multiply 8-bit integers exactly, and that multiply bfloat16. */
+bool cpu_multiplies_bytes(void);
+bool cpu_multiplies_bf16(void);
+
 int primitive_init(struct primitive *p, struct arena *a, struct err *e);
+/* What sums are multiplied by before anything else: one number, or one for each place along dimension `mask` is of. */
+int primitive_scales(struct primitive *p, int n, int mask, const float *scales, struct err *e);
+int primitive_zero_point(struct primitive *p, int arg, int32_t zero, struct err *e);
 /* What is applied to the result, in this order. */
 int primitive_then_eltwise(struct primitive *p, dnnl_alg_kind_t alg, float alpha, float beta, struct err *e);
 int primitive_then_binary(struct primitive *p, dnnl_alg_kind_t alg, const struct desc *other, struct err *e);

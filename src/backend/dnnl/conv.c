@@ -1,15 +1,12 @@
 /* conv.c - convolutions, their gradients and transposed convolutions, in the layouts oneDNN likes best. */
+#include "backend/dnnl/conv.h"
+
 #include "backend/dnnl/dnnl.h"
 #include "backend/dnnl/eltwise.h"
 #include "backend/dnnl/layout.h"
 #include "base/err.h"
 #include "graph/op.h"
 #include "ops/conv_core.h"
-
-/* The four tensors of a convolution as oneDNN sees them: asked for (any), and row-major. */
-struct shapes {
-    struct conv_desc any, plain;
-};
 
 static int windows(const struct window *w, struct conv_desc *c, struct err *e)
 {
@@ -27,7 +24,7 @@ static int windows(const struct window *w, struct conv_desc *c, struct err *e)
 }
 
 /* (groups, M, C, kernel...); `turned`: row-major memory is (groups, C, M, kernel...). */
-static int weight_descs(const struct conv *c, bool turned, struct shapes *s, struct err *e)
+static int weight_descs(const struct conv *c, bool turned, struct conv_shapes *s, struct err *e)
 {
     int64_t dims[2 + 1 + WINDOW_AXES], strides[2 + 1 + WINDOW_AXES], kernel = 1;
     int spatial = c->window.spatial, at = c->groups > 1, rank = at + 2 + spatial;
@@ -51,14 +48,13 @@ static int both(const struct shape *t, struct desc *any, struct desc *plain, str
     return desc_strided(plain, t->rank, t->dim, NULL, e);
 }
 
-/* x: of the large side; y: of the small one. For a transposed convolution x is the output. */
-static int resolve(const struct node *n, bool transposed, const struct shape *x, const struct shape *w,
-    const struct shape *y, bool bias, struct shapes *s, struct err *e)
+int conv_shapes_of(const struct node *n, bool transposed, const struct shape *x, const struct shape *w,
+    const struct shape *y, bool bias, struct conv_shapes *s, struct err *e)
 {
     struct conv c = { 0 };
     struct shape result;
     TRY(conv_resolve(n, transposed, transposed ? y : x, w, &result, &c, e));
-    *s = (struct shapes){ 0 };
+    *s = (struct conv_shapes){ 0 };
     TRY(windows(&c.window, &s->any, e));
     TRY(weight_descs(&c, transposed, s, e));
     TRY(both(transposed ? y : x, &s->any.src, &s->plain.src, e));
@@ -70,7 +66,16 @@ static int resolve(const struct node *n, bool transposed, const struct shape *x,
     return 0;
 }
 
-static int forward_args(struct job *j, const struct shapes *s, struct err *e)
+/* All tensors of type t. */
+static int typed(struct conv_shapes *s, enum dtype t, struct err *e)
+{
+    struct desc *all[] = { &s->any.src, &s->any.weights, &s->any.bias, &s->any.dst, &s->plain.src, &s->plain.weights,
+        &s->plain.bias, &s->plain.dst };
+    for (int i = 0; i < 8 && t != DT_F32; i++) TRY(desc_set_type(all[i], t, e));
+    return 0;
+}
+
+static int forward_args(struct job *j, const struct conv_shapes *s, struct err *e)
 {
     TRY(job_in(j, DNNL_ARG_SRC, 0, &s->plain.src, e));
     TRY(job_in(j, DNNL_ARG_WEIGHTS, 1, &s->plain.weights, e));
@@ -80,9 +85,10 @@ static int forward_args(struct job *j, const struct shapes *s, struct err *e)
 
 int conv_prepare(struct step *s, struct err *e)
 {
-    struct shapes d;
+    struct conv_shapes d;
     bool bias = job_tensor(s, 2);
-    TRY(resolve(s->node, false, &s->in[0]->shape, &s->in[1]->shape, &s->out[0]->shape, bias, &d, e));
+    TRY(conv_shapes_of(s->node, false, &s->in[0]->shape, &s->in[1]->shape, &s->out[0]->shape, bias, &d, e));
+    TRY(typed(&d, s->out[0]->dtype, e));
     struct job *j = job_begin(s, e);
     if (!j) return e->code;
     TRY(make_convolution(&j->primitive, FORWARD, &d.any, e));
@@ -91,7 +97,7 @@ int conv_prepare(struct step *s, struct err *e)
 }
 
 /* The form the convolution gives its result when nothing follows. */
-static int result_form(const struct step *s, const struct shapes *d, struct desc *to, struct err *e)
+static int result_form(const struct step *s, const struct conv_shapes *d, struct desc *to, struct err *e)
 {
     struct primitive alone;
     TRY(primitive_init(&alone, s->arena, e));
@@ -102,12 +108,13 @@ static int result_form(const struct step *s, const struct shapes *d, struct desc
 /* in: x, weight, bias, residual; the residual must lie as the result does */
 int fused_conv_prepare(struct step *s, struct err *e)
 {
-    struct shapes d;
+    struct conv_shapes d;
     struct eltwise f;
     const struct node *n = s->node;
     const char *activation = node_string(n, "activation");
     bool bias = job_tensor(s, 2), residual = job_tensor(s, 3);
-    TRY(resolve(n, false, &s->in[0]->shape, &s->in[1]->shape, &s->out[0]->shape, bias, &d, e));
+    TRY(conv_shapes_of(n, false, &s->in[0]->shape, &s->in[1]->shape, &s->out[0]->shape, bias, &d, e));
+    TRY(typed(&d, s->out[0]->dtype, e));
     struct job *j = job_begin(s, e);
     if (!j) return e->code;
     if (residual) {
@@ -126,9 +133,10 @@ int fused_conv_prepare(struct step *s, struct err *e)
 
 int conv_transpose_prepare(struct step *s, struct err *e)
 {
-    struct shapes d;
+    struct conv_shapes d;
     bool bias = job_tensor(s, 2);
-    TRY(resolve(s->node, true, &s->out[0]->shape, &s->in[1]->shape, &s->in[0]->shape, bias, &d, e));
+    TRY(conv_shapes_of(s->node, true, &s->out[0]->shape, &s->in[1]->shape, &s->in[0]->shape, bias, &d, e));
+    TRY(typed(&d, s->out[0]->dtype, e));
     struct job *j = job_begin(s, e);
     if (!j) return e->code;
     TRY(make_deconvolution(&j->primitive, &d.any, e));
@@ -145,8 +153,9 @@ static void leave(struct step *s, int i)
 /* in: dy, weight, something shaped as x */
 int conv_grad_input_prepare(struct step *s, struct err *e)
 {
-    struct shapes d;
-    TRY(resolve(s->node, false, &s->out[0]->shape, &s->in[1]->shape, &s->in[0]->shape, false, &d, e));
+    struct conv_shapes d;
+    TRY(conv_shapes_of(s->node, false, &s->out[0]->shape, &s->in[1]->shape, &s->in[0]->shape, false, &d, e));
+    TRY(typed(&d, s->out[0]->dtype, e));
     struct job *j = job_begin(s, e);
     if (!j) return e->code;
     TRY(make_convolution(&j->primitive, BACKWARD_DATA, &d.any, e));
@@ -160,8 +169,9 @@ int conv_grad_input_prepare(struct step *s, struct err *e)
 /* in: dy, x, something shaped as the weight */
 int conv_grad_weight_prepare(struct step *s, struct err *e)
 {
-    struct shapes d;
-    TRY(resolve(s->node, false, &s->in[1]->shape, &s->out[0]->shape, &s->in[0]->shape, false, &d, e));
+    struct conv_shapes d;
+    TRY(conv_shapes_of(s->node, false, &s->in[1]->shape, &s->out[0]->shape, &s->in[0]->shape, false, &d, e));
+    TRY(typed(&d, s->out[0]->dtype, e));
     struct job *j = job_begin(s, e);
     if (!j) return e->code;
     TRY(make_convolution(&j->primitive, BACKWARD_WEIGHTS, &d.any, e));

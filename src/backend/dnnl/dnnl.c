@@ -5,22 +5,25 @@
 
 #define KERNEL(name, prepare_) { name, "dnnl", false, job_accepts, prepare_, job_run }
 #define INPLACE(name, prepare_) { name, "dnnl", true, job_accepts, prepare_, job_run }
+/* Those that take bfloat16 too. */
+#define NARROW(name, prepare_) { name, "dnnl", false, job_accepts_bf16, prepare_, job_run }
+#define NARROW_INPLACE(name, prepare_) { name, "dnnl", true, job_accepts_bf16, prepare_, job_run }
 
 static const struct kernel kernels[] = {
-    KERNEL("Conv", conv_prepare),
-    KERNEL("FusedConv", fused_conv_prepare),
+    NARROW("Conv", conv_prepare),
+    NARROW("FusedConv", fused_conv_prepare),
     KERNEL("ConvTranspose", conv_transpose_prepare),
-    KERNEL("ConvGradInput", conv_grad_input_prepare),
-    KERNEL("ConvGradWeight", conv_grad_weight_prepare),
-    KERNEL("MatMul", matmul_prepare),
-    KERNEL("Gemm", gemm_prepare),
-    KERNEL("MaxPool", pool_prepare),
+    NARROW("ConvGradInput", conv_grad_input_prepare),
+    NARROW("ConvGradWeight", conv_grad_weight_prepare),
+    NARROW("MatMul", matmul_prepare),
+    NARROW("Gemm", gemm_prepare),
+    NARROW("MaxPool", pool_prepare),
     KERNEL("AveragePool", pool_prepare),
     KERNEL("GlobalMaxPool", pool_prepare),
     KERNEL("GlobalAveragePool", pool_prepare),
-    INPLACE("Relu", eltwise_prepare),
+    NARROW_INPLACE("Relu", eltwise_prepare),
     INPLACE("ReluGrad", eltwise_prepare),
-    INPLACE("LeakyRelu", eltwise_prepare),
+    NARROW_INPLACE("LeakyRelu", eltwise_prepare),
     INPLACE("Elu", eltwise_prepare),
     INPLACE("Sigmoid", eltwise_prepare),
     INPLACE("SigmoidGrad", eltwise_prepare),
@@ -42,14 +45,14 @@ static const struct kernel kernels[] = {
     INPLACE("Exp", eltwise_prepare),
     INPLACE("ExpGrad", eltwise_prepare),
     INPLACE("Round", eltwise_prepare),
-    INPLACE("Add", binary_prepare),
+    NARROW_INPLACE("Add", binary_prepare),
     INPLACE("Sub", binary_prepare),
     INPLACE("Mul", binary_prepare),
     INPLACE("Div", binary_prepare),
     INPLACE("Max", binary_prepare),
     INPLACE("Min", binary_prepare),
     INPLACE("Sum", sum_prepare),
-    KERNEL("Concat", concat_prepare),
+    NARROW("Concat", concat_prepare),
     INPLACE("BatchNormalization", batch_normalization_prepare),
     INPLACE("LayerNormalization", layer_normalization_prepare),
     INPLACE("Softmax", softmax_prepare),
@@ -59,11 +62,19 @@ static const struct kernel kernels[] = {
     INPLACE("LogSoftmaxGrad", softmax_grad_prepare),
     KERNEL("LRN", lrn_prepare),
     INPLACE("PRelu", prelu_prepare),
+    { "Cast", "dnnl", false, cast_accepts, cast_prepare, job_run },
+    { "QuantizedConv", "dnnl", false, dnnl_quantized_accepts, dnnl_quantized_conv_prepare, job_run },
+    { "QuantizedGemm", "dnnl", false, dnnl_quantized_accepts, dnnl_quantized_gemm_prepare, job_run },
     { "Resize", "dnnl", false, job_accepts_first, resize_prepare, job_run },
     { "ReduceSum", "dnnl", false, job_accepts_first, reduce_prepare, job_run },
     { "ReduceMean", "dnnl", false, job_accepts_first, reduce_prepare, job_run },
     { 0 },
 };
+
+static bool multiplies(enum dtype t)
+{
+    return t == DT_F32 || (t == DT_BF16 && cpu_multiplies_bf16()) || (t == DT_I8 && cpu_multiplies_bytes());
+}
 
 const struct backend backend_dnnl = {
     .name = "dnnl",
@@ -73,4 +84,5 @@ const struct backend backend_dnnl = {
     .layout_alike = layout_alike,
     .reorder_prepare = reorder_prepare,
     .reorder_run = job_run,
+    .multiplies = multiplies,
 };

@@ -27,6 +27,11 @@ int softmax_grad_prepare(struct step *s, struct err *e);
 int lrn_prepare(struct step *s, struct err *e);
 int prelu_prepare(struct step *s, struct err *e);
 int reduce_prepare(struct step *s, struct err *e);
+int dnnl_quantized_conv_prepare(struct step *s, struct err *e);
+int dnnl_quantized_gemm_prepare(struct step *s, struct err *e);
+bool dnnl_quantized_accepts(const struct step *s, struct str *why);
+bool cast_accepts(const struct step *s, struct str *why);
+int cast_prepare(struct step *s, struct err *e);
 int resize_prepare(struct step *s, struct err *e);
 
 #endif

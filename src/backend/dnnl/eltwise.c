@@ -98,7 +98,9 @@ static int flat(const struct tensor *t, struct desc *d, bool *is_flat, struct er
     TRY(plain_desc(t, &plain, e));
     TRY(present_desc(t, d, e));
     *is_flat = desc_same(&plain, d);
-    return *is_flat ? desc_strided(d, 1, &count, NULL, e) : 0;
+    if (!*is_flat) return 0;
+    TRY(desc_strided(d, 1, &count, NULL, e));
+    return desc_set_type(d, t->dtype, e);
 }
 
 int eltwise_prepare(struct step *s, struct err *e)

@@ -7,6 +7,20 @@
 #include "base/err.h"
 #include "base/str.h"
 
+bool job_accepts_bf16(const struct step *s, struct str *why)
+{
+    int n = s->node->n_in, narrow = 0, all = 0;
+    for (int i = 0; i < n + s->node->n_out; i++) {
+        const struct tensor *t = i < n ? s->in[i] : s->out[i - n];
+        all += t != NULL;
+        narrow += t && t->dtype == DT_BF16 && tensor_count(t) > 0;
+    }
+    if (!narrow) return job_accepts(s, why);
+    if (narrow == all && cpu_multiplies_bf16()) return true;
+    if (why) str_add(why, narrow == all ? "no instructions for bfloat16" : "bfloat16 beside another type");
+    return false;
+}
+
 static bool is_taken(const struct tensor *t, struct str *why)
 {
     if (!t || (t->dtype == DT_F32 && tensor_count(t) > 0)) return true;
@@ -31,7 +45,8 @@ bool job_accepts_first(const struct step *s, struct str *why)
 int plain_desc(const struct tensor *t, struct desc *d, struct err *e)
 {
     int64_t one = 1;
-    return t->shape.rank ? desc_strided(d, t->shape.rank, t->shape.dim, NULL, e) : desc_strided(d, 1, &one, NULL, e);
+    TRY(t->shape.rank ? desc_strided(d, t->shape.rank, t->shape.dim, NULL, e) : desc_strided(d, 1, &one, NULL, e));
+    return t->dtype == DT_BF16 ? desc_set_type(d, DT_BF16, e) : 0;
 }
 
 int present_desc(const struct tensor *t, struct desc *d, struct err *e)
@@ -47,7 +62,9 @@ static bool is_row_major(const struct desc *d)
 {
     struct desc plain;
     struct err e = { 0 };
-    return !desc_strided(&plain, desc_rank(d), desc_dims(d), NULL, &e) && desc_same(&plain, d);
+    if (desc_strided(&plain, desc_rank(d), desc_dims(d), NULL, &e)) return false;
+    plain.v.data_type = d->v.data_type;
+    return desc_same(&plain, d);
 }
 
 int layout_make(
@@ -77,7 +94,7 @@ static void close_memory(void *p)
     dnnl_memory_destroy(p);
 }
 
-static int job_arg(struct job *j, int arg, struct tensor **from, const struct desc *d, struct err *e)
+int job_arg(struct job *j, int arg, struct tensor **from, const struct desc *d, struct err *e)
 {
     if (j->n == JOB_ARGS) return fail(e, ERR_UNSUPPORTED, "more than %d operands", JOB_ARGS);
     dnnl_memory_t m;
@@ -159,8 +176,9 @@ const struct layout *layout_alike(
     const struct dnnl_layout *of = (const struct dnnl_layout *)l;
     const struct layout *to = NULL;
     struct desc plain, own;
-    if (desc_strided(&plain, shape->rank, shape->dim, NULL, e) ||
-        desc_alike(&own, &of->own, shape->rank, shape->dim, e))
+    if (desc_strided(&plain, shape->rank, shape->dim, NULL, e)) return NULL;
+    plain.v.data_type = of->own.v.data_type;
+    if (desc_alike(&own, &of->own, shape->rank, shape->dim, e))
         return NULL;
     return layout_make(a, &plain, &own, &to, e) ? NULL : to;
 }

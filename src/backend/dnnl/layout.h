@@ -23,6 +23,8 @@ struct job {
 
 /* Every kernel's accepts(): all tensors are float32 and not empty. */
 bool job_accepts(const struct step *s, struct str *why);
+/* The same, or all of them bfloat16, where the processor has instructions for it. */
+bool job_accepts_bf16(const struct step *s, struct str *why);
 /* The same of input 0 and output 0 only. */
 bool job_accepts_first(const struct step *s, struct str *why);
 /* prepare() of a kernel: begin, a make_ function, an argument each, end. */
@@ -31,6 +33,8 @@ struct job *job_begin(struct step *s, struct err *e);
  * that is the same. `plain`: the row-major tensor as the primitive was told of it. */
 int job_in(struct job *j, int arg, int i, const struct desc *plain, struct err *e);
 int job_out(struct job *j, int arg, int i, const struct desc *plain, struct err *e);
+/* The same for a form that the caller has asked the plan for; `from` NULL: the step's work memory. */
+int job_arg(struct job *j, int arg, struct tensor **from, const struct desc *d, struct err *e);
 int job_end(struct job *j, struct err *e);
 /* Every kernel's run(). */
 int job_run(const struct step *s, struct err *e);

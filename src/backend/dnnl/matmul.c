@@ -52,12 +52,19 @@ static bool is_fixed(const struct node *n, int i)
 struct rows {
     int64_t m, k, n;
     bool turned; /* the matrix is (n, k) in memory, else (k, n) */
+    enum dtype type;
 };
 
 /* (m, channels) in memory */
 static int pixels(struct desc *d, int64_t m, int64_t channels, struct err *e)
 {
     return desc_strided(d, 3, (int64_t[]){ 1, channels, m }, (int64_t[]){ m * channels, 1, channels }, e);
+}
+
+static int set_types(enum dtype t, struct desc *const *d, int n, struct err *e)
+{
+    for (int i = 0; i < n; i++) TRY(desc_set_type(d[i], t, e));
+    return 0;
 }
 
 static int rows_descs(const struct rows *r, struct conv_desc *c, struct desc *weights, struct err *e)
@@ -68,7 +75,8 @@ static int rows_descs(const struct rows *r, struct conv_desc *c, struct desc *we
     TRY(pixels(&c->dst, r->m, r->n, e));
     TRY(desc_any(&c->weights, 3, dims, e)); /* packed once */
     TRY(desc_strided(&c->bias, 1, &r->n, NULL, e));
-    return desc_strided(weights, 3, dims, strides, e);
+    TRY(desc_strided(weights, 3, dims, strides, e));
+    return set_types(r->type, (struct desc *[]){ &c->src, &c->dst, &c->weights, &c->bias, weights }, 5, e);
 }
 
 static int rows_args(struct job *j, const struct conv_desc *c, const struct desc *weights, struct err *e)
@@ -91,7 +99,7 @@ static int matmul_rows(struct step *s, const struct product *p, struct err *e)
 {
     struct conv_desc c;
     struct desc weights;
-    struct rows r = { p->y[0], p->b[0], p->y[1], false };
+    struct rows r = { p->y[0], p->b[0], p->y[1], false, s->out[0]->dtype };
     TRY(rows_descs(&r, &c, &weights, e));
     struct job *j = job_begin(s, e);
     if (!j) return e->code;
@@ -108,6 +116,7 @@ int matmul_prepare(struct step *s, struct err *e)
     TRY(desc_strided(&a, p.rank, p.a, NULL, e));
     TRY(desc_strided(&b, p.rank, p.b, NULL, e));
     TRY(desc_strided(&y, p.rank, p.y, NULL, e));
+    TRY(set_types(s->out[0]->dtype, (struct desc *[]){ &a, &b, &y }, 3, e));
     struct job *j = job_begin(s, e);
     if (!j) return e->code;
     TRY(make_matmul(&j->primitive, &a, &b, NULL, &y, e));
@@ -156,6 +165,7 @@ static int gemm_rows(struct step *s, const struct rows *r, struct tensor *add, s
     if (add) {
         align(&add->shape, 2, dims);
         TRY(pixels(&added, dims[0], dims[1], e));
+        TRY(desc_set_type(&added, r->type, e));
         if (dims[0] > 1 && dims[1] < r->n) /* oneDNN 2.6 adds the wrong elements */
             return fail(e, ERR_UNSUPPORTED, "one addend for each row");
     }
@@ -181,13 +191,15 @@ int gemm_prepare(struct step *s, struct err *e)
     TRY(operand(&s->in[0]->shape, node_int(n, "transA"), &a, a_dims, e));
     TRY(operand(&s->in[1]->shape, node_int(n, "transB"), &b, b_dims, e));
     TRY(plain_desc(s->out[0], &y, e));
-    struct rows r = { a_dims[0], a_dims[1], b_dims[1], node_int(n, "transB") };
+    struct rows r = { a_dims[0], a_dims[1], b_dims[1], node_int(n, "transB"), s->out[0]->dtype };
     if (is_fixed(n, 1) && !node_int(n, "transA") && !no_rows(gemm_rows(s, &r, has_c ? add : NULL, e), e))
         return e->code;
     if (has_c) {
         align(&add->shape, 2, c_dims);
         TRY(desc_strided(&c, 2, c_dims, NULL, e));
+        TRY(desc_set_type(&c, s->out[0]->dtype, e));
     }
+    TRY(set_types(s->out[0]->dtype, (struct desc *[]){ &a, &b, &y }, 3, e));
     struct job *j = job_begin(s, e);
     if (!j) return e->code;
     TRY(addend(j, has_c ? &c : NULL, &is_bias, e));

@@ -52,6 +52,7 @@ int pool_prepare(struct step *s, struct err *e)
     TRY(plain_desc(s->out[0], &plain_out, e));
     TRY(present_desc(s->in[0], &d.src, e));
     TRY(desc_any(&d.dst, y->rank, y->dim, e));
+    TRY(desc_set_type(&d.dst, s->out[0]->dtype, e));
     struct job *j = job_begin(s, e);
     if (!j) return e->code;
     dnnl_alg_kind_t mean = include ? dnnl_pooling_avg_include_padding : dnnl_pooling_avg_exclude_padding;

@@ -1,0 +1,352 @@
+/* quantized.c - element-wise kernels of quantized tensors, and poolings and joins of bytes with their channels last. */
+#include "backend/cpu/quantized.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "base/team.h"
+#include "graph/op.h"
+#include "ops/conv_shape.h"
+#include "ops/quantize.h"
+#include "ops/quantized.h"
+
+enum { GRAIN = 1 << 14 };
+
+double single_value(const struct tensor *t, double none)
+{
+    return t ? tensor_get_f64(t, 0) : none;
+}
+
+bool is_byte(const struct tensor *t)
+{
+    return t && (t->dtype == DT_U8 || t->dtype == DT_I8);
+}
+
+bool is_single(const struct tensor *t)
+{
+    return !t || tensor_count(t) == 1;
+}
+
+static bool says(struct str *why, const char *text)
+{
+    if (why) str_add(why, text);
+    return false;
+}
+
+/* --- rounding to steps --- */
+
+void finish_range(struct finish *f, double low, double high, double scale)
+{
+    double least, most;
+    if (!quantized_range(f->to, &least, &most)) least = -INFINITY, most = INFINITY;
+    if (f->to == DT_F32) f->low = (float)low, f->high = (float)high;
+    if (f->to == DT_F32) return;
+    f->low = (float)fmax(least - f->zero, fmin(rint(low / scale), most - f->zero));
+    f->high = (float)fmin(most - f->zero, fmax(rint(high / scale), least - f->zero));
+}
+
+/* The nearest whole number, even on ties: adding 1.5 * 2^23 leaves no room for fractions. NaN becomes 0. */
+INLINE int nearest(float v, float low, float high)
+{
+    const float magic = 12582912.0f;
+    v = v == v ? v : 0;
+    v = v > low ? v : low;
+    v = v < high ? v : high;
+    return (int)((v + magic) - magic);
+}
+
+/* A whole panel is moved by one instruction. */
+INLINE void put(void *to, const void *from, int64_t count, size_t size)
+{
+    if (count == BYTES_PANEL) memcpy(to, from, BYTES_PANEL * size);
+    else memcpy(to, from, (size_t)count * size);
+}
+
+CLONES static void finish_bytes(const struct finish *f, int64_t channel, int rows, int64_t count,
+    int32_t (*sum)[BYTES_PANEL], uint8_t *y, const int64_t *at)
+{
+    const float *scale = f->scale + channel, *bias = f->bias + channel, low = f->low, high = f->high;
+    int zero = f->zero;
+    for (int r = 0; r < rows; r++) {
+        uint8_t to[BYTES_PANEL];
+        for (int i = 0; i < BYTES_PANEL; i++)
+            to[i] = (uint8_t)(nearest((float)sum[r][i] * scale[i] + bias[i], low, high) + zero);
+        put(y + at[r], to, count, 1);
+    }
+}
+
+CLONES static void finish_floats(const struct finish *f, int64_t channel, int rows, int64_t count,
+    int32_t (*sum)[BYTES_PANEL], float *y, const int64_t *at)
+{
+    const float *scale = f->scale + channel, *bias = f->bias + channel, low = f->low, high = f->high;
+    for (int r = 0; r < rows; r++) {
+        float to[BYTES_PANEL];
+        for (int i = 0; i < BYTES_PANEL; i++) {
+            float v = (float)sum[r][i] * scale[i] + bias[i];
+            v = v < low ? low : v;
+            to[i] = v > high ? high : v;
+        }
+        put(y + at[r], to, count, sizeof *y);
+    }
+}
+
+void finish_rows(const struct finish *f, int64_t channel, int rows, int64_t count, int32_t (*sum)[BYTES_PANEL],
+    void *y, const int64_t *at)
+{
+    if (f->to == DT_F32) finish_floats(f, channel, rows, count, sum, y, at);
+    else if (f->to != DT_I32) finish_bytes(f, channel, rows, count, sum, y, at);
+    else
+        for (int r = 0; r < rows; r++) put((int32_t *)y + at[r], sum[r], count, sizeof(int32_t));
+}
+
+/* --- QuantizeLinear and DequantizeLinear, whole tensors --- */
+
+struct span {
+    const void *x;
+    void *y;
+    float scale;
+    struct finish f;
+    bool is_signed;
+    int zero;
+    const uint8_t *table;
+};
+
+CLONES static void quantize_span(void *ctx, int64_t begin, int64_t end)
+{
+    const struct span *j = ctx;
+    const float *x = j->x, scale = j->scale, low = j->f.low, high = j->f.high;
+    uint8_t *y = j->y;
+    int zero = j->f.zero;
+    for (int64_t i = begin; i < end; i++) y[i] = (uint8_t)(nearest(x[i] / scale, low, high) + zero);
+}
+
+bool quantize_accepts(const struct step *s, struct str *why)
+{
+    if (s->in[0]->dtype != DT_F32 || s->in[1]->dtype != DT_F32) return says(why, "not float32");
+    if (!is_byte(s->out[0])) return says(why, "not to 8-bit integers");
+    if (node_int(s->node, "precision") > DT_F32) return says(why, "a precision of its own");
+    if (!is_single(s->in[1]) || node_int(s->node, "block_size")) return says(why, "more than one scale");
+    return true;
+}
+
+int quantize_run(const struct step *s, struct err *e)
+{
+    struct span j = { .x = s->in[0]->data, .y = s->out[0]->data, .scale = (float)single_value(s->in[1], 1),
+        .f = { .to = s->out[0]->dtype } };
+    j.f.zero = (int)single_value(s->node->n_in > 2 ? s->in[2] : NULL, 0);
+    finish_range(&j.f, -INFINITY, INFINITY, 1);
+    team_run(s->threads, tensor_count(s->in[0]), GRAIN, quantize_span, &j);
+    return 0;
+}
+
+CLONES static void dequantize_unsigned(const uint8_t *x, int zero, float scale, int64_t n, float *y)
+{
+    for (int64_t i = 0; i < n; i++) y[i] = (float)(x[i] - zero) * scale;
+}
+
+CLONES static void dequantize_signed(const int8_t *x, int zero, float scale, int64_t n, float *y)
+{
+    for (int64_t i = 0; i < n; i++) y[i] = (float)(x[i] - zero) * scale;
+}
+
+static void dequantize_span(void *ctx, int64_t begin, int64_t end)
+{
+    const struct span *j = ctx;
+    float *y = (float *)j->y + begin;
+    if (j->is_signed) dequantize_signed((const int8_t *)j->x + begin, j->zero, j->scale, end - begin, y);
+    else dequantize_unsigned((const uint8_t *)j->x + begin, j->zero, j->scale, end - begin, y);
+}
+
+bool dequantize_accepts(const struct step *s, struct str *why)
+{
+    if (!is_byte(s->in[0])) return says(why, "not of 8-bit integers");
+    if (s->in[1]->dtype != DT_F32 || s->out[0]->dtype != DT_F32) return says(why, "not to float32");
+    if (!is_single(s->in[1]) || node_int(s->node, "block_size")) return says(why, "more than one scale");
+    return true;
+}
+
+int dequantize_run(const struct step *s, struct err *e)
+{
+    struct span j = { .x = s->in[0]->data, .y = s->out[0]->data, .scale = (float)single_value(s->in[1], 1),
+        .is_signed = s->in[0]->dtype == DT_I8 };
+    j.zero = (int)single_value(s->node->n_in > 2 ? s->in[2] : NULL, 0);
+    team_run(s->threads, tensor_count(s->in[0]), GRAIN, dequantize_span, &j);
+    return 0;
+}
+
+/* --- QuantizedLookup, in any layout --- */
+
+static void lookup_span(void *ctx, int64_t begin, int64_t end)
+{
+    const struct span *j = ctx;
+    const uint8_t *x = j->x;
+    uint8_t *y = j->y, table[256];
+    for (int i = 0; i < 256; i++) table[i] = j->table[i ^ (j->is_signed ? 128 : 0)];
+    for (int64_t i = begin; i < end; i++) y[i] = table[x[i]];
+}
+
+bool bytes_accepts(const struct step *s, struct str *why)
+{
+    if (!is_byte(s->in[0]) || !is_byte(s->out[0])) return says(why, "not 8-bit integers");
+    return tensor_count(s->out[0]) > 0 || says(why, "an empty tensor");
+}
+
+int lookup_prepare(struct step *s, struct err *e)
+{
+    s->want_out[0] = bytes_keep(s, 0);
+    return 0;
+}
+
+int lookup_run(const struct step *s, struct err *e)
+{
+    struct span j = { .x = s->in[0]->data, .y = s->out[0]->data, .table = s->in[1]->data,
+        .is_signed = s->in[0]->dtype == DT_I8 };
+    team_run(s->threads, tensor_count(s->in[0]), GRAIN, lookup_span, &j);
+    return 0;
+}
+
+/* --- QuantizedAdd: each term is a table of 256 reals --- */
+
+struct sum {
+    const uint8_t *a, *b;
+    uint8_t *y;
+    float left[256], right[256], step; /* by byte; of the result */
+    struct finish f;
+};
+
+bool quantized_add_accepts(const struct step *s, struct str *why)
+{
+    static const int single[] = { QA_SCALE, QA_ZERO, QB_SCALE, QB_ZERO, QS_SCALE, QS_ZERO };
+    for (int i = 0; i < 6; i++)
+        if (!s->in[single[i]] || !is_single(s->in[single[i]])) return says(why, "not one scale and zero point each");
+    return true;
+}
+
+int quantized_add_prepare(struct step *s, struct err *e)
+{
+    const struct layout *l = bytes_keep(s, QA);
+    s->want_in[QB] = s->want_out[0] = l ? l : bytes_keep(s, QB);
+    s->want_in[QA] = s->want_in[QB];
+    return 0;
+}
+
+static void fill(float *to, const struct tensor *x, double scale, double zero)
+{
+    for (int i = 0; i < 256; i++) to[i] = (float)(((x->dtype == DT_I8 ? (int8_t)i : i) - zero) * scale);
+}
+
+static void add_span(void *ctx, int64_t begin, int64_t end)
+{
+    const struct sum *j = ctx;
+    for (int64_t i = begin; i < end; i++)
+        j->y[i] = (uint8_t)(nearest((j->left[j->a[i]] + j->right[j->b[i]]) / j->step, j->f.low, j->f.high) + j->f.zero);
+}
+
+int quantized_add_run(const struct step *s, struct err *e)
+{
+    struct sum j = { .a = s->in[QA]->data, .b = s->in[QB]->data, .y = s->out[0]->data,
+        .f = { .to = s->out[0]->dtype } };
+    double step = single_value(s->in[QS_SCALE], 1);
+    j.f.zero = (int)single_value(s->in[QS_ZERO], 0);
+    finish_range(&j.f, node_float(s->node, "low"), node_float(s->node, "high"), step);
+    j.step = (float)step;
+    fill(j.left, s->in[QA], single_value(s->in[QA_SCALE], 1), single_value(s->in[QA_ZERO], 0));
+    fill(j.right, s->in[QB], single_value(s->in[QB_SCALE], 1), single_value(s->in[QB_ZERO], 0));
+    team_run(s->threads, tensor_count(s->out[0]), GRAIN, add_span, &j);
+    return 0;
+}
+
+/* --- MaxPool of bytes with their channels last --- */
+
+struct pool {
+    struct window w;
+    int64_t channels;
+    bool is_signed;
+    const uint8_t *x;
+    uint8_t *y;
+};
+
+CLONES static void take_larger(uint8_t *y, const uint8_t *x, int64_t n, uint8_t flip)
+{
+    for (int64_t i = 0; i < n; i++) {
+        uint8_t a = y[i] ^ flip, b = x[i] ^ flip;
+        y[i] = (a > b ? a : b) ^ flip;
+    }
+}
+
+/* Positions of the result. */
+static void pool_span(void *ctx, int64_t begin, int64_t end)
+{
+    const struct pool *p = ctx;
+    const struct window *w = &p->w;
+    const int64_t *out = w->out, *in = w->in;
+    uint8_t flip = p->is_signed ? 128 : 0;
+    for (int64_t i = begin; i < end; i++) {
+        int64_t o[3] = { 0, i / out[2] % out[1], i % out[2] }, sample = i / (out[1] * out[2]);
+        uint8_t *y = p->y + i * p->channels;
+        memset(y, flip, (size_t)p->channels);
+        for (int64_t k = 0; k < w->kernel[1] * w->kernel[2]; k++) {
+            int64_t r = o[1] * w->stride[1] - w->before[1] + k / w->kernel[2] * w->dilation[1];
+            int64_t c = o[2] * w->stride[2] - w->before[2] + k % w->kernel[2] * w->dilation[2];
+            if (r < 0 || c < 0 || r >= in[1] || c >= in[2]) continue;
+            take_larger(y, p->x + ((sample * in[1] + r) * in[2] + c) * p->channels, p->channels, flip);
+        }
+    }
+}
+
+int bytes_pool_prepare(struct step *s, struct err *e)
+{
+    struct pool *p = ARENA_NEW(s->arena, struct pool);
+    int64_t kernel[WINDOW_AXES];
+    int spatial;
+    TRY_MEM(p, e);
+    if (s->node->n_out > 1) return fail(e, ERR_UNSUPPORTED, "the positions of the maxima are wanted");
+    TRY(window_kernel(s->node, &s->in[0]->shape, NULL, kernel, &spatial, e));
+    TRY(window_init(&p->w, s->node, &s->in[0]->shape, kernel, e));
+    if (spatial > 2) return fail(e, ERR_UNSUPPORTED, "three spatial dimensions");
+    p->channels = s->in[0]->shape.dim[1];
+    p->is_signed = s->in[0]->dtype == DT_I8;
+    s->priv = p;
+    TRY(bytes_want_last(s, 0, e));
+    return bytes_last_layout(s->arena, s->out[0], &s->want_out[0], e);
+}
+
+int bytes_pool_run(const struct step *s, struct err *e)
+{
+    struct pool p = *(const struct pool *)s->priv;
+    const struct shape *y = &s->out[0]->shape;
+    p.x = s->in[0]->data;
+    p.y = s->out[0]->data;
+    team_run(s->threads, y->dim[0] * shape_span(y, 2, y->rank), 1 + GRAIN / (p.channels * 9), pool_span, &p);
+    return 0;
+}
+
+/* --- Concat of channels, with channels last --- */
+
+int bytes_concat_prepare(struct step *s, struct err *e)
+{
+    bool laid = false;
+    int axis = shape_axis(node_int(s->node, "axis"), s->out[0]->shape.rank);
+    if (axis != 1) return fail(e, ERR_UNSUPPORTED, "another axis");
+    for (int i = 0; i < s->node->n_in; i++) laid |= s->in[i] && s->in[i]->layout;
+    if (!laid) return fail(e, ERR_UNSUPPORTED, "row-major inputs");
+    for (int i = 0; i < s->node->n_in; i++) TRY(bytes_want_last(s, i, e));
+    return bytes_last_layout(s->arena, s->out[0], &s->want_out[0], e);
+}
+
+int bytes_concat_run(const struct step *s, struct err *e)
+{
+    const struct shape *y = &s->out[0]->shape;
+    int64_t positions = y->dim[0] * shape_span(y, 2, y->rank), all = y->dim[1];
+    unsigned char *to = s->out[0]->data;
+    for (int k = 0; k < s->node->n_in; k++) {
+        int64_t n = s->in[k]->shape.dim[1];
+        const unsigned char *from = s->in[k]->data;
+        for (int64_t i = 0; i < positions; i++) memcpy(to + i * all, from + i * n, (size_t)n);
+        to += n;
+    }
+    return 0;
+}

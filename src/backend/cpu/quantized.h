@@ -1,0 +1,45 @@
+/* quantized.h - from sums of products to the numbers that are stored; what kernels of quantized tensors share. */
+#ifndef TENREC_BACKEND_CPU_QUANTIZED_H
+#define TENREC_BACKEND_CPU_QUANTIZED_H
+
+#include "backend/cpu/bytes_product.h"
+
+/* The result's type decides: int32 the sums, float32 sum * scale + bias, a byte the same in steps of its own. */
+struct finish {
+    enum dtype to;
+    const float *scale, *bias; /* by output channel; of bytes divided by the result's scale */
+    float low, high;           /* of the value before the zero point is added */
+    int zero;
+};
+/* sum[r][0..count) as elements at[r] and on of `y`; scale and bias begin with theirs. */
+void finish_rows(const struct finish *f, int64_t channel, int rows, int64_t count, int32_t (*sum)[BYTES_PANEL],
+    void *y, const int64_t *at);
+/* [low, high] in steps of `scale`, within what the type holds, less the zero point. */
+void finish_range(struct finish *f, double low, double high, double scale);
+
+/* The number a tensor of one element holds; `none` for NULL. */
+double single_value(const struct tensor *t, double none);
+bool is_byte(const struct tensor *t);
+bool is_single(const struct tensor *t); /* true for NULL */
+
+int quantized_conv_prepare(struct step *s, struct err *e);
+int quantized_gemm_prepare(struct step *s, struct err *e);
+int quantized_product_run(const struct step *s, struct err *e);
+bool quantized_product_accepts(const struct step *s, struct str *why);
+
+bool quantized_add_accepts(const struct step *s, struct str *why);
+int quantized_add_prepare(struct step *s, struct err *e);
+int quantized_add_run(const struct step *s, struct err *e);
+bool bytes_accepts(const struct step *s, struct str *why); /* input 0 and output 0 are bytes */
+int lookup_prepare(struct step *s, struct err *e);
+int lookup_run(const struct step *s, struct err *e);
+int bytes_pool_prepare(struct step *s, struct err *e);
+int bytes_pool_run(const struct step *s, struct err *e);
+int bytes_concat_prepare(struct step *s, struct err *e);
+int bytes_concat_run(const struct step *s, struct err *e);
+bool quantize_accepts(const struct step *s, struct str *why);
+int quantize_run(const struct step *s, struct err *e);
+bool dequantize_accepts(const struct step *s, struct str *why);
+int dequantize_run(const struct step *s, struct err *e);
+
+#endif

@@ -1,0 +1,178 @@
+/* quantized.c - convolutions and matrix products of 8-bit numbers, where the processor has instructions for them.
+ *
+ *   sums * (scale of x * scale of w) + bias -> [low, high] -> / scale of the result + zero point -> rounded, saturated
+ *
+ * Without such instructions oneDNN adds pairs of products in 16 bits, which full 8-bit weights overflow, and halves
+ * weights where x is signed: then it is used only by name, and only where neither can happen.
+ */
+#include <math.h>
+#include <stdlib.h>
+
+#include "backend/cpu/bytes.h"
+#include "backend/dnnl/conv.h"
+#include "backend/dnnl/dnnl.h"
+#include "backend/dnnl/layout.h"
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "graph/op.h"
+#include "ops/conv_core.h"
+#include "ops/quantized.h"
+
+/* The largest weight of which two, times 255, add up to less than 2^15. */
+enum { SAFE_WEIGHT = 64 };
+
+static bool is_safe(const struct step *s)
+{
+    const struct tensor *w = s->in[QW];
+    if (!s->named || !w->data || s->in[QX]->dtype != DT_U8) return false;
+    for (int64_t i = 0; i < tensor_count(w); i++)
+        if (llabs(tensor_get_i64(w, i)) > SAFE_WEIGHT) return false;
+    return true;
+}
+
+static bool all_zero(const struct tensor *t)
+{
+    for (int64_t i = 0; i < tensor_count(t); i++)
+        if (tensor_get_i64(t, i)) return false;
+    return true;
+}
+
+static const char *refusal(const struct step *s)
+{
+    const struct tensor *t[QPRODUCT_INPUTS] = { NULL };
+    for (int i = 0; i < s->node->n_in; i++) t[i] = s->in[i];
+    if (!tensor_count(s->out[0]) || !tensor_count(t[QX])) return "an empty tensor";
+    if (t[QW]->dtype != DT_I8) return "weights that are not int8";
+    for (int i = QX_ZERO; i <= QY_ZERO; i++) {
+        if (t[i] && !t[i]->data) return "scales or zero points that change";
+        if (t[i] && i != QW_ZERO && i != QW_SCALE && tensor_count(t[i]) != 1) return "more than one scale of an image";
+    }
+    if (t[QW_ZERO] && !all_zero(t[QW_ZERO])) return "a zero point of the weight";
+    if (t[QBIAS] && t[QBIAS]->dtype != DT_F32) return "a bias that is not float32";
+    if (!cpu_multiplies_bytes() && !is_safe(s)) return "no instructions for 8-bit products";
+    return NULL;
+}
+
+bool dnnl_quantized_accepts(const struct step *s, struct str *why)
+{
+    const char *text = refusal(s);
+    if (text && why) str_add(why, text);
+    return !text;
+}
+
+static double number(const struct step *s, int i, double none)
+{
+    return job_tensor(s, i) ? tensor_get_f64(s->in[i], 0) : none;
+}
+
+/* Scales, zero points and what follows; `mask`: of the dimension of output channels. */
+static int attributes(struct job *j, int64_t channels, int mask, const struct desc *bias, struct err *e)
+{
+    const struct step *s = j->step;
+    const struct node *n = s->node;
+    struct primitive *p = &j->primitive;
+    int32_t zero = (int32_t)number(s, QX_ZERO, 0);
+    if (zero) TRY(primitive_zero_point(p, DNNL_ARG_SRC, zero, e));
+    if (!job_tensor(s, QX_SCALE)) return 0;
+    int64_t count = tensor_count(s->in[QW_SCALE]);
+    if (count != 1 && count != channels) return fail(e, ERR_UNSUPPORTED, "scales that belong to no output channel");
+    float *scales = ARENA_ARRAY(s->arena, count, float);
+    TRY_MEM(scales, e);
+    for (int64_t i = 0; i < count; i++)
+        scales[i] = (float)(number(s, QX_SCALE, 1) * tensor_get_f64(s->in[QW_SCALE], i));
+    TRY(primitive_scales(p, (int)count, count == 1 ? 0 : mask, scales, e));
+    if (bias) TRY(primitive_then_binary(p, dnnl_binary_add, bias, e));
+    float low = (float)node_float(n, "low"), high = (float)node_float(n, "high");
+    if (isfinite(low) || isfinite(high)) TRY(primitive_then_eltwise(p, dnnl_eltwise_clip_v2, low, high, e));
+    if (!job_tensor(s, QY_SCALE)) return 0;
+    return primitive_then_eltwise(
+        p, dnnl_eltwise_linear, (float)(1 / number(s, QY_SCALE, 1)), (float)number(s, QY_ZERO, 0), e);
+}
+
+static int bias_arg(struct job *j, const struct desc *bias, struct err *e)
+{
+    struct step *s = j->step;
+    return bias ? job_arg(j, DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, &s->in[QBIAS], bias, e) : 0;
+}
+
+/* Channels last, of the tensor's own type. */
+static int last_desc(const struct tensor *t, struct desc *d, struct err *e)
+{
+    const struct shape *s = &t->shape;
+    int64_t strides[SHAPE_MAX], step = s->dim[1];
+    for (int i = s->rank - 1; i >= 2; i--) {
+        strides[i] = step;
+        step *= s->dim[i];
+    }
+    strides[1] = 1;
+    strides[0] = step;
+    TRY(desc_strided(d, s->rank, s->dim, strides, e));
+    return desc_set_type(d, t->dtype, e);
+}
+
+/* One number for each channel of a result of this rank. */
+static int channels_desc(int64_t channels, int rank, int at, struct desc *d, struct err *e)
+{
+    int64_t dims[SHAPE_MAX];
+    for (int i = 0; i < rank; i++) dims[i] = i == at ? channels : 1;
+    return desc_strided(d, rank, dims, NULL, e);
+}
+
+static int arguments(struct job *j, const struct desc *src, const struct desc *weights, const struct desc *dst,
+    const struct desc *bias, struct err *e)
+{
+    struct step *s = j->step;
+    if (primitive_is_slow(&j->primitive)) return fail(e, ERR_UNSUPPORTED, "oneDNN is slow with these shapes");
+    TRY(job_arg(j, DNNL_ARG_SRC, &s->in[QX], src, e));
+    TRY(job_in(j, DNNL_ARG_WEIGHTS, QW, weights, e));
+    TRY(job_arg(j, DNNL_ARG_DST, &s->out[0], dst, e));
+    TRY(bias_arg(j, bias, e));
+    return job_end(j, e);
+}
+
+int dnnl_quantized_conv_prepare(struct step *s, struct err *e)
+{
+    struct conv_shapes d;
+    struct desc bias, *b = job_tensor(s, QBIAS) ? &bias : NULL;
+    const struct shape *y = &s->out[0]->shape;
+    TRY(conv_shapes_of(s->node, false, &s->in[QX]->shape, &s->in[QW]->shape, y, false, &d, e));
+    TRY(last_desc(s->in[QX], &d.any.src, e));
+    TRY(last_desc(s->out[0], &d.any.dst, e));
+    TRY(desc_set_type(&d.any.weights, DT_I8, e));
+    TRY(desc_set_type(&d.plain.weights, DT_I8, e));
+    TRY(channels_desc(y->dim[1], y->rank, 1, &bias, e));
+    struct job *j = job_begin(s, e);
+    if (!j) return e->code;
+    TRY(attributes(j, y->dim[1], 1 << 1, b, e));
+    TRY(make_convolution(&j->primitive, FORWARD, &d.any, e));
+    TRY(arguments(j, &d.any.src, &d.plain.weights, &d.any.dst, b, e));
+    TRY(bytes_want_last(s, QX, e));
+    return bytes_last_layout(s->arena, s->out[0], &s->want_out[0], e);
+}
+
+static int matrix(int64_t rows, int64_t cols, enum dtype t, struct desc *d, struct err *e)
+{
+    TRY(desc_strided(d, 2, (int64_t[]){ rows, cols }, NULL, e));
+    return desc_set_type(d, t, e);
+}
+
+int dnnl_quantized_gemm_prepare(struct step *s, struct err *e)
+{
+    const struct shape *x = &s->in[QX]->shape, *w = &s->in[QW]->shape;
+    bool turned = node_int(s->node, "transB");
+    int64_t k = w->dim[turned], n = w->dim[!turned], rows = shape_span(x, 0, x->rank - 1);
+    struct desc src, dst, any, plain, bias, *b = job_tensor(s, QBIAS) ? &bias : NULL;
+    TRY(matrix(rows, k, s->in[QX]->dtype, &src, e));
+    TRY(matrix(rows, n, s->out[0]->dtype, &dst, e));
+    TRY(desc_any(&any, 2, (int64_t[]){ k, n }, e));
+    TRY(desc_set_type(&any, DT_I8, e));
+    TRY(desc_strided(&plain, 2, (int64_t[]){ k, n }, (int64_t[]){ turned ? 1 : n, turned ? k : 1 }, e));
+    TRY(desc_set_type(&plain, DT_I8, e));
+    TRY(channels_desc(n, 2, 1, &bias, e));
+    struct job *j = job_begin(s, e);
+    if (!j) return e->code;
+    TRY(attributes(j, n, 1 << 1, b, e));
+    TRY(make_matmul(&j->primitive, &src, &any, NULL, &dst, e));
+    return arguments(j, &src, &plain, &dst, b, e);
+}

@@ -1,0 +1,383 @@
+/* quantized.c - operators between DequantizeLinear and QuantizeLinear work on the integers themselves.
+ *
+ *   DQ(x), DQ(w) -> Conv, Gemm, MatMul -> Relu, Clip -> Q     =>  QuantizedConv, QuantizedGemm
+ *   QLinearConv, QLinearMatMul, ConvInteger, MatMulInteger    =>  the same
+ *   DQ(a), DQ(b) -> Add -> Relu -> Q                          =>  QuantizedAdd
+ *   DQ -> a mover of elements                                 =>  the mover -> DQ
+ *   DQ -> a function of one number, or nothing -> Q           =>  QuantizedLookup, or nothing
+ *   DQ ... -> Concat -> Q                                     =>  Concat
+ *
+ * Only 8-bit integers, one scale for each image and fixed weights; what is left stays as the file says it.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "graph/builder.h"
+#include "graph/op.h"
+#include "ops/quantized.h"
+#include "pass/pass.h"
+#include "pass/uses.h"
+
+enum { TERMS_MAX = 32768 }; /* products of two 8-bit numbers that int32 can add up */
+
+struct search {
+    struct graph *g;
+    struct uses uses;
+    struct builder b;
+    struct err *e;
+};
+
+static bool is_byte(const struct value *v)
+{
+    return v && (v->dtype == DT_U8 || v->dtype == DT_I8);
+}
+
+static bool is_single(const struct value *v)
+{
+    return !v || (shape_is_known(&v->shape) && shape_count(&v->shape) == 1);
+}
+
+/* Integers with their scale and zero point. */
+struct packed {
+    struct value *x, *scale, *zero;
+};
+
+static bool node_packs(const struct node *n)
+{
+    return is_single(n->in[1]) && is_single(node_in(n, 2)) && n->in[1]->dtype == DT_F32 && !node_int(n, "block_size");
+}
+
+/* The value is an image of 8-bit integers, taken back to reals by one scale. */
+static bool unpacks(struct value *v, struct packed *p)
+{
+    v = value_resolve(v);
+    const struct node *n = v && v->kind == VALUE_NODE ? v->node : NULL;
+    if (!node_is(n, "DequantizeLinear") || !node_packs(n) || n->out[0]->dtype != DT_F32) return false;
+    *p = (struct packed){ value_resolve(n->in[0]), n->in[1], node_in(n, 2) };
+    return is_byte(p->x);
+}
+
+static bool packs(const struct node *n)
+{
+    return node_is(n, "QuantizeLinear") && node_packs(n) && is_byte(n->out[0]) && n->in[0]->dtype == DT_F32 &&
+        node_int(n, "precision") <= DT_F32;
+}
+
+/* One value, or two constants with one content. */
+static bool same_number(const struct value *a, const struct value *b)
+{
+    a = value_resolve((struct value *)(uintptr_t)a);
+    b = value_resolve((struct value *)(uintptr_t)b);
+    if (a == b) return true;
+    if (!a || !b || a->dtype != b->dtype || !value_is_fixed(a) || !value_is_fixed(b)) return false;
+    return tensor_get_f64(a->data, 0) == tensor_get_f64(b->data, 0);
+}
+
+/* A fixed weight in integers: one scale, or `n` along `axis`. */
+static bool unpacks_weight(struct value *v, int axis, int64_t n, struct packed *p)
+{
+    const struct node *of = v->kind == VALUE_NODE ? v->node : NULL;
+    if (!node_is(of, "DequantizeLinear") || node_int(of, "block_size") || of->in[1]->dtype != DT_F32) return false;
+    *p = (struct packed){ of->in[0], of->in[1], node_in(of, 2) };
+    if (!is_byte(p->x) || !value_is_fixed(p->x) || !value_is_fixed(p->zero) || !shape_is_known(&p->scale->shape))
+        return false;
+    if (is_single(p->scale)) return is_single(p->zero);
+    return shape_count(&p->scale->shape) == n && shape_axis(node_int(of, "axis"), p->x->shape.rank) == axis;
+}
+
+static void start(struct search *s, const struct node *n)
+{
+    s->b = (struct builder){ s->g, s->e, .where = n->where, .name = n->name };
+}
+
+static const struct {
+    const char *op;
+    bool only_first; /* its other outputs must not be wanted */
+} movers[] = {
+    { "MaxPool", true }, { "Reshape" }, { "Flatten" }, { "Transpose" }, { "Squeeze" }, { "Unsqueeze" }, { "Slice" },
+};
+
+/* DQ -> mover: the mover moves the integers. */
+static void sink(struct search *s, struct node *n)
+{
+    struct packed p;
+    size_t k = 0, count = sizeof movers / sizeof *movers;
+    while (k < count && !node_is(n, movers[k].op)) k++;
+    if (k == count || n->n_out != 1 || !unpacks(n->in[0], &p) || value_is_fixed(p.x)) return;
+    struct value **in = ARENA_ARRAY(s->g->arena, n->n_in, struct value *);
+    if (!in) {
+        fail_nomem(s->e);
+        return;
+    }
+    for (int i = 0; i < n->n_in; i++) in[i] = value_resolve(n->in[i]);
+    in[0] = p.x;
+    start(s, n);
+    struct value *y = builder_emit(&s->b, n->op->name, n->n_attrs ? n->attrs : NO_ATTRS, in, n->n_in);
+    y = emit(&s->b, "DequantizeLinear", NO_ATTRS, y, p.scale, p.zero);
+    if (y) graph_alias(n->out[0], y);
+}
+
+/* --- what follows a product or a sum --- */
+
+struct chain {
+    struct value *last, *scale, *zero; /* scale: of the result, NULL when it stays real */
+    double low, high;
+};
+
+static void follow(struct search *s, struct value *from, struct chain *c)
+{
+    *c = (struct chain){ from, NULL, NULL, -INFINITY, INFINITY };
+    struct node *n = uses_only(&s->uses, from);
+    double low = 0, high = INFINITY;
+    bool clips = node_is(n, "Relu");
+    if (node_is(n, "Clip"))
+        clips = node_fixed_number(n, 1, -INFINITY, &low) && node_fixed_number(n, 2, INFINITY, &high) && low <= high;
+    if (clips && n->in[0] == from) {
+        c->low = low, c->high = high;
+        n = uses_only(&s->uses, c->last = n->out[0]);
+    }
+    if (n && packs(n) && n->in[0] == c->last) c->last = n->out[0], c->scale = n->in[1], c->zero = node_in(n, 2);
+}
+
+static struct value *product(struct search *s, const char *op, const struct attr *attrs, size_t n_attrs,
+    const struct packed *x, const struct packed *w, const struct chain *c, struct value *bias)
+{
+    struct attr *all = ARENA_ARRAY(s->g->arena, n_attrs + 3, struct attr);
+    if (!all) return fail_nomem(s->e), NULL;
+    if (n_attrs) memcpy(all, attrs, n_attrs * sizeof *all);
+    if (c->low > -INFINITY) all[n_attrs++] = attr_float("low", c->low);
+    if (c->high < INFINITY) all[n_attrs++] = attr_float("high", c->high);
+    struct value *in[QPRODUCT_INPUTS] = { [QX] = x->x, [QW] = w->x, [QX_ZERO] = x->zero, [QW_ZERO] = w->zero,
+        [QX_SCALE] = x->scale, [QW_SCALE] = w->scale, [QY_SCALE] = c->scale, [QY_ZERO] = c->zero, [QBIAS] = bias };
+    struct value *y = builder_emit(&s->b, op, all, in, QPRODUCT_INPUTS);
+    if (y) graph_alias(c->last, y);
+    return y;
+}
+
+static bool is_bias(const struct value *v, int64_t n)
+{
+    return !v || (v->dtype == DT_F32 && v->shape.rank == 1 && v->shape.dim[0] == n);
+}
+
+static bool conv_fits(const struct value *x, const struct value *w)
+{
+    return x->shape.rank >= 3 && x->shape.rank <= 4 && shape_is_known(&x->shape) && shape_is_known(&w->shape) &&
+        shape_span(&w->shape, 1, w->shape.rank) <= TERMS_MAX && is_byte(x) && is_byte(w);
+}
+
+static void conv(struct search *s, struct node *n)
+{
+    struct packed x, w;
+    struct chain c;
+    int64_t m = n->in[1]->shape.rank > 0 ? n->in[1]->shape.dim[0] : -1;
+    if (!unpacks(n->in[0], &x) || !unpacks_weight(n->in[1], 0, m, &w) || !conv_fits(x.x, w.x)) return;
+    if (!is_bias(node_in(n, 2), m)) return;
+    start(s, n);
+    follow(s, n->out[0], &c);
+    product(s, "QuantizedConv", n->attrs, n->n_attrs, &x, &w, &c, node_in(n, 2));
+}
+
+/* A matrix (K, N), or one that is turned first; `turned` says whether its integers are (N, K). */
+static bool unpacks_matrix(struct value *v, bool *turned, struct packed *p)
+{
+    size_t n = 0;
+    const struct node *t = v->kind == VALUE_NODE && node_is(v->node, "Transpose") ? v->node : NULL;
+    const int64_t *perm = t ? node_ints(t, "perm", &n) : NULL;
+    if (v->shape.rank != 2 || !shape_is_known(&v->shape)) return false;
+    if (t && (t->in[0]->shape.rank != 2 || (n == 2 && perm[0] != 1))) return false;
+    if (t) *turned = !*turned, v = t->in[0];
+    return unpacks_weight(v, *turned ? 0 : 1, v->shape.dim[!*turned], p) && v->shape.dim[*turned] <= TERMS_MAX;
+}
+
+static void gemm(struct search *s, struct node *n)
+{
+    struct packed x, w;
+    struct chain c;
+    bool turned = node_is(n, "Gemm") && node_int(n, "transB");
+    struct value *bias = node_is(n, "Gemm") ? node_in(n, 2) : NULL;
+    if (node_is(n, "Gemm") && (node_int(n, "transA") || node_float(n, "alpha") != 1)) return;
+    if (bias && node_float(n, "beta") != 1) return;
+    if (!unpacks(n->in[0], &x) || !shape_is_known(&x.x->shape) || !unpacks_matrix(n->in[1], &turned, &w)) return;
+    if (!is_bias(bias, w.x->shape.dim[!turned])) return;
+    start(s, n);
+    follow(s, n->out[0], &c);
+    product(s, "QuantizedGemm", ATTRS(attr_int("transB", turned)), 1, &x, &w, &c, bias);
+}
+
+static void sum(struct search *s, struct node *n)
+{
+    struct packed x, y;
+    struct chain c;
+    if (n->n_in != 2 || !unpacks(n->in[0], &x) || !unpacks(n->in[1], &y) || !shape_is_known(&x.x->shape)) return;
+    if (!shape_equal(&x.x->shape, &y.x->shape) || !x.zero || !y.zero) return;
+    follow(s, n->out[0], &c);
+    if (!c.scale || !c.zero) return;
+    start(s, n);
+    struct value *r = emit(&s->b, "QuantizedAdd", ATTRS(attr_float("low", c.low), attr_float("high", c.high)), x.x,
+        x.scale, x.zero, y.x, y.scale, y.zero, c.scale, c.zero);
+    if (r) graph_alias(c.last, r);
+}
+
+/* --- ONNX's own operators of integers --- */
+
+enum { A, A_SCALE, A_ZERO, B, B_SCALE, B_ZERO, Y_SCALE, Y_ZERO, BIAS };
+
+/* bias * (scale of x * scale of w), real */
+static struct value *real_bias(struct search *s, const struct node *n)
+{
+    if (!node_in(n, BIAS)) return NULL;
+    struct value *scale = emit(&s->b, "Mul", NO_ATTRS, n->in[A_SCALE], n->in[B_SCALE]);
+    if (scale && scale->shape.rank == 1 && scale->shape.dim[0] == 1)
+        scale = emit(&s->b, "Reshape", NO_ATTRS, scale, emit_i64s(&s->b, NULL, 0));
+    return emit(&s->b, "Mul", NO_ATTRS, emit_cast(&s->b, n->in[BIAS], DT_F32), scale);
+}
+
+static bool matrix_fits(const struct value *a, const struct value *b)
+{
+    return is_byte(a) && is_byte(b) && a->shape.rank >= 1 && shape_is_known(&a->shape) && b->shape.rank == 2 &&
+        shape_is_known(&b->shape) && b->shape.dim[0] <= TERMS_MAX;
+}
+
+static bool is_per_output(const struct value *v, int64_t n)
+{
+    return !v || is_single(v) || (v->shape.rank == 1 && v->shape.dim[0] == n);
+}
+
+static void linear(struct search *s, struct node *n, bool is_conv)
+{
+    struct value *x = n->in[A], *w = n->in[B];
+    if (!(is_conv ? conv_fits : matrix_fits)(x, w) || !value_is_fixed(w) || !value_is_fixed(n->in[B_ZERO])) return;
+    int64_t outputs = w->shape.dim[!is_conv];
+    static const int floats[] = { A_SCALE, B_SCALE, Y_SCALE }, single[] = { A_SCALE, A_ZERO, Y_SCALE, Y_ZERO };
+    for (int i = 0; i < 3; i++)
+        if (n->in[floats[i]]->dtype != DT_F32) return;
+    for (int i = 0; i < 4; i++)
+        if (!is_single(n->in[single[i]])) return;
+    if (!is_per_output(n->in[B_SCALE], outputs) || !is_per_output(n->in[B_ZERO], outputs)) return;
+    if (!is_byte(n->out[0])) return;
+    start(s, n);
+    struct packed px = { x, n->in[A_SCALE], n->in[A_ZERO] }, pw = { w, n->in[B_SCALE], n->in[B_ZERO] };
+    struct chain c = { n->out[0], n->in[Y_SCALE], n->in[Y_ZERO], -INFINITY, INFINITY };
+    struct value *bias = is_conv ? real_bias(s, n) : NULL;
+    if (!s->e->code)
+        product(s, is_conv ? "QuantizedConv" : "QuantizedGemm", n->attrs, is_conv ? n->n_attrs : 0, &px, &pw, &c, bias);
+}
+
+static void integers(struct search *s, struct node *n, bool is_conv)
+{
+    struct value *x = n->in[0], *w = n->in[1];
+    if (!(is_conv ? conv_fits : matrix_fits)(x, w) || !value_is_fixed(w) || !value_is_fixed(node_in(n, 3))) return;
+    if (!is_single(node_in(n, 2)) || !is_per_output(node_in(n, 3), w->shape.dim[!is_conv])) return;
+    start(s, n);
+    struct packed px = { x, NULL, node_in(n, 2) }, pw = { w, NULL, node_in(n, 3) };
+    struct chain c = { n->out[0], NULL, NULL, -INFINITY, INFINITY };
+    product(s, is_conv ? "QuantizedConv" : "QuantizedGemm", n->attrs, is_conv ? n->n_attrs : 0, &px, &pw, &c, NULL);
+}
+
+static void products(struct search *s, struct node *n)
+{
+    if (node_is(n, "Conv")) conv(s, n);
+    else if (node_is(n, "Gemm") || node_is(n, "MatMul")) gemm(s, n);
+    else if (node_is(n, "Add")) sum(s, n);
+    else if (node_is(n, "QLinearConv")) linear(s, n, true);
+    else if (node_is(n, "QLinearMatMul")) linear(s, n, false);
+    else if (node_is(n, "ConvInteger")) integers(s, n, true);
+    else if (node_is(n, "MatMulInteger")) integers(s, n, false);
+}
+
+/* --- between DQ and Q --- */
+
+/* x in the result's steps: itself, or looked up in what `f` makes of all 256 bytes (NULL: nothing). */
+static struct value *looked_up(struct search *s, const struct packed *x, const struct node *f, const struct node *q)
+{
+    struct value *zero = node_in(q, 2);
+    if (!f && same_number(x->scale, q->in[1]) && x->zero && zero && same_number(x->zero, zero)) return x->x;
+    struct shape all = shape_of(1, (int64_t[]){ 256 });
+    struct tensor *t = tensor_new(s->g->arena, x->x->dtype, &all, s->e);
+    if (!t) return NULL;
+    for (int i = 0; i < 256; i++) tensor_set_i64(t, i, i - (x->x->dtype == DT_I8 ? 128 : 0));
+    struct value *y = emit(&s->b, "DequantizeLinear", NO_ATTRS, emit_const(&s->b, t), x->scale, x->zero);
+    if (f) {
+        struct value *in[3] = { y, node_in(f, 1), node_in(f, 2) };
+        y = builder_emit(&s->b, f->op->name, f->n_attrs ? f->attrs : NO_ATTRS, in, f->n_in);
+    }
+    y = builder_emit(&s->b, "QuantizeLinear", q->n_attrs ? q->attrs : NO_ATTRS,
+        (struct value *[]){ y, q->in[1], zero }, 3);
+    return emit(&s->b, "QuantizedLookup", NO_ATTRS, x->x, y);
+}
+
+static const char *const functions[] = { "Relu", "LeakyRelu", "Sigmoid", "HardSigmoid", "HardSwish", "Swish", "Mish",
+    "Gelu", "Tanh", "Elu", "Softplus", "Clip", "Abs", "Neg", "Selu", "Celu" };
+
+static bool is_function(const struct node *n)
+{
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
+        if (node_is(n, functions[i])) return value_is_fixed(node_in(n, 1)) && value_is_fixed(node_in(n, 2));
+    return false;
+}
+
+static void join(struct search *s, const struct node *n, const struct node *q)
+{
+    struct packed x;
+    struct value **in = ARENA_ARRAY(s->g->arena, n->n_in, struct value *);
+    if (!in) fail_nomem(s->e);
+    for (int i = 0; i < n->n_in && in; i++)
+        if (!unpacks(n->in[i], &x)) return;
+    for (int i = 0; i < n->n_in && !s->e->code; i++) {
+        unpacks(n->in[i], &x);
+        in[i] = looked_up(s, &x, NULL, q);
+    }
+    if (s->e->code) return;
+    struct value *y = builder_emit(&s->b, "Concat", n->attrs, in, n->n_in);
+    if (y) graph_alias(q->out[0], y);
+}
+
+static void between(struct search *s, struct node *q)
+{
+    struct packed x;
+    if (!packs(q)) return;
+    struct value *v = value_resolve(q->in[0]), *y = NULL;
+    const struct node *f = v->kind == VALUE_NODE && uses_only(&s->uses, v) ? v->node : NULL;
+    start(s, q);
+    if (unpacks(v, &x)) y = looked_up(s, &x, NULL, q);
+    else if (node_is(f, "Concat")) join(s, f, q);
+    else if (f && is_function(f) && unpacks(f->in[0], &x)) y = looked_up(s, &x, f, q);
+    if (y) graph_alias(q->out[0], y);
+}
+
+static int each(struct graph *g, void (*visit)(struct search *s, struct node *n), struct err *e)
+{
+    struct arena scratch;
+    arena_init(&scratch, g->arena->mem);
+    struct search s = { .g = g, .e = e };
+    int code = uses_count(&s.uses, g, &scratch, e);
+    for (size_t i = 0, n = g->n_nodes; i < n && !code; i++) {
+        visit(&s, g->nodes[i]);
+        code = e->code;
+    }
+    arena_release(&scratch);
+    return code ? code : graph_tidy(g, e);
+}
+
+static bool is_quantized(const struct graph *g)
+{
+    static const char *const names[] = { "DequantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger",
+        "MatMulInteger" };
+    for (size_t i = 0; i < g->n_nodes; i++)
+        for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+            if (node_is(g->nodes[i], names[k])) return true;
+    return false;
+}
+
+static int quantized(struct graph *g, struct err *e)
+{
+    if (!is_quantized(g)) return 0;
+    TRY(each(g, sink, e));
+    TRY(each(g, products, e));
+    return each(g, between, e);
+}
+
+const struct pass pass_quantized = { "quantized", "operators between quantized tensors work on their integers",
+    PASS_PLAN, quantized };
