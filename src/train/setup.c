@@ -197,6 +197,8 @@ static int try_sample(struct train_run *r, struct err *e)
     if (!out) fail_nomem(e);
     if (!e->code && !session_run(s, (const struct tensor *const *)b.in, out, e)) {
         struct shape want = out[0].shape;
+        if (r->task->target == SAMPLE_INPUT && !shape_equal(&want, &b.in[0]->shape))
+            fail(e, ERR_USAGE, "the model's answer has another shape than its input: it cannot learn to give it back");
         int from = r->train.classes ? 2 : 1;
         want.rank -= from;
         memmove(want.dim, want.dim + from, (size_t)(want.rank > 0 ? want.rank : 0) * sizeof *want.dim);

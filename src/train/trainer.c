@@ -309,7 +309,10 @@ static int first_plan(struct train_run *r, struct err *e)
     struct batch b = { 0 };
     size_t n = r->model.graph->n_inputs, at = 0;
     arena_init(&a, NULL);
-    for (; at < r->train.n && !b.n && !e->code; at++) samples_batch(&r->train, 0, &at, 1, &a, &b, e);
+    for (; at < r->train.n && at < 10 && !b.n && !e->code; at++) samples_batch(&r->train, 0, &at, 1, &a, &b, e);
+    if (!e->code && !b.n)
+        fail(e, ERR_DATA, "none of the first %zu rows fits the model; the last: %s", at,
+            b.n_errors ? b.errors[0] : "?");
     struct shape *shapes = ARENA_ARRAY(&a, n + STEP_EXTRA, struct shape);
     if (!shapes) fail_nomem(e);
     for (size_t i = 0; !e->code && i < n; i++) shapes[i] = b.in[i]->shape, shapes[i].dim[0] = (int64_t)r->batch;

@@ -1,6 +1,8 @@
 /* make.c - writes the tiny models, images and pickles that the tests of the command line work on, into a folder.
  *
  *   classify.onnx  x (N, 3, H, W) -> ReduceMean over the pixels -> Gemm -> logits (N, 4): brightest colour wins
+ *   copy.onnx      x (N, 3, H, W) -> Conv 1x1 -> y (N, 3, H, W): an auto-encoder that knows nothing yet
+ *   sequence.onnx  x (N, 6) -> Gemm -> logits (N, 2)
  *   segment.onnx   x (N, 3, H, W) -> Conv 1x1 -> y (N, 2, H, W): label 1 where red outweighs green
  *   add.onnx       a (N, 2), b (N, 2) -> sum (N, 2), product (N, 2)
  *   other.onnx     add.onnx with a Sub in the place of the Add
@@ -142,6 +144,30 @@ static void make_segment(void)
     put_node(&g, "Conv", "x conv.weight conv.bias", "y", "");
     put_port(&g, 12, "y", (const char *const[]){ "N", "2", "H", "W" }, 4);
     put_model("segment.onnx", &g);
+}
+
+static void make_copy(void)
+{
+    struct proto_message g = proto_message_in(&arena);
+    static const float w[3 * 3] = { 0.2f, 0.1f, 0, 0, 0.2f, 0.1f, 0.1f, 0, 0.2f }, b[3] = { 0.1f, 0, 0 };
+    put_port(&g, 11, "x", (const char *const[]){ "N", "3", "H", "W" }, 4);
+    put_weights(&g, "conv.weight", (const int64_t[]){ 3, 3, 1, 1 }, 4, w, 9);
+    put_weights(&g, "conv.bias", (const int64_t[]){ 3 }, 1, b, 3);
+    put_node(&g, "Conv", "x conv.weight conv.bias", "y", "");
+    put_port(&g, 12, "y", (const char *const[]){ "N", "3", "H", "W" }, 4);
+    put_model("copy.onnx", &g);
+}
+
+static void make_sequence(void)
+{
+    struct proto_message g = proto_message_in(&arena);
+    static const float w[2 * 6], b[2];
+    put_port(&g, 11, "x", (const char *const[]){ "N", "6" }, 2);
+    put_weights(&g, "fc.weight", (const int64_t[]){ 2, 6 }, 2, w, 12);
+    put_weights(&g, "fc.bias", (const int64_t[]){ 2 }, 1, b, 2);
+    put_node(&g, "Gemm", "x fc.weight fc.bias", "logits", "transB=1");
+    put_port(&g, 12, "logits", (const char *const[]){ "N", "2" }, 2);
+    put_model("sequence.onnx", &g);
 }
 
 static void make_single(void)
@@ -323,6 +349,8 @@ int main(int argc, char **argv)
     make_classify();
     make_segment();
     make_single();
+    make_copy();
+    make_sequence();
     make_pair("add.onnx", "Add");
     make_pair("other.onnx", "Sub");
     make_pair("wrong.onnx", "NoSuchOp");

@@ -1,0 +1,85 @@
+#!/bin/sh
+# train_tasks.sh - tenrec train beyond classes and masks: numbers, the image itself, sequences; imported models learn.
+. "$(dirname "$0")/cli.sh"
+small='like=torchvision set=resize.size=16'
+prepare='like=torchvision set=resize.size=16,center_crop.size=16'
+
+# falls FOLDER FACTOR NAME: the loss of the last epoch is below that of the first times FACTOR.
+falls() {
+    ok "$3" "$(awk -F, -v f="$2" 'NR==2 { a=$4 } END { if (!($4 < a * f)) print a, $4 }' "$1/results.csv" 2>&1)"
+}
+proves() { # FOLDER NAME
+    run verify "$1/best.tenrec"
+    exits 0 "$2: the package proves itself"
+}
+
+# --- numbers: two key points of each image, where its colour has put them ---
+echo image,x1,y1,x2,y2 >points.csv
+for i in 0 1 2 3 4 5 6 7; do
+    printf 'learn/red/%d.png,0.9,0.1,0.2,0.4\nlearn/green/%d.png,0.1,0.8,0.3,0.4\n' $i $i
+    printf 'learn/blue/%d.png,0.2,0.1,0.9,0.5\n' $i
+done >>points.csv
+points="model=classify.onnx data=points.csv task=regression $prepare"
+points="$points columns=numbers=x1,numbers=y1,numbers=x2,numbers=y2"
+run train $points batch=8 epochs=30 lr=0.05 out=runs/points
+exits 0 'key points are learnt'
+says talk 'regression: 21 rows' 'as numbers'
+falls runs/points 0.1 'and found'
+proves runs/points 'key points'
+run score runs/points/best.tenrec points.csv
+exits 0 'key points are scored'
+sed 's/,0.4$//; s/,y2$//' points.csv >three.csv
+run train model=classify.onnx data=three.csv task=regression columns=numbers=x1,numbers=y1,numbers=x2 $prepare
+exits 4 'as many numbers as the model gives, or none'
+says talk '3 numbers, the model gives 4' 'which is said'
+sed 's/0.9,0.1/near,0.1/' points.csv >words.csv
+run train $points data=words.csv max_errors=0 out=runs/words
+exits 4 'a word for a number'
+says talk 'words.csv.*"near" is no number' 'which is said with its place'
+
+# --- the image itself ---
+run train model=copy.onnx data=learn task=reconstruction $small batch=8 epochs=60 lr=0.05 out=runs/copy
+exits 0 'an image is learnt from itself'
+falls runs/copy 0.1 'and given back'
+proves runs/copy 'the auto-encoder'
+run train model=segment.onnx data=learn task=reconstruction $small batch=8 out=runs/other
+exits 2 'an answer of another shape is no image'
+
+# --- sequences ---
+echo values,label >rows.csv
+for i in 1 2 3 4 5 6 7 8 9; do
+    printf '"1.%d 0 2 0 %d 0",up\n"0 1.%d 0 2 0 %d",down\n' $i $i $i $i
+done >>rows.csv
+sequence='model=sequence.onnx data=rows.csv columns=sequence=values,label=label'
+run train $sequence batch=6 epochs=20 lr=0.05 valid_share=0.3 out=runs/rows
+exits 0 'sequences are told apart'
+says talk 'sequence-classification: 13 rows' 'as such'
+says talk 'valid accuracy 1[^0-9.]' 'all of them'
+proves runs/rows 'sequences'
+sed 's/"1.3 0 2/"1.3 2/' rows.csv >short.csv
+run train $sequence data=short.csv epochs=1 valid_share=0 out=runs/short
+exits 4 'a sequence of another length'
+
+# --- models of other people learn ---
+shared=${TENREC_SHARED:-$(dirname "$0")/../../../shared}
+learns() { # NAME MODEL KEYS...: two classes of plain colours
+    name=$1 model=$shared/corpus/$2
+    shift 2
+    if [ ! -e "$model" ]; then
+        ok "$name # SKIP no $model" ''
+        return
+    fi
+    run train model="$model" data=learn valid_share=0 batch=8 out="runs/$name" "$@"
+    exits 0 "$name is trained"
+    falls "runs/$name" 0.8 "$name: its loss falls"
+    run verify "runs/$name/last.tenrec"
+    exits 0 "$name: the package proves itself"
+    run score "runs/$name/last.tenrec" learn
+    exits 0 "$name: and scores"
+    says out 'red|green|blue|white' "$name: by the table's classes"
+}
+printf '%s\n' red green blue white 4 5 6 7 8 9 >ten.txt
+learns mnist onnx/mnist_8/model.onnx labels=ten.txt head=keep epochs=8 lr=0.003
+learns net1 onnx/dlpy_pytorch_net1/pytorch_net1.onnx epochs=20 lr=0.01
+learns asl torchscript/asl_cnn_ptl/asl.ptl epochs=3 lr=0.001 input=Nx3x224x224
+finish
