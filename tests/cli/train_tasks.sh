@@ -81,5 +81,5 @@ learns() { # NAME MODEL KEYS...: two classes of plain colours
 printf '%s\n' red green blue white 4 5 6 7 8 9 >ten.txt
 learns mnist onnx/mnist_8/model.onnx labels=ten.txt head=keep epochs=8 lr=0.003
 learns net1 onnx/dlpy_pytorch_net1/pytorch_net1.onnx epochs=20 lr=0.01
-learns asl torchscript/asl_cnn_ptl/asl.ptl epochs=3 lr=0.001 input=Nx3x224x224
+learns asl torchscript/asl_cnn_ptl/asl.ptl epochs=2 lr=0.001 input=Nx3x224x224
 finish
