@@ -44,7 +44,7 @@ static void fill_matrix(const struct row *w)
         }
 }
 
-/* p' Q p at its least among p that sum to 1: the second method of Wu, Lin and Weng (2004), which ends when no derivative
+/* p' Q p at its least among p that sum to 1: the second method of Wu, Lin and Weng (2004). It ends when no derivative
  * is further than 0.005 / k from the others, as libsvm's does. */
 static void couple(const struct row *w)
 {
