@@ -10,10 +10,12 @@
 #include "cli/inputs.h"
 #include "cli/opening.h"
 #include "cli/profile.h"
+#include "cli/tune_kernels.h"
 #include "enc/json.h"
 #include "exec/session.h"
 #include "graph/builder.h"
 #include "plan/packs.h"
+#include "plan/recipe.h"
 #include "train/step.h"
 
 struct bench {
@@ -27,6 +29,7 @@ struct bench {
     struct tensor **in, *out;
     int threads;
     enum precision precision;
+    const struct recipe *recipe;
     double open, plan, first; /* seconds */
     double *times;            /* of each run, sorted at the end */
     size_t n, cap, warm_up, disturbed;
@@ -77,8 +80,19 @@ static struct session *new_session(struct bench *b, bool profile, struct err *e)
         .reference = conf_flag(c, "reference"),
         .profile = profile,
         .precision = b->precision,
+        .recipe = b->recipe,
         .packs = conf_flag(c, "reference") ? NULL : b->model.packs };
     return session_new(b->graph, &o, e);
+}
+
+static int tune(struct bench *b, const char *path, struct err *e)
+{
+    struct recipe *r = recipe_new(b->arena);
+    struct session_options o = { .threads = b->threads, .precision = b->precision, .packs = b->model.packs };
+    TRY_MEM(r, e);
+    TRY(tune_kernels(b->model.graph, &o, b->shapes, (const struct tensor *const *)b->in, r, e));
+    b->recipe = r;
+    return recipe_write(r, path, b->model.graph, e);
 }
 
 static int start(struct bench *b, struct err *e)
@@ -92,6 +106,8 @@ static int start(struct bench *b, struct err *e)
     b->threads = conf_int(c, "threads") ? (int)conf_int(c, "threads") : team_default_size();
     b->precision = read_precision(b->args);
     TRY(make_inputs(b, e));
+    TRY(read_recipe(b->args, b->model.graph, &b->recipe, e));
+    if (conf_has(c, "tune")) TRY(tune(b, conf_string(c, "tune"), e));
     if (!(b->session = new_session(b, false, e))) return e->code;
     begin = clock_now();
     if (!session_plan(b->session, b->shapes, e)) return e->code;
@@ -270,6 +286,9 @@ static const struct conf_key keys[] = {
     { "nodes", 'n', CONF_FLAG, NULL, NULL, NULL, 0, 0, "time per node, of five more runs" },
     { "reference", 0, CONF_FLAG, NULL, NULL, NULL, 0, 0, "plain C kernels only" },
     KEY_PRECISION,
+    KEY_RECIPE,
+    { "tune", 0, CONF_STRING, "FILE", NULL, NULL, 0, 0,
+        "try other kernels for every node, and write the recipe of those that are faster" },
     KEY_JSON,
     KEYS_OPEN,
     { 0 },

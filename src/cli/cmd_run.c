@@ -258,6 +258,7 @@ static int work(struct job *job, struct err *e)
         .precision = read_precision(job->args),
         .turns_max = conf_int(c, "max-turns"),
         .packs = conf_flag(c, "reference") ? NULL : job->model.packs };
+    TRY(read_recipe(job->args, job->model.graph, &o.recipe, e));
     if (!(job->session = session_new(job->model.graph, &o, e))) return e->code;
     TRY(call_all(job, e));
     bool images = false;
@@ -287,6 +288,7 @@ static const struct conf_key keys[] = {
         "how often one loop of the model may turn; 0: ten million" },
     { "threads", 't', CONF_INT, "N", "0", NULL, 0, 4096, "0: as many as this process may use" },
     KEY_PRECISION,
+    KEY_RECIPE,
     KEY_JSON,
     KEYS_OPEN,
     { 0 },

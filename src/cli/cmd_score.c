@@ -281,6 +281,7 @@ static int open_pipeline(struct job *job, struct err *e)
         .cancelled = is_interrupted,
         .cookie = job,
     };
+    TRY(read_recipe(job->args, job->model.graph, &o.recipe, e));
     results_needs(job->results, &o.outputs, &o.seen);
     job->pipeline = pipeline_new(&job->model, &o, e);
     return job->pipeline ? 0 : e->code;
@@ -440,6 +441,7 @@ static const struct conf_key keys[] = {
     { "limit", 'n', CONF_INT, "N", "0", NULL, 0, INT64_MAX, "stop after so many rows; 0: all" },
     { "max-errors", 0, CONF_INT, "N", NULL, NULL, 0, INT64_MAX, "exit code 4 when more rows than this have errors" },
     KEY_PRECISION,
+    KEY_RECIPE,
     KEYS_OPEN,
     { 0 },
 };

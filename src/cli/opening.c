@@ -7,6 +7,7 @@
 #include "backend/backend.h"
 #include "base/str.h"
 #include "enc/json.h"
+#include "plan/recipe.h"
 #include "zoo/zoo.h"
 
 void print_report(const struct report *r, bool guesses)
@@ -126,6 +127,19 @@ int open_rows(struct table **t, const struct model *m, struct args *args, const 
             str_done(&names));
     return fail(e, ERR_USAGE, "%s: the model has %zu inputs: give a table with the columns %s", path, g->n_inputs,
         str_done(&names));
+}
+
+int read_recipe(const struct args *args, const struct graph *g, const struct recipe **r, struct err *e)
+{
+    const char *path = conf_string(&args->conf, "recipe"), *other;
+    struct recipe *read = path ? recipe_new(args->arena) : NULL;
+    *r = NULL;
+    if (!path) return 0;
+    TRY_MEM(read, e);
+    TRY(recipe_read(read, path, g, &other, e));
+    if (other) fprintf(stderr, "tenrec: %s is for another %s: ignored\n", path, other);
+    else *r = read;
+    return 0;
 }
 
 enum precision read_precision(const struct args *args)

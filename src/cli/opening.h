@@ -7,6 +7,8 @@
 #include "package/model.h"
 #include "pass/precision.h"
 
+struct recipe;
+
 /* Rows for a command's option table: KEYS_OPEN for all that read models. */
 #define KEYS_OPEN \
     { "input", 0, CONF_LIST, "[NAME=]DIMS[:TYPE]", NULL, NULL, 0, 0, \
@@ -39,6 +41,11 @@
         "of products: bf16 where the processor has it; bf16-rounded gives its accuracy on any, not its speed" }
 /* float32, and a line that says so, where bf16 is asked for and there are no instructions for it. */
 enum precision read_precision(const struct args *args);
+
+#define KEY_RECIPE \
+    { "recipe", 0, CONF_STRING, "FILE", NULL, NULL, 0, 0, "which kernels to use, as bench --tune found them here" }
+/* NULL where none is asked for; a line says why one is ignored. */
+int read_recipe(const struct args *args, const struct graph *g, const struct recipe **r, struct err *e);
 
 /* The row that every reporting command has. */
 #define KEY_JSON { "json", 0, CONF_FLAG, NULL, NULL, NULL, 0, 0, "print JSON" }

@@ -211,6 +211,7 @@ static struct plan *make_plan(struct session *s, const struct shape *shapes, str
         .states = forms,
         .explain = s->o.explain,
         .precision = s->o.precision,
+        .recipe = s->o.recipe,
         .backends = s->o.reference ? NULL : backend_list };
     struct plan *p = plan_new(s->graph, shapes, &o, s->o.mem, e);
     if (p && settle_states(s, forms, e)) return plan_free(p), NULL;

@@ -13,6 +13,7 @@
 struct mem;
 struct packs;
 struct plan;
+struct recipe;
 struct session;
 struct str;
 
@@ -20,6 +21,7 @@ struct session_options {
     int threads;                     /* 0: what the process may use (team_default_size) */
     bool reference;                  /* only the operators' own kernels: slow, always correct */
     enum precision precision;        /* of convolutions and products; PRECISION_BF16 where backend_multiplies() it */
+    const struct recipe *recipe;     /* which kernels take which nodes; must outlive the session; NULL: by rules */
     bool profile;                    /* time every step */
     size_t plan_bytes;               /* plans kept, by the memory their descriptions take; 0: 64 MB */
     struct packs *packs;             /* shared packed weights; NULL: the session's own */

@@ -84,6 +84,7 @@ struct backend {
      * between two that are not plain: it is done by way of plain. */
     int (*reorder_prepare)(struct step *s, const struct layout *from, const struct layout *to, struct err *e);
     int (*reorder_run)(const struct step *s, struct err *e);
+    const char *(*version)(void); /* of a library whose other versions have other kernels; NULL: none */
     /* Whether this processor has instructions that multiply numbers of type t; NULL: only float32. */
     bool (*multiplies)(enum dtype t);
 };

@@ -8,6 +8,7 @@
 #include "graph/op.h"
 #include "plan/packs.h"
 #include "plan/plan.h"
+#include "plan/recipe.h"
 
 struct choice {
     struct plan *p;
@@ -150,13 +151,14 @@ static int try_kernel(struct choice *c, struct plan_step *s, const struct kernel
     return code;
 }
 
-/* The first kernel among those that come last, or among the others. */
-static int choose_among(struct choice *c, struct plan_step *s, bool last, struct err *e)
+/* The first kernel, of that name unless it is NULL, among those that come last, or among the others. */
+static int choose_among(struct choice *c, struct plan_step *s, const char *name, bool last, struct err *e)
 {
     for (size_t b = 0; c->o->backends && c->o->backends[b]; b++)
         for (const struct kernel *k = c->o->backends[b]->kernels; k->op; k++) {
             bool taken;
             if (k->last != last || strcmp(k->op, s->step.node->op->name)) continue;
+            if (name && strcmp(k->name, name)) continue;
             TRY(try_kernel(c, s, k, &taken, e));
             if (!taken) continue;
             s->step.kernel = k;
@@ -166,11 +168,27 @@ static int choose_among(struct choice *c, struct plan_step *s, bool last, struct
     return 0;
 }
 
+/* The kernel that the recipe names, where it takes the step. */
+static int choose_named(struct choice *c, struct plan_step *s, struct err *e)
+{
+    const char *key = c->o->recipe ? recipe_key(&c->p->arena, &s->step) : NULL;
+    const char *name = key ? recipe_kernel(c->o->recipe, key) : NULL;
+    if (c->o->recipe && !key) return fail_nomem(e);
+    if (!name) return 0;
+    s->step.named = true;
+    TRY(choose_among(c, s, name, false, e));
+    if (!s->step.kernel) TRY(choose_among(c, s, name, true, e));
+    s->step.named = s->step.kernel != NULL;
+    return 0;
+}
+
 /* The first kernel that takes the step; NULL: the reference. */
 static int choose(struct choice *c, struct plan_step *s, struct err *e)
 {
-    TRY(choose_among(c, s, false, e));
-    if (!s->step.kernel) TRY(choose_among(c, s, true, e));
+    TRY(choose_named(c, s, e));
+    if (s->step.kernel) return 0;
+    TRY(choose_among(c, s, NULL, false, e));
+    if (!s->step.kernel) TRY(choose_among(c, s, NULL, true, e));
     return s->step.kernel || s->step.node->op->run ? 0 : fail(e, ERR_UNSUPPORTED, "has no kernel");
 }
 

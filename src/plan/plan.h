@@ -16,6 +16,7 @@
 #include "pass/precision.h"
 
 struct packs;
+struct recipe;
 
 enum place_kind {
     PLACE_ARENA,   /* at `offset` in the session's memory */
@@ -76,6 +77,7 @@ struct plan_options {
     const struct backend *const *backends; /* ends with NULL; NULL: reference kernels only */
     struct state_form *states; /* one per state, read and settled; NULL: plain, changing where the graph says so */
     enum precision precision;
+    const struct recipe *recipe;           /* NULL: the backends' own rules */
     struct packs *packs;                   /* packed weights shared by plans of one model; NULL: packed anew */
     struct str *explain;                   /* receives why kernels refused, one line each; may be NULL */
 };

@@ -124,8 +124,8 @@ static int add_worker(struct pipeline *p, int threads, struct err *e)
 {
     struct model *m = p->model;
     struct worker *w = &p->workers[p->n_workers];
-    struct session_options so = { .threads = threads, .precision = p->o.precision, .packs = m->packs,
-        .mem = m->arena.mem, .cancelled = is_dropping, .cookie = &p->dropping };
+    struct session_options so = { .threads = threads, .precision = p->o.precision, .recipe = p->o.recipe,
+        .packs = m->packs, .mem = m->arena.mem, .cancelled = is_dropping, .cookie = &p->dropping };
     *w = (struct worker){ p, { m, session_new(m->graph, &so, e), p->o.batch, threads, p->o.outputs, p->o.seen } };
     if (!w->runner.session) return e->code;
     arena_init(&w->runner.scratch, m->arena.mem);

@@ -18,6 +18,7 @@
 #include "pass/precision.h"
 
 struct pipeline;
+struct recipe;
 
 struct scored {
     const char *id;
@@ -36,6 +37,7 @@ struct pipeline_options {
     int batch;    /* samples per forward pass; at least 1 */
     int threads;  /* 0: what the process may use */
     enum precision precision;
+    const struct recipe *recipe; /* NULL: none */
     int64_t rows; /* how many will come, where that is known; 0: it is not */
     bool outputs, seen; /* wanted in `scored` */
     int (*answer)(void *cookie, const struct scored *s, struct err *e); /* in the caller's thread */

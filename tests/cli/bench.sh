@@ -21,6 +21,27 @@ run bench classify.onnx --size 16 --batch 4 --seconds 0.05 --train --nodes
 exits 0 'a step of training'
 says out 'input +target int64\[4\]' 'with labels'
 says out 'SGDUpdate' 'and updates'
+run bench segment.onnx --size 10 --seconds 0.05 --threads 1 --tune recipe.json
+exits 0 'kernels are tried'
+says talk 'other kernels tried' 'and counted'
+says recipe.json '"processor"' 'the recipe says for what it is'
+run bench segment.onnx --size 10 --seconds 0.05 --recipe recipe.json
+exits 0 'a recipe'
+ok 'is followed without a word' "$(cat talk)"
+sed 's/"processor": ".*"/"processor": "another"/' recipe.json >other.json
+run bench segment.onnx --size 10 --seconds 0.05 --recipe other.json
+exits 0 'a recipe of another machine'
+is 'is ignored with one line' "$(cat talk)" 'tenrec: other.json is for another processor: ignored'
+run bench add.onnx --seconds 0.05 --recipe recipe.json
+says talk 'recipe.json is for another model: ignored' 'a recipe of another model'
+echo '{"kernels": 5' >broken.json
+run bench segment.onnx --size 10 --seconds 0.05 --recipe broken.json
+exits 4 'a broken recipe'
+echo '{}' >broken.json
+run bench segment.onnx --size 10 --seconds 0.05 --recipe broken.json
+exits 4 'a file that is no recipe'
+run bench segment.onnx --size 10 --seconds 0.05 --recipe none.json
+[ "$code" != 0 ] || echo 'not ok - a recipe that is not there'
 run bench segment.onnx --batch 0
 exits 2 'a batch of nothing'
 run bench wrong.onnx

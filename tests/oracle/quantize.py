@@ -25,9 +25,9 @@ def tenrec(*words):
     return done.stdout
 
 
-def answer(net, image, folder):
+def answer(net, image, folder, *options):
     out = os.path.join(folder, "y.npy")
-    tenrec("run", net, image, "-o", out)
+    tenrec("run", net, image, "-o", out, *options)
     return np.load(out)
 
 
@@ -37,12 +37,12 @@ def one(runtime, net, shape, options, folder):
     rows = rng.normal(0, 1, (16, *shape)).astype(np.float32)
     np.save(table, rows)
     np.save(image, rows[:1])
-    tenrec("quantize", net, "--data", table, "-o", out, "--input", "Nx" + "x".join(map(str, shape)), "--force",
-           *options)
+    size = "--input", "Nx" + "x".join(map(str, shape))
+    tenrec("quantize", net, "--data", table, "-o", out, *size, "--force", *options)
     model = onnx.load(out)
     onnx.checker.check_model(model)
     got = list(runtime.run(out, {model.graph.input[0].name: rows[:1]}).values())[0]
-    mine, real = answer(out, image, folder), answer(net, image, folder)
+    mine, real = answer(out, image, folder), answer(net, image, folder, *size)
     scale = np.abs(real).max()
     return np.abs(mine - got).max() / scale, np.abs(mine - real).max() / scale
 

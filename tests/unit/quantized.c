@@ -13,6 +13,7 @@
 #include "pass/precision.h"
 #include "pass/qdq.h"
 #include "plan/plan.h"
+#include "plan/recipe.h"
 
 struct fixture {
     struct arena a;
@@ -165,6 +166,56 @@ TEST(a_quantized_network_answers_alike_and_its_plan_works_on_integers)
         if (backend_list[0]) CHECK_INT(reference, 0);
         arena_release(&f.a);
     }
+}
+
+/* A recipe that gives every step of the operator to one kernel. */
+static struct recipe *all_to(struct fixture *f, struct graph *g, const char *op, const char *kernel)
+{
+    struct recipe *r = recipe_new(&f->a);
+    struct session *s = session_new(g, &(struct session_options){ .threads = 1 }, &f->e);
+    const struct plan *p = s ? session_plan(s, &f->x->shape, &f->e) : NULL;
+    for (size_t i = 0; p && i < p->n_steps; i++)
+        if (node_is(p->steps[i]->step.node, op))
+            CHECK_OK(recipe_set(r, recipe_key(&f->a, &p->steps[i]->step), kernel, &f->e), &f->e);
+    session_free(s);
+    return r;
+}
+
+static int taken_by(struct fixture *f, struct graph *g, const struct recipe *r, const char *kernel)
+{
+    int n = 0;
+    struct session *s = session_new(g, &(struct session_options){ .threads = 1, .recipe = r }, &f->e);
+    const struct plan *p = s ? session_plan(s, &f->x->shape, &f->e) : NULL;
+    for (size_t i = 0; p && i < p->n_steps; i++) {
+        const struct kernel *k = p->steps[i]->step.kernel;
+        n += k && k->op[0] == 'Q' && !strcmp(k->name, kernel);
+    }
+    session_free(s);
+    return n;
+}
+
+TEST(kernels_named_by_a_recipe_agree)
+{
+    struct fixture f;
+    begin(&f);
+    if (!backend_list[0] || !backend_list[1]) SKIP("oneDNN is not here");
+    struct graph *g = quantized(&f, &(struct qdq_options){ .weight_bits = 7 });
+    struct tensor want = answer(&f, g);
+    struct recipe *r = all_to(&f, g, "QuantizedConv", "dnnl");
+    int taken = taken_by(&f, g, r, "dnnl");
+    printf("# %d of 4 by oneDNN\n", taken);
+    CHECK_INT(taken, 3); /* not the depthwise one: its last channels would be wrong */
+    struct session_options o = { .recipe = r };
+    struct tensor got = planned(&f, g, &o), again = planned(&f, g, &o);
+    CHECK(difference(&got, &want) < 0.03); /* a step here and there, carried on */
+    CHECK(!memcmp(got.data, again.data, (size_t)tensor_bytes(&got)));
+    struct tensor real = answer(&f, f.g);
+    for (int i = 0; i < 2; i++) {
+        o.recipe = all_to(&f, f.g, i ? "Conv" : "FusedConv", "dnnl-blocked");
+        struct tensor same = planned(&f, f.g, &o);
+        CHECK(difference(&same, &real) < 1e-5);
+    }
+    arena_release(&f.a);
 }
 
 TEST(what_is_skipped_stays_real)

@@ -45,6 +45,21 @@ static int desc_tagged(struct desc *d, int rank, const int64_t *dims, dnnl_forma
     return status_fail(dnnl_memory_desc_init_by_tag(&d->v, rank, own, dnnl_f32, tag), "memory descriptor", e);
 }
 
+/* Activations' forms for 3 to 5 dimensions: channels first, blocks of channels, channels last. */
+static const dnnl_format_tag_t forms[][3] = {
+    { dnnl_abc, dnnl_abcd, dnnl_abcde },
+    { dnnl_aBc8b, dnnl_aBcd8b, dnnl_aBcde8b },
+    { dnnl_aBc16b, dnnl_aBcd16b, dnnl_aBcde16b },
+    { dnnl_acb, dnnl_acdb, dnnl_acdeb },
+};
+
+int desc_blocked(struct desc *d, int rank, const int64_t *dims, struct err *e)
+{
+    int64_t block = cpu_channel_block();
+    if (rank < 3 || rank > 5 || dims[1] % block) return fail(e, ERR_UNSUPPORTED, "channels that are not whole blocks");
+    return desc_tagged(d, rank, dims, forms[block == 16 ? 2 : 1][rank - 3], e);
+}
+
 int desc_any(struct desc *d, int rank, const int64_t *dims, struct err *e)
 {
     return desc_tagged(d, rank, dims, dnnl_format_tag_any, e);
@@ -58,14 +73,6 @@ int desc_set_type(struct desc *d, enum dtype t, struct err *e)
     d->v.data_type = types[t];
     return 0;
 }
-
-/* Activations' forms for 3 to 5 dimensions: channels first, blocks of channels, channels last. */
-static const dnnl_format_tag_t forms[][3] = {
-    { dnnl_abc, dnnl_abcd, dnnl_abcde },
-    { dnnl_aBc8b, dnnl_aBcd8b, dnnl_aBcde8b },
-    { dnnl_aBc16b, dnnl_aBcd16b, dnnl_aBcde16b },
-    { dnnl_acb, dnnl_acdb, dnnl_acdeb },
-};
 
 int desc_alike(struct desc *d, const struct desc *like, int rank, const int64_t *dims, struct err *e)
 {
@@ -178,9 +185,29 @@ dnnl_engine_t cpu_engine(void)
     return cpu.engine;
 }
 
+#define TEXT_OF(x) #x
+#define TEXT(x) TEXT_OF(x)
+
 static bool has_isa(unsigned isa)
 {
     return ((unsigned)dnnl_get_effective_cpu_isa() & isa) == isa;
+}
+
+const char *library_version(void)
+{
+    switch ((unsigned)dnnl_get_effective_cpu_isa()) {
+#define X(isa) \
+    case dnnl_cpu_isa_##isa: return "oneDNN " TEXT(DNNL_VERSION_MAJOR) "." TEXT(DNNL_VERSION_MINOR) "." \
+                                    TEXT(DNNL_VERSION_PATCH) " " #isa;
+        X(sse41) X(avx) X(avx2) X(avx2_vnni) X(avx512_core) X(avx512_core_vnni) X(avx512_core_bf16) X(avx512_core_amx)
+#undef X
+    default: return "oneDNN";
+    }
+}
+
+int64_t cpu_channel_block(void)
+{
+    return has_isa(dnnl_cpu_isa_avx512_core) ? 16 : 8;
 }
 
 bool cpu_multiplies_bytes(void)
@@ -266,7 +293,8 @@ int make_convolution(struct primitive *p, enum direction dir, const struct conv_
     dnnl_convolution_desc_t op;
     dnnl_primitive_desc_t hint = NULL;
     dnnl_status_t s = dnnl_dilated_convolution_forward_desc_init(&op,
-        dir == FORWARD ? dnnl_forward_inference : dnnl_forward_training, dnnl_convolution_direct, src, w, b, dst,
+        dir == FORWARD ? dnnl_forward_inference : dnnl_forward_training,
+        c->winograd ? dnnl_convolution_winograd : dnnl_convolution_direct, src, w, b, dst,
         c->strides, c->dilates, c->before, c->after);
     if (dir == FORWARD) return make(p, &op, s, NULL, what, e);
     TRY(make_hint(p, &op, s, &hint, what, e));

@@ -21,6 +21,8 @@ enum { DESC_MAX = 8 };
 
 /* `strides` in elements; NULL: row-major. Dimensions are at least 1. */
 int desc_strided(struct desc *d, int rank, const int64_t *dims, const int64_t *strides, struct err *e);
+/* Channels in blocks of cpu_channel_block(); ERR_UNSUPPORTED where they would not be whole. */
+int desc_blocked(struct desc *d, int rank, const int64_t *dims, struct err *e);
 int desc_any(struct desc *d, int rank, const int64_t *dims, struct err *e);
 int desc_set_type(struct desc *d, enum dtype t, struct err *e);
 /* Other dimensions in the form of `like` (same order and blocks); ERR_UNSUPPORTED when the form has no name. */
@@ -49,6 +51,8 @@ dnnl_engine_t cpu_engine(void);
 /* ERR_NOMEM, ERR_UNSUPPORTED (no such implementation: another kernel may do it) or ERR_FAILED. */
 int status_fail(dnnl_status_t s, const char *what, struct err *e);
 
+const char *library_version(void); /* "oneDNN 2.6.0 avx2" */
+int64_t cpu_channel_block(void);   /* channels side by side in the library's blocked forms */
 /* Whether there are instructions that multiply 8-bit integers exactly, and that multiply bfloat16. */
 bool cpu_multiplies_bytes(void);
 bool cpu_multiplies_bf16(void);
@@ -64,7 +68,7 @@ int primitive_then_binary(struct primitive *p, dnnl_alg_kind_t alg, const struct
 enum direction { FORWARD, BACKWARD_DATA, BACKWARD_WEIGHTS };
 struct conv_desc {
     struct desc src, weights, bias, dst; /* of the forward convolution; a backward one computes src or weights, bias */
-    bool has_bias;
+    bool has_bias, winograd;
     dnnl_dims_t strides, dilates, before, after; /* per spatial dimension; dilates: 0 is dense */
 };
 int make_convolution(struct primitive *p, enum direction dir, const struct conv_desc *c, struct err *e);

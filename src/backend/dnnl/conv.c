@@ -1,6 +1,8 @@
 /* conv.c - convolutions, their gradients and transposed convolutions, in the layouts oneDNN likes best. */
 #include "backend/dnnl/conv.h"
 
+#include <string.h>
+
 #include "backend/dnnl/dnnl.h"
 #include "backend/dnnl/eltwise.h"
 #include "backend/dnnl/layout.h"
@@ -83,12 +85,24 @@ static int forward_args(struct job *j, const struct conv_shapes *s, struct err *
     return job_out(j, DNNL_ARG_DST, 0, &s->plain.dst, e);
 }
 
-int conv_prepare(struct step *s, struct err *e)
+/* Other ways than the library's first choice, by the kernel's name: images in blocks of channels, and these by its own
+ * Winograd transform. Only a recipe asks for them. */
+static int by_name(const struct step *s, const char *name, struct conv_shapes *d, struct err *e)
+{
+    if (!strcmp(name, "dnnl")) return 0;
+    TRY(desc_blocked(&d->any.src, desc_rank(&d->any.src), desc_dims(&d->any.src), e));
+    TRY(desc_blocked(&d->any.dst, desc_rank(&d->any.dst), desc_dims(&d->any.dst), e));
+    d->any.winograd = !strcmp(name, "dnnl-winograd");
+    return 0;
+}
+
+static int plain_conv(struct step *s, const char *name, struct err *e)
 {
     struct conv_shapes d;
     bool bias = job_tensor(s, 2);
     TRY(conv_shapes_of(s->node, false, &s->in[0]->shape, &s->in[1]->shape, &s->out[0]->shape, bias, &d, e));
     TRY(typed(&d, s->out[0]->dtype, e));
+    TRY(by_name(s, name, &d, e));
     struct job *j = job_begin(s, e);
     if (!j) return e->code;
     TRY(make_convolution(&j->primitive, FORWARD, &d.any, e));
@@ -106,7 +120,7 @@ static int result_form(const struct step *s, const struct conv_shapes *d, struct
 }
 
 /* in: x, weight, bias, residual; the residual must lie as the result does */
-int fused_conv_prepare(struct step *s, struct err *e)
+static int fused_conv(struct step *s, const char *name, struct err *e)
 {
     struct conv_shapes d;
     struct eltwise f;
@@ -115,6 +129,7 @@ int fused_conv_prepare(struct step *s, struct err *e)
     bool bias = job_tensor(s, 2), residual = job_tensor(s, 3);
     TRY(conv_shapes_of(n, false, &s->in[0]->shape, &s->in[1]->shape, &s->out[0]->shape, bias, &d, e));
     TRY(typed(&d, s->out[0]->dtype, e));
+    TRY(by_name(s, name, &d, e));
     struct job *j = job_begin(s, e);
     if (!j) return e->code;
     if (residual) {
@@ -130,6 +145,15 @@ int fused_conv_prepare(struct step *s, struct err *e)
     if (residual) TRY(job_in(j, other, 3, &d.plain.dst, e));
     return job_end(j, e);
 }
+
+#define CONV(way, name) \
+    int conv_##way##prepare(struct step *s, struct err *e) \
+    { \
+        return (node_is(s->node, "Conv") ? plain_conv : fused_conv)(s, name, e); \
+    }
+CONV(, "dnnl")
+CONV(blocked_, "dnnl-blocked")
+CONV(winograd_, "dnnl-winograd")
 
 int conv_transpose_prepare(struct step *s, struct err *e)
 {

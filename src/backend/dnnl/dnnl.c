@@ -2,16 +2,30 @@
 #include "backend/dnnl/dnnl.h"
 
 #include "backend/dnnl/layout.h"
+#include "base/str.h"
 
 #define KERNEL(name, prepare_) { name, "dnnl", false, job_accepts, prepare_, job_run }
 #define INPLACE(name, prepare_) { name, "dnnl", true, job_accepts, prepare_, job_run }
+/* Those that only a recipe asks for. */
+#define NAMED(op, name, prepare_) { op, name, false, named_accepts, prepare_, job_run }
 /* Those that take bfloat16 too. */
 #define NARROW(name, prepare_) { name, "dnnl", false, job_accepts_bf16, prepare_, job_run }
 #define NARROW_INPLACE(name, prepare_) { name, "dnnl", true, job_accepts_bf16, prepare_, job_run }
 
+static bool named_accepts(const struct step *s, struct str *why)
+{
+    if (s->named) return job_accepts(s, why);
+    if (why) str_add(why, "only a recipe asks for it");
+    return false;
+}
+
 static const struct kernel kernels[] = {
     NARROW("Conv", conv_prepare),
-    NARROW("FusedConv", fused_conv_prepare),
+    NARROW("FusedConv", conv_prepare),
+    NAMED("Conv", "dnnl-blocked", conv_blocked_prepare),
+    NAMED("Conv", "dnnl-winograd", conv_winograd_prepare),
+    NAMED("FusedConv", "dnnl-blocked", conv_blocked_prepare),
+    NAMED("FusedConv", "dnnl-winograd", conv_winograd_prepare),
     KERNEL("ConvTranspose", conv_transpose_prepare),
     NARROW("ConvGradInput", conv_grad_input_prepare),
     NARROW("ConvGradWeight", conv_grad_weight_prepare),
@@ -85,4 +99,5 @@ const struct backend backend_dnnl = {
     .reorder_prepare = reorder_prepare,
     .reorder_run = job_run,
     .multiplies = multiplies,
+    .version = library_version,
 };

@@ -7,7 +7,8 @@
 extern const struct backend backend_dnnl;
 
 int conv_prepare(struct step *s, struct err *e);
-int fused_conv_prepare(struct step *s, struct err *e);
+int conv_blocked_prepare(struct step *s, struct err *e);
+int conv_winograd_prepare(struct step *s, struct err *e);
 int conv_transpose_prepare(struct step *s, struct err *e);
 int conv_grad_input_prepare(struct step *s, struct err *e);
 int conv_grad_weight_prepare(struct step *s, struct err *e);
