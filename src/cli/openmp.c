@@ -4,8 +4,9 @@
  * A library inside somebody's process leaves their OpenMP alone; only the program has this file. GCC's ABI: libgomp,
  * GOMP_4.0. Each thread that opens a parallel region owns a crew. A region of n shares offers share i to worker i;
  * whoever takes the offer first runs it, the worker or the owner when its own share is done. That is safe beside
- * barriers: they are met by every share or by none, so an owner who has finished a share has no barrier before it. What
- * a share computes depends on its number, never on who runs it. */
+ * barriers (GOMP's, and the ones that oneDNN spins in): they are met by every share or by none, so an owner who has
+ * finished a share has no barrier before it. A worker takes every offer that stays open, called or not. What a share
+ * computes depends on its number, never on who runs it. */
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -24,6 +25,7 @@ enum {
     MOST = 256,             /* workers of a crew */
     SPIN_NS = 300 * 1000,   /* longer than the pause between two nodes, shorter than a slice of the scheduler's */
     SHORT_NS = 30 * 1000,   /* the same while a neighbour wants the core */
+    POLL_NS = 1000 * 1000,  /* an offer without a call is taken by its worker when it has been open for so long */
     CROWDED = 8,            /* regions in turn in which a worker found itself on its owner's processor */
     LATE_NS = 1000 * 1000,  /* an owner whose workers took this much longer than twice its own share */
     BREAK_NS = 4000 * 1000, /* works alone for so long, */
@@ -45,11 +47,12 @@ struct crew {
     int cpu;    /* the processor that the owner was on when it began */
     bool stop;
     atomic_bool crowded; /* a worker found itself on that very processor */
-    atomic_bool alone;   /* no worker was called; a barrier needs them all the same */
+    atomic_bool alone;   /* no worker was called */
     _Alignas(64) atomic_uint left; /* workers' shares that are not finished; a futex */
     atomic_uint waiting;           /* the owner sleeps on `left` */
     _Alignas(64) atomic_uint arrived, phase; /* of the barrier; phase is a futex */
-    int64_t alone_until, breaks;
+    int64_t breaks;
+    _Atomic int64_t alone_until; /* before this time offers come without a call */
     _Atomic int64_t spin; /* how long its threads wait awake, in nanoseconds */
     unsigned crowds; /* regions in turn that were crowded */
     unsigned n_workers;
@@ -80,9 +83,11 @@ static int64_t now(void)
     return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
 }
 
-static long futex(atomic_uint *word, int op, unsigned value)
+/* `ns`: at most so long, 0: as long as it takes. */
+static void sleep_while(atomic_uint *word, unsigned value, int64_t ns)
 {
-    return syscall(SYS_futex, word, op | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
+    struct timespec t = { ns / 1000000000, ns % 1000000000 };
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, ns ? &t : NULL, NULL, 0);
 }
 
 static void relax(void)
@@ -103,13 +108,13 @@ static void wait_while(const struct crew *c, atomic_uint *word, unsigned old, at
             if (atomic_load_explicit(word, memory_order_acquire) != old) return;
     } while (now() < end);
     atomic_fetch_add(asleep, 1);
-    while (atomic_load(word) == old) futex(word, FUTEX_WAIT, old);
+    while (atomic_load(word) == old) sleep_while(word, old, now() < atomic_load(&c->alone_until) ? POLL_NS : 0);
     atomic_fetch_sub(asleep, 1);
 }
 
 static void wake(atomic_uint *word, atomic_uint *asleep)
 {
-    if (atomic_load(asleep)) futex(word, FUTEX_WAKE, INT_MAX);
+    if (atomic_load(asleep)) syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
 /* Takes the offer of a worker's share, unless somebody else did. */
@@ -125,6 +130,15 @@ static void run_share(struct crew *c, unsigned number)
     c->fn(c->data);
 }
 
+/* An offer that came without a call is left to the owner at first. */
+static void hesitate(struct worker *w, unsigned turn)
+{
+    if (!atomic_load(&w->crew->alone)) return;
+    atomic_fetch_add(&w->asleep, 1);
+    sleep_while(&w->turn, turn, POLL_NS);
+    atomic_fetch_sub(&w->asleep, 1);
+}
+
 static void *live(void *ptr)
 {
     struct worker *w = ptr;
@@ -132,7 +146,10 @@ static void *live(void *ptr)
         unsigned turn = atomic_load_explicit(&w->turn, memory_order_acquire);
         if (turn % 2 == 0) {
             wait_while(w->crew, &w->turn, turn, &w->asleep);
-        } else if (take(w)) {
+            continue;
+        }
+        hesitate(w, turn);
+        if (atomic_load(&w->turn) == turn && take(w)) {
             if (w->crew->stop) return NULL;
             if (sched_getcpu() == w->crew->cpu) atomic_store(&w->crew->crowded, true);
             run_share(w->crew, w->number);
@@ -156,9 +173,10 @@ static bool hire(struct crew *c)
     return made;
 }
 
-static void offer(struct worker *w)
+/* By 1: an offer. By 2: just a call. */
+static void advance(struct worker *w, unsigned by)
 {
-    atomic_fetch_add(&w->turn, 1);
+    atomic_fetch_add(&w->turn, by);
     wake(&w->turn, &w->asleep);
 }
 
@@ -168,7 +186,7 @@ static void dismiss(void *ptr)
     struct crew *c = ptr;
     c->stop = true;
     for (unsigned i = 0; i < c->n_workers; i++) {
-        offer(c->workers[i]);
+        advance(c->workers[i], 1);
         pthread_join(c->workers[i]->thread, NULL);
         free(c->workers[i]);
     }
@@ -202,9 +220,10 @@ static struct crew *muster(unsigned n)
 static void take_break(struct crew *c, int64_t t)
 {
     c->breaks = !c->breaks ? 1 : c->breaks < MOST_BREAKS ? 2 * c->breaks : MOST_BREAKS;
-    c->alone_until = t + c->breaks * BREAK_NS;
+    atomic_store(&c->alone_until, t + c->breaks * BREAK_NS);
     c->crowds = 0;
     atomic_store_explicit(&c->spin, SHORT_NS, memory_order_relaxed);
+    for (unsigned i = 0; i < c->n_workers; i++) advance(c->workers[i], 2); /* who sleeps for good must look for itself */
 }
 
 static void end_breaks(struct crew *c)
@@ -213,22 +232,22 @@ static void end_breaks(struct crew *c)
     atomic_store_explicit(&c->spin, SPIN_NS, memory_order_relaxed);
 }
 
-/* Offers the workers' shares to all. */
+/* Offers the workers' shares to all. A worker looks for itself until alone_until, so a silent offer must lie before. */
 static void open_region(struct crew *c, bool alone)
 {
     c->cpu = alone ? -1 : sched_getcpu();
     atomic_store(&c->alone, alone);
     atomic_store_explicit(&c->left, c->n - 1, memory_order_relaxed);
-    for (unsigned i = 0; i + 1 < c->n; i++) {
-        if (alone) atomic_fetch_add(&c->workers[i]->turn, 1);
-        else offer(c->workers[i]);
-    }
+    for (unsigned i = 0; i + 1 < c->n; i++) atomic_fetch_add(&c->workers[i]->turn, 1);
+    if (alone && now() < c->alone_until) return;
+    for (unsigned i = 0; i + 1 < c->n; i++) wake(&c->workers[i]->turn, &c->workers[i]->asleep);
 }
 
 static void run_region(struct crew *c)
 {
     int64_t begin = now();
-    open_region(c, begin < c->alone_until);
+    bool alone = begin < c->alone_until;
+    open_region(c, alone);
     run_share(c, 0);
     int64_t own = now() - begin;
     for (unsigned i = c->n - 1; i-- > 0;) {
@@ -239,8 +258,8 @@ static void run_region(struct crew *c)
     bool late = false;
     for (unsigned left; (left = atomic_load(&c->left)) != 0; late = now() - begin > 2 * own + LATE_NS)
         wait_while(c, &c->left, left, &c->waiting);
-    if (atomic_exchange(&c->crowded, false)) c->crowds++;
-    else c->crowds = 0;
+    if (alone) return;
+    c->crowds = atomic_exchange(&c->crowded, false) ? c->crowds + 1 : 0;
     if (late || c->crowds >= CROWDED) take_break(c, now());
     else if (c->breaks && begin - c->alone_until > MOST_BREAKS * BREAK_NS) end_breaks(c);
 }

@@ -1,13 +1,13 @@
 /* canvas.c - cairo behind pointers: without it everything but pictures works, and no start waits for it. */
 #include "draw/canvas.h"
 
-#include <dlfcn.h>
 #include <stdbool.h>
 #include <string.h>
 
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/library.h"
 #include "enc/image.h"
 
 /* The part of cairo's interface (stable since 1.0) that is used; opaque pointers are void. */
@@ -42,17 +42,21 @@ struct cairo {
     void (*translate)(void *cr, double x, double y);
     void (*scale)(void *cr, double x, double y);
 };
-static const char *const names[] = { "image_surface_create", "image_surface_create_for_data", "image_surface_get_data",
-    "image_surface_get_stride", "surface_flush", "surface_status", "surface_destroy", "create", "destroy",
-    "set_source_rgb", "set_source_surface", "rectangle", "fill", "paint", "move_to", "line_to", "set_line_width",
-    "stroke", "select_font_face", "set_font_size", "text_extents", "show_text", "save", "restore", "translate",
-    "scale" };
+static const char *const names[] = {
+    "cairo_image_surface_create", "cairo_image_surface_create_for_data",
+    "cairo_image_surface_get_data", "cairo_image_surface_get_stride", "cairo_surface_flush",
+    "cairo_surface_status", "cairo_surface_destroy", "cairo_create", "cairo_destroy",
+    "cairo_set_source_rgb", "cairo_set_source_surface", "cairo_rectangle", "cairo_fill",
+    "cairo_paint", "cairo_move_to", "cairo_line_to", "cairo_set_line_width", "cairo_stroke",
+    "cairo_select_font_face", "cairo_set_font_size", "cairo_text_extents", "cairo_show_text",
+    "cairo_save", "cairo_restore", "cairo_translate", "cairo_scale"
+};
 enum { N_NAMES = sizeof names / sizeof names[0], FORMAT_RGB24 = 1 };
 _Static_assert(sizeof(struct cairo) == N_NAMES * sizeof(void *), "a name for each function");
 
 struct canvas {
     struct cairo f;
-    void *library, *surface, *cr;
+    void *surface, *cr;
     int width, height;
 };
 
@@ -63,17 +67,10 @@ static void close_canvas(void *ptr)
     if (c->surface) c->f.surface_destroy(c->surface);
 }
 
-/* The library stays loaded: its own caches would be lost with it. */
 static int load(struct canvas *c, struct err *e)
 {
-    c->library = dlopen("libcairo.so.2", RTLD_NOW | RTLD_LOCAL);
-    void **slots = (void **)&c->f;
-    for (size_t i = 0; i < N_NAMES && c->library; i++) {
-        char name[64] = "cairo_";
-        strcat(name, names[i]);
-        if (!(slots[i] = dlsym(c->library, name))) c->library = NULL;
-    }
-    return c->library ? 0 : fail(e, ERR_UNSUPPORTED, "pictures need cairo, which is not there (package libcairo2)");
+    if (library_load("libcairo.so.2", names, (void **)&c->f, N_NAMES)) return 0;
+    return fail(e, ERR_UNSUPPORTED, "pictures need cairo, which is not there (package libcairo2)");
 }
 
 struct canvas *canvas_new(struct arena *a, int width, int height, struct err *e)

@@ -1,11 +1,14 @@
 /* tiff.c - TIFF through libtiff: the first page. */
+#include <pthread.h>
 #include <string.h>
 #include <tiffio.h>
 
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/library.h"
 #include "enc/image.h"
+#include "tiff_calls.h"
 
 enum { MEMORY = 1 << 30 }; /* for one of libtiff's own allocations */
 
@@ -157,8 +160,20 @@ static int read_page(
     return code;
 }
 
+struct tiff_calls tiff_calls;
+static bool is_loaded;
+
+static void load(void)
+{
+    static const char *const names[] = { tiff_NAMES };
+    is_loaded = library_load(tiff_SONAME, names, (void **)&tiff_calls, sizeof names / sizeof names[0]);
+}
+
 int tiff_decode(struct image *out, struct arena *a, struct bytes in, const struct image_options *o, struct err *e)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, load);
+    if (!is_loaded) return fail(e, ERR_UNSUPPORTED, "TIFF images need " tiff_SONAME ", which is not there");
     struct source s = { .in = in };
     TIFFOpenOptions *opts = TIFFOpenOptionsAlloc();
     TRY_MEM(opts, e);

@@ -58,9 +58,28 @@ static void meet(void *data)
 TEST(barriers_hold_every_share)
 {
     struct count c = { 0 };
-    for (int i = 0; i < REGIONS / 10; i++) GOMP_parallel(meet, &c, MOST, 0);
+    for (int i = 0; i < REGIONS / 50; i++) GOMP_parallel(meet, &c, MOST, 0);
     CHECK_INT(c.barriers, 0);
     GOMP_barrier(); /* outside: nothing to wait for */
+}
+
+/* A barrier that nobody but the shares knows of, as oneDNN has them: every share waits awake for all others. */
+static void spin(void *data)
+{
+    struct count *c = data;
+    atomic_fetch_add(&c->runs[0], 1);
+    while (atomic_load(&c->runs[0]) < c->seen[0]) continue;
+}
+
+TEST(shares_may_wait_for_each_other_awake)
+{
+    struct count c = { 0 };
+    for (int i = 0; i < 100; i++) {
+        c.seen[0] = 3 * (i + 1); /* as many as there have been when this region ends */
+        GOMP_parallel(spin, &c, 3, 0);
+        CHECK_INT(c.runs[0], c.seen[0]);
+        if (i % 30 == 0) usleep(3000); /* let the workers fall asleep */
+    }
 }
 
 static void inner(void *data)

@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/library.h"
 
 int status_fail(dnnl_status_t s, const char *what, struct err *e)
 {
@@ -174,8 +175,12 @@ static struct {
     dnnl_engine_t engine;
 } cpu = { PTHREAD_ONCE_INIT, NULL };
 
+struct dnnl_calls dnnl_calls;
+
 static void make_engine(void)
 {
+    static const char *const names[] = { dnnl_NAMES };
+    if (!library_load(dnnl_SONAME, names, (void **)&dnnl_calls, sizeof names / sizeof names[0])) return;
     if (dnnl_engine_create(&cpu.engine, dnnl_cpu, 0)) cpu.engine = NULL;
 }
 

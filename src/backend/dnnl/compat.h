@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "graph/dtype.h"
+#include "dnnl_calls.h"
 
 struct arena;
 struct err;

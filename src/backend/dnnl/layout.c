@@ -28,8 +28,15 @@ static bool is_taken(const struct tensor *t, struct str *why)
     return false;
 }
 
+static bool is_there(struct str *why)
+{
+    if (!cpu_engine() && why) str_add(why, "oneDNN cannot run here");
+    return cpu_engine();
+}
+
 bool job_accepts(const struct step *s, struct str *why)
 {
+    if (!is_there(why)) return false;
     for (int i = 0; i < s->node->n_in; i++)
         if (!is_taken(s->in[i], why)) return false;
     for (int i = 0; i < s->node->n_out; i++)
@@ -39,7 +46,7 @@ bool job_accepts(const struct step *s, struct str *why)
 
 bool job_accepts_first(const struct step *s, struct str *why)
 {
-    return is_taken(s->in[0], why) && is_taken(s->out[0], why);
+    return is_there(why) && is_taken(s->in[0], why) && is_taken(s->out[0], why);
 }
 
 int plain_desc(const struct tensor *t, struct desc *d, struct err *e)
