@@ -223,7 +223,7 @@ static void take_break(struct crew *c, int64_t t)
     atomic_store(&c->alone_until, t + c->breaks * BREAK_NS);
     c->crowds = 0;
     atomic_store_explicit(&c->spin, SHORT_NS, memory_order_relaxed);
-    for (unsigned i = 0; i < c->n_workers; i++) advance(c->workers[i], 2); /* who sleeps for good must look for itself */
+    for (unsigned i = 0; i < c->n_workers; i++) advance(c->workers[i], 2); /* none sleeps for good now */
 }
 
 static void end_breaks(struct crew *c)
