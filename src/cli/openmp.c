@@ -25,7 +25,7 @@ enum {
     MOST = 256,             /* workers of a crew */
     SPIN_NS = 300 * 1000,   /* longer than the pause between two nodes, shorter than a slice of the scheduler's */
     SHORT_NS = 30 * 1000,   /* the same while a neighbour wants the core */
-    POLL_NS = 1000 * 1000,  /* an offer without a call is taken by its worker when it has been open for so long */
+    POLL_NS = 10000 * 1000, /* an offer without a call is taken by its worker when it has been open for so long */
     CROWDED = 8,            /* regions in turn in which a worker found itself on its owner's processor */
     LATE_NS = 1000 * 1000,  /* an owner whose workers took this much longer than twice its own share */
     BREAK_NS = 4000 * 1000, /* works alone for so long, */
@@ -48,6 +48,7 @@ struct crew {
     bool stop;
     atomic_bool crowded; /* a worker found itself on that very processor */
     atomic_bool alone;   /* no worker was called */
+    atomic_bool bound;   /* its shares seem to wait for each other: no more breaks */
     _Alignas(64) atomic_uint left; /* workers' shares that are not finished; a futex */
     atomic_uint waiting;           /* the owner sleeps on `left` */
     _Alignas(64) atomic_uint arrived, phase; /* of the barrier; phase is a futex */
@@ -130,13 +131,16 @@ static void run_share(struct crew *c, unsigned number)
     c->fn(c->data);
 }
 
-/* An offer that came without a call is left to the owner at first. */
-static void hesitate(struct worker *w, unsigned turn)
+/* An offer that came without a call is left to the owner at first. True when it stays open. */
+static bool hesitate(struct worker *w, unsigned turn)
 {
-    if (!atomic_load(&w->crew->alone)) return;
+    if (!atomic_load(&w->crew->alone)) return true;
     atomic_fetch_add(&w->asleep, 1);
     sleep_while(&w->turn, turn, POLL_NS);
     atomic_fetch_sub(&w->asleep, 1);
+    if (atomic_load(&w->turn) != turn) return false;
+    atomic_store(&w->crew->bound, true);
+    return true;
 }
 
 static void *live(void *ptr)
@@ -148,8 +152,7 @@ static void *live(void *ptr)
             wait_while(w->crew, &w->turn, turn, &w->asleep);
             continue;
         }
-        hesitate(w, turn);
-        if (atomic_load(&w->turn) == turn && take(w)) {
+        if (hesitate(w, turn) && take(w)) {
             if (w->crew->stop) return NULL;
             if (sched_getcpu() == w->crew->cpu) atomic_store(&w->crew->crowded, true);
             run_share(w->crew, w->number);
@@ -246,7 +249,7 @@ static void open_region(struct crew *c, bool alone)
 static void run_region(struct crew *c)
 {
     int64_t begin = now();
-    bool alone = begin < c->alone_until;
+    bool alone = begin < c->alone_until && !atomic_load_explicit(&c->bound, memory_order_relaxed);
     open_region(c, alone);
     run_share(c, 0);
     int64_t own = now() - begin;

@@ -195,7 +195,7 @@ dnnl_engine_t cpu_engine(void)
 
 static bool has_isa(unsigned isa)
 {
-    return ((unsigned)dnnl_get_effective_cpu_isa() & isa) == isa;
+    return cpu_engine() && ((unsigned)dnnl_get_effective_cpu_isa() & isa) == isa;
 }
 
 const char *library_version(void)
