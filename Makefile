@@ -1,5 +1,5 @@
 # Makefile - a thin door: each target installs the Debian packages it needs, then calls Meson. The build itself is meson.build.
-.PHONY: all test demo test-oracle fidelity bench install deb clean
+.PHONY: all test demo test-oracle fidelity matrix bench install deb clean
 
 all:
 	@tools/install-packages.sh build
@@ -20,6 +20,11 @@ test-oracle:
 fidelity: all
 	@tools/install-packages.sh oracle
 	@/usr/bin/python3 tests/oracle/fidelity.py build/tenrec
+
+# Every source format into every target, and the corpus, into docs/formats.md (some minutes).
+matrix: all
+	@tools/install-packages.sh oracle
+	@tools/matrix.sh
 
 # Tenrec, ONNX Runtime and PyTorch by turns on this machine, into docs/performance.md (about an hour, on an idle machine).
 bench: all

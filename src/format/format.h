@@ -68,6 +68,13 @@ struct format_file {
 
 enum format_match { FORMAT_NO, FORMAT_BY_NAME, FORMAT_BY_CONTENT };
 
+/* Something that a reader knows, for lists: a layer, an operator. */
+struct format_item {
+    const char *kind; /* "layers" */
+    const char *name; /* `len` characters; several words: so many names */
+    size_t len;
+};
+
 struct format {
     const char *name, *doc;
     const char *extensions; /* separated by blanks, without dots: "h5 keras" */
@@ -82,6 +89,8 @@ struct format {
         struct report *r, struct err *e);
     /* Nodes that it cannot say are expanded into simpler ones before the graph is given to write. NULL: as it is. */
     bool (*cannot)(const struct node *n);
+    /* All that `read` knows, i = 0, 1, ..; false past the end; NULL: there is no list. */
+    bool (*knows)(size_t i, struct format_item *out);
     /* NULL: cannot write. */
     int (*write)(
         const struct graph *g, const char *path, const struct export_options *o, struct report *r, struct err *e);

@@ -11,6 +11,7 @@
 #include "format/caffe/caffe.h"
 #include "graph/graph.h"
 #include "ops/interpret.h"
+#include "corpus_line.h"
 #include "shared.h"
 #include "tensors.h"
 
@@ -124,7 +125,9 @@ static bool runs(struct sample *s, const char *name)
     struct err e = { 0 };
     int code = one(s, &e);
     bool refused = code && refused_rightly(&e);
-    printf("# %-9s %-30s %.2g %.300s\n", !code ? "right" : refused ? "refused" : "wrong", name, s->worst, e.text);
+    bool ran = !strcmp(json_string_value(json_object_get(s->refs, "status")), "reference");
+    corpus_line(ran ? "caffe" : "caffe prototxt", name, !code ? (ran ? "right" : "parsed") : refused ? "refused" : "WRONG",
+        ran ? s->worst : -1, e.text);
     return !code || refused;
 }
 

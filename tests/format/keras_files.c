@@ -10,6 +10,7 @@
 #include "enc/hdf5.h"
 #include "exec/session.h"
 #include "package/model.h"
+#include "corpus_line.h"
 #include "shared.h"
 #include "tensors.h"
 
@@ -120,7 +121,8 @@ struct table {
 };
 
 /* One line of the table. `refuse`: it should be. */
-static void tell(struct table *t, const char *name, int code, double most, bool refuse, const struct err *e)
+static void tell(
+    struct table *t, const char *kind, const char *name, int code, double most, bool refuse, const struct err *e)
 {
     bool refused = code == ERR_UNSUPPORTED, right = !code && most <= 1e-4;
     const char *line = strchr(e->text, '\n');
@@ -129,12 +131,11 @@ static void tell(struct table *t, const char *name, int code, double most, bool 
     t->refused += refused && refuse;
     t->wrong += !right && !(refused && refuse);
     if (right) t->worst = fmax(t->worst, most);
-    printf("# %-8s %-34s %-10.3g %.*s\n",
+    corpus_line(str_ends(kind, "v3") ? "keras v3" : str_ends(kind, "h5") ? "keras h5" : "keras samples", name,
         right         ? "right"
             : refused ? "refused"
                       : "WRONG",
-        name, most, getenv("TENREC_VERBOSE") ? 4000 : (int)(line ? (line - e->text > 160 ? 160 : line - e->text) : 160),
-        line ? line + 1 : e->text);
+        right ? most : -1, line ? line + 1 : e->text);
 }
 
 TEST(samples)
@@ -156,7 +157,7 @@ TEST(samples)
         const char *dot = strrchr(names[i], '.');
         int code = load_npz(&s, arena_printf(&a, "%s/%.*s.io.npz", folder, (int)(dot - names[i]), names[i]), &failed);
         if (!code) code = open_and_run(&s, &most, &failed);
-        tell(&t, names[i], code, most, str_starts(names[i], "fn_lambda"), &failed);
+        tell(&t, folder, names[i], code, most, str_starts(names[i], "fn_lambda"), &failed);
     }
     printf("# %d tried, %d passed (worst error %.2g), %d refused as they should be\n", t.tried, t.passed, t.worst,
         t.refused);
@@ -180,7 +181,7 @@ static void one_of_corpus(struct table *t, const char *below, const char *name)
     if (!code) code = load_list(&s, folder, json_object_get(refs, "outputs"), s.want, &s.n_want, &e);
     if (!code && status && strcmp(status, "weights-only")) {
         code = open_and_run(&s, &most, &e);
-        tell(t, name, code, most, !strcmp(status, "expect-refusal"), &e);
+        tell(t, below, name, code, most, !strcmp(status, "expect-refusal"), &e);
     }
     CHECK_OK(code == ERR_UNSUPPORTED ? 0 : code, &e);
     json_decref(refs);

@@ -10,6 +10,7 @@
 #include "graph/graph.h"
 #include "ops/interpret.h"
 #include "pass/mode.h"
+#include "corpus_line.h"
 #include "shared.h"
 #include "tensors.h"
 
@@ -90,9 +91,14 @@ static bool one(const char *folder, const char *name, struct tally *t)
     bool right = (graph && d <= 1e-4) || weights;
     if (!right && !graph) {
         t->refused++;
-        printf("# refused %s: %.150s\n", name, e.text);
         right = expected(name) && strstr(e.text, expected(name));
     }
+    corpus_line(strstr(t->kind, "samples") ? "pytorch samples" : strchr(t->kind, '/') + 1, name,
+        !right        ? "WRONG"
+            : graph   ? "right"
+            : weights ? "weights"
+                      : "refused",
+        graph ? d : -1, graph || weights ? "" : e.text);
     if (!right) printf("# wrong %s/%s: %g %.200s; %.200s\n", folder, name, d, e.text, why.text);
     arena_release(&a);
     return right;

@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "graph/graph.h"
 #include "ops/interpret.h"
+#include "corpus_line.h"
 #include "shared.h"
 #include "tensors.h"
 
@@ -94,7 +95,7 @@ static bool one(const char *corpus, const char *name)
     if (!code) code = import(&s, name, &e);
     if (!code) code = run(&s, &most, &e);
     bool right = !code && s.n_want && most <= 1e-4;
-    printf("# %s %-30s %g %s\n", right ? "right" : "wrong", name, most, e.text);
+    corpus_line("torchscript", name, right ? "right" : "WRONG", most, e.text);
     json_decref(refs);
     arena_release(&a);
     return right;

@@ -6,6 +6,7 @@
 #include "graph/graph.h"
 #include "ops/interpret.h"
 #include "pass/mode.h"
+#include "corpus_line.h"
 #include "shared.h"
 #include "tensors.h"
 
@@ -153,9 +154,9 @@ static int one(const char *folder, const char *name, const struct way *way)
         if (!load(&s, path, &e)) run(&s, way, &most, &e);
     }
     bool right = !e.code && s.n_want && most <= 1e-4;
-    const char *line = strchr(e.text, '\n');
-    printf("# %s %-40s %g %.*s\n", right ? "right" : "wrong", name, most,
-        getenv("TENREC_VERBOSE") ? 4000 : (int)(line ? line - e.text : 300), e.text);
+    if (getenv("TENREC_VERBOSE")) printf("# %s %-40s %g %s\n", right ? "right" : "wrong", name, most, e.text);
+    else if (!way->symbols && way->mode != IMPORT_TRAIN)
+        corpus_line("torchscript samples", name, right ? "right" : "WRONG", most, e.text);
     arena_release(&a);
     return right;
 }

@@ -237,5 +237,6 @@ def hdf5(folder):
         f.write('layer {\n  name: "golden" type: "Silence"\n%s%s}\n' % (blob_text(x), blob_text((x @ w.T + b) * s)))
 
 
-main(sys.argv[1])
-hdf5(sys.argv[2])
+if __name__ == "__main__":
+    main(sys.argv[1])
+    hdf5(sys.argv[2])

@@ -54,6 +54,7 @@ const struct format format_caffe = {
     .weights = "caffemodel h5",
     .probe = probe,
     .read = caffe_read,
+    .knows = caffe_knows,
 };
 
 static enum format_match probe(struct bytes file, const char *path)

@@ -46,6 +46,8 @@ enum { CAFFE_ANY = 127 };
  * `const struct caffe_row caffe_<word>[]`, and the word stands in meson.build. */
 extern const struct caffe_row *const caffe_tables[];
 const struct caffe_row *caffe_row_find(const char *type); /* NULL: unknown */
+struct format_item;
+bool caffe_knows(size_t i, struct format_item *out);      /* as struct format has it */
 
 /* An error of this layer; the call gives NULL. */
 struct value *caffe_fail(struct caffe_call *c, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -197,6 +197,10 @@ const struct format format_keras = {
     .weights = "h5 hdf5",
     .probe = probe,
     .read = keras_read,
+    .writes = "keras h5",
+    .cannot = keras_cannot_say,
+    .write = keras_write,
+    .knows = keras_knows,
 };
 
 static bool holds(struct bytes file, const char *word)

@@ -124,6 +124,7 @@ struct ktensor *lower_model(struct call *c);
 /* tables.c */
 const struct layer_row *layer_row_find(const char *class_name);
 const struct layer_row *op_row_find(const char *name);
+bool keras_knows(size_t i, struct format_item *out); /* as struct format has it */
 
 /* weights.c */
 int keras_weights_plan(struct keras *k, struct layer *l); /* what each layer has, from its row */
@@ -171,6 +172,11 @@ struct value *k_sizes(struct call *c, struct value *x, int from, int to); /* dim
 struct value *k_size(struct call *c, struct value *x, int axis);          /* one of them, (1) */
 struct value *k_softmax(struct call *c, struct value *x, int64_t axis);
 
+/* write.c: as struct format has them. Nodes without a row in the tables of say_*.c cannot be said. */
+bool keras_cannot_say(const struct node *n);
+int keras_write(
+    const struct graph *g, const char *path, const struct export_options *o, struct report *r, struct err *e);
+
 /* config.c */
 const json_t *cfg(const struct call *c, const char *key); /* NULL: absent or null */
 int64_t cfg_int(const struct call *c, const char *key, int64_t otherwise);
@@ -197,5 +203,6 @@ struct value *activate_named(struct call *c, const char *name, struct value *x, 
 struct ktensor *activate_tensor(struct call *c, const char *key, struct ktensor *t);
 const char *activation_name(const json_t *spec);
 bool is_activation(const char *name);
+const char *activation_at(size_t i); /* NULL past the end */
 
 #endif

@@ -165,6 +165,11 @@ bool is_activation(const char *name)
     return find(name) != NULL;
 }
 
+const char *activation_at(size_t i)
+{
+    return i < sizeof activations / sizeof *activations ? activations[i].name : NULL;
+}
+
 const char *activation_name(const json_t *spec)
 {
     if (!spec || json_is_null(spec)) return "linear";

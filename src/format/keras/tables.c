@@ -54,3 +54,27 @@ const struct layer_row *op_row_find(const char *name)
     snake_case(dot ? dot + 1 : name, snake, sizeof snake);
     return r || !is_activation(snake) ? r : find(ops, "(activation)"); /* one row for all of them */
 }
+
+/* The i-th row that a file can name; *i counts down over tables. */
+static bool row_at(const struct layer_row *const *tables, const char *kind, size_t *i, struct format_item *out)
+{
+    for (; *tables; tables++)
+        for (const struct layer_row *r = *tables; r->name; r++) {
+            if (r->name[0] == '(' || (*i)--) continue;
+            *out = (struct format_item){ kind, r->name, strlen(r->name) };
+            return true;
+        }
+    return false;
+}
+
+bool keras_knows(size_t i, struct format_item *out)
+{
+    if (row_at(layers, "layers", &i, out)) return true;
+    const char *activation = NULL;
+    size_t n = 0;
+    while (activation_at(n)) n++;
+    if (i >= n) return i -= n, row_at(ops, "operations of Keras 3 and functions of tf.keras", &i, out);
+    activation = activation_at(i);
+    *out = (struct format_item){ "activations", activation, strlen(activation) };
+    return true;
+}

@@ -5,8 +5,10 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "enc/json.h"
+#include "format/onnx/lift.h"
 #include "format/onnx/reader.h"
 #include "format/onnx/write.h"
+#include "graph/op.h"
 #include "ops/registry.h"
 
 static enum format_match probe(struct bytes file, const char *path);
@@ -145,6 +147,17 @@ static int onnx_read(struct arena *a, const struct format_file *file, const stru
     return 0;
 }
 
+/* The graph's own operators, then those that are read as others. */
+static bool knows(size_t i, struct format_item *out)
+{
+    const char *domain = "ai.onnx", *name = NULL;
+    for (size_t k = 0; op_at(k) && !name; k++)
+        if (!(op_at(k)->flags & (OP_OWN | OP_TRAINING_ONLY)) && !i--) name = op_at(k)->name;
+    if (!name && !lift_listed(i, &domain, &name)) return false;
+    *out = (struct format_item){ domain, name, strlen(name) };
+    return true;
+}
+
 const struct format format_onnx = {
     .name = "onnx",
     .doc = "ONNX models (.onnx), opset 1 to 28",
@@ -152,7 +165,7 @@ const struct format format_onnx = {
     .probe = probe,
     .write = onnx_write_file,
     .read = onnx_read,
-
+    .knows = knows,
 };
 
 static enum format_match probe(struct bytes file, const char *path)

@@ -215,4 +215,5 @@ const struct format format_pt2 = {
     .extensions = "pt2",
     .probe = probe,
     .read = pt2_read,
+    .knows = aten_knows,
 };

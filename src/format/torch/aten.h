@@ -57,6 +57,8 @@ struct aten_row {
 /* The tables of all files, NULL at the end; each table ends with a NULL schema. aten_<word>.c defines
  * `const struct aten_row aten_<word>[]`, and the word stands in meson.build. */
 extern const struct aten_row *const aten_tables[];
+struct format_item;
+bool aten_knows(size_t i, struct format_item *out); /* as struct format has it */
 
 /* Results, for operators with more than one (or with lists of them). */
 void give(struct aten_call *c, struct value *v);

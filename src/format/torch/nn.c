@@ -1,7 +1,9 @@
 /* nn.c - what the forward of a class of torch.nn or torchvision computes, in TorchScript's own words. */
 #include "format/torch/nn.h"
 
-#include <stddef.h>
+#include <string.h>
+
+#include "format/format.h"
 
 #define CONV(n, dims) \
     { NULL, "Conv" dims, "padding_mode=zeros", \
@@ -206,3 +208,14 @@ const struct nn_row nn_rows[] = {
         NULL },
     { 0 },
 };
+
+bool nn_knows(size_t i, struct format_item *out)
+{
+    enum { N = sizeof nn_rows / sizeof *nn_rows - 1 };
+    if (i >= N) return false;
+    const char *module = nn_rows[i].module;
+    bool vision = module && !strncmp(module, "torchvision", strlen("torchvision"));
+    *out = (struct format_item){ vision ? "modules of torchvision, pickled whole" : "modules of torch.nn, pickled whole",
+        nn_rows[i].name, strlen(nn_rows[i].name) };
+    return true;
+}

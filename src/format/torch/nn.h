@@ -2,6 +2,9 @@
 #ifndef TENREC_FORMAT_TORCH_NN_H
 #define TENREC_FORMAT_TORCH_NN_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 struct nn_row {
     const char *module; /* "torch.nn.modules.conv"; NULL: any module of torch.nn */
     const char *name;   /* "Conv2d" */
@@ -14,5 +17,8 @@ struct nn_row {
     const char *defaults; /* of attributes that old files lack, as TorchScript declares constants; NULL: none */
 };
 extern const struct nn_row nn_rows[]; /* ends with a NULL name */
+
+struct format_item;
+bool nn_knows(size_t i, struct format_item *out); /* as struct format has it */
 
 #endif

@@ -131,6 +131,7 @@ const struct format format_torch = {
     .read = refuse,
     .cannot = script_cannot_say,
     .write = script_write,
+    .knows = aten_knows,
 };
 
 static bool holds(struct bytes file, const char *name)

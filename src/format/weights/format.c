@@ -2,6 +2,7 @@
 #include "format/format.h"
 #include "base/err.h"
 #include "format/torch/module.h"
+#include "format/torch/nn.h"
 #include "format/weights/weights.h"
 
 static enum format_match probe(struct bytes file, const char *path)
@@ -40,4 +41,5 @@ const struct format format_weights = {
     .write = weights_write,
     .check = weights_check,
     .read = read_model,
+    .knows = nn_knows,
 };

@@ -1,0 +1,231 @@
+/* keras_write.c - Keras models that we write: golden models and samples go out, come back, and answer as they did. */
+#include "tap.h"
+
+#include <unistd.h>
+
+#include "base/report.h"
+#include "base/str.h"
+#include "enc/hdf5.h"
+#include "format/format.h"
+#include "graph/builder.h"
+#include "graph/graph.h"
+#include "graph/op.h"
+#include "ops/interpret.h"
+#include "ops/registry.h"
+#include "pass/expand.h"
+#include "shared.h"
+#include "tensors.h"
+
+static const struct format *keras(void)
+{
+    return format_find("keras");
+}
+
+static struct tensor *made_up(struct arena *a, const struct value *x, struct err *e)
+{
+    struct shape s = x->shape;
+    for (int d = 0; d < s.rank; d++)
+        if (s.dim[d] < 0) s.dim[d] = 3;
+    struct tensor *t = tensor_new(a, x->dtype, &s, e);
+    for (int64_t i = 0; t && i < tensor_count(t); i++) {
+        if (dtype_is_float(x->dtype)) tensor_set_f64(t, i, (double)(i * 37 % 101) / 50 - 1);
+        else tensor_set_i64(t, i, i % 2);
+    }
+    return t;
+}
+
+/* Writes g, reads it back, runs both; ERR_UNSUPPORTED when it cannot be said. */
+static int round_trip(struct arena *a, struct graph *g, const char *ending, double *most, struct err *e)
+{
+    struct report r = report_in(a);
+    struct graph *again;
+    struct export_options none = { 0 };
+    struct tensor **in = ARENA_ARRAY(a, g->n_inputs + 1, struct tensor *);
+    struct tensor **x = ARENA_ARRAY(a, g->n_outputs + 1, struct tensor *);
+    struct tensor **y = ARENA_ARRAY(a, g->n_outputs + 1, struct tensor *);
+    const char *path = arena_printf(a, "/tmp/tenrec-keras-%d.%s", (int)getpid(), ending);
+    for (size_t i = 0; i < g->n_inputs; i++)
+        if (!(in[i] = made_up(a, g->inputs[i], e))) return e->code;
+    TRY(graph_expand(g, keras()->cannot, e));
+    TRY(keras()->write(g, path, &none, &r, e));
+    int code = format_read(a, path, NULL, &again, &r, e);
+    unlink(path);
+    if (code) return e->code = ERR_FAILED;
+    if (again->n_outputs != g->n_outputs) return fail(e, ERR_FAILED, "%zu outputs", again->n_outputs);
+    TRY(graph_interpret(g, in, x, a, &(struct interpret){ 0 }, e));
+    TRY(graph_interpret(again, in, y, a, &(struct interpret){ 0 }, e));
+    for (size_t i = 0; i < g->n_outputs; i++) *most = fmax(*most, tensor_difference(y[i], x[i]));
+    return 0;
+}
+
+struct tally {
+    int tried, right, refused, wrong;
+};
+
+static void one(struct tally *t, const char *path, const char *ending)
+{
+    struct arena a;
+    struct err e = { 0 };
+    struct graph *g;
+    double most = 0;
+    arena_init(&a, NULL);
+    struct report r = report_in(&a);
+    int code = format_read(&a, path, NULL, &g, &r, &e);
+    bool read = !code;
+    if (read) code = round_trip(&a, g, ending, &most, &e);
+    bool right = !code && most <= 1e-5;
+    bool refused = read && code && code != ERR_FAILED;
+    t->tried += read;
+    t->right += right;
+    t->refused += refused;
+    t->wrong += read && !right && !refused;
+    if (read && !right && (getenv("TENREC_VERBOSE") || !refused))
+        printf("# %s %s as %s: %g %s\n", refused ? "refused" : "WRONG", file_base(path), ending, most, e.text);
+    arena_release(&a);
+}
+
+/* All files of a folder with one of these endings. */
+static struct tally all(const char *folder, const char *ending, const char *into)
+{
+    struct arena a;
+    struct err e = { 0 };
+    struct tally t = { 0 };
+    const char **names, *only = getenv("TENREC_SAMPLE");
+    size_t n = 0;
+    arena_init(&a, NULL);
+    CHECK_OK(file_list(&a, folder, &names, &n, &e), &e);
+    for (size_t i = 0; i < n; i++)
+        if (str_ends(names[i], ending) && (!only || strstr(names[i], only)))
+            one(&t, file_join(&a, folder, names[i]), into);
+    printf("# %s as %s: %d tried, %d right, %d refused\n", file_base(folder), into, t.tried, t.right, t.refused);
+    arena_release(&a);
+    CHECK_INT(t.wrong, 0);
+    return t;
+}
+
+static struct tally golden(const char *kind, const char *ending, const char *into)
+{
+    char folder[4096];
+    const char *source = getenv("TENREC_SOURCE");
+    snprintf(folder, sizeof folder, "%s/tests/golden/%s", source ? source : ".", kind);
+    if (access(folder, R_OK)) SKIP("the golden models are elsewhere");
+    return all(folder, ending, into);
+}
+
+TEST(layers_of_caffe)
+{
+    CHECK(golden("caffe", ".prototxt", "keras").right >= 38);
+    CHECK(golden("caffe", ".prototxt", "h5").right >= 25);
+}
+
+TEST(operators_of_onnx)
+{
+    CHECK(golden("onnx", ".onnx", "keras").right >= 20);
+    golden("onnx", ".onnx", "h5");
+}
+
+TEST(samples_come_back)
+{
+    struct arena a;
+    arena_init(&a, NULL);
+    const char *folder = shared_dir() ? file_join(&a, shared_dir(), "samples/keras") : NULL;
+    if (!folder || !file_is_dir(folder)) SKIP("no Keras samples");
+    CHECK(all(folder, ".keras", "keras").right >= 22);
+    CHECK(all(folder, ".h5", "h5").right >= 17);
+    arena_release(&a);
+}
+
+/* Two inputs through one dense layer, and a sum: the layer is in the file once, with two calls. */
+static struct graph *make_shared(struct arena *a, struct err *e)
+{
+    struct graph *g = graph_new(a, &op_registry, "twins", e);
+    struct builder b = { .g = g, .err = e };
+    struct shape sx = shape_of(2, (int64_t[]){ graph_symbol(g, "N"), 4 }), sw = shape_of(2, (int64_t[]){ 4, 3 });
+    struct value *x = graph_input(g, "left", DT_F32, &sx, e), *y = graph_input(g, "right side", DT_F32, &sx, e);
+    struct tensor *w = tensor_new(a, DT_F32, &sw, e);
+    for (int i = 0; i < 12; i++) tensor_set_f64(w, i, i - 6);
+    struct value *weight = graph_state(g, "w", w, VALUE_TRAINABLE, e);
+    x = emit(&b, "MatMul", NO_ATTRS, x, weight);
+    y = emit(&b, "MatMul", NO_ATTRS, y, weight);
+    graph_output(g, emit(&b, "Add", NO_ATTRS, x, y), e);
+    return graph_tidy(g, e) ? NULL : g;
+}
+
+TEST(a_layer_that_is_shared_is_written_once)
+{
+    struct arena a;
+    struct err e = { 0 };
+    struct graph *again, *g;
+    char path[64];
+    arena_init(&a, NULL);
+    struct report r = report_in(&a);
+    struct export_options none = { 0 };
+    snprintf(path, sizeof path, "/tmp/tenrec-twins-%d.h5", (int)getpid());
+    CHECK((g = make_shared(&a, &e)) != NULL);
+    CHECK_OK(keras()->write(g, path, &none, &r, &e), &e);
+    CHECK_OK(format_read(&a, path, NULL, &again, &r, &e), &e);
+    unlink(path);
+    CHECK_INT(again->n_states, 1);
+    CHECK_INT(again->n_inputs, 2);
+    CHECK(graph_find(again, "right_side") && again->inputs[0]->shape.dim[0] < 0);
+    arena_release(&a);
+}
+
+TEST(what_it_cannot_say_is_named)
+{
+    struct arena a;
+    struct err e = { 0 };
+    arena_init(&a, NULL);
+    struct report r = report_in(&a);
+    struct export_options none = { 0 };
+    struct graph *g = graph_new(&a, &op_registry, "g", &e);
+    struct builder b = { .g = g, .err = &e };
+    struct shape s = shape_of(3, (int64_t[]){ 2, 3, 3 });
+    struct value *x = graph_input(g, "x", DT_F32, &s, &e);
+    b.name = "determinant";
+    struct value *d = emit(&b, "Det", NO_ATTRS, x);
+    b.name = "root";
+    graph_output(g, emit(&b, "Sqrt", NO_ATTRS, x), &e);
+    graph_output(g, d, &e);
+    CHECK_OK(graph_tidy(g, &e), &e);
+    CHECK_INT(keras()->write(g, "/tmp/never.keras", &none, &r, &e), ERR_UNSUPPORTED);
+    CHECK(strstr(e.text, "Det") && strstr(e.text, "determinant") && !strstr(e.text, "Sqrt"));
+    err_clear(&e);
+    CHECK_INT(keras()->write(g, "/tmp/never.h5", &none, &r, &e), ERR_UNSUPPORTED);
+    CHECK(strstr(e.text, "determinant") && strstr(e.text, "write .keras instead"));
+    CHECK(access("/tmp/never.h5", F_OK) && access("/tmp/never.keras", F_OK));
+    arena_release(&a);
+}
+
+/* The file as Keras looks at it: names of layers and weights as attributes, the weights below them. */
+TEST(the_h5_file_is_laid_out_as_keras_has_it)
+{
+    struct arena a;
+    struct err e = { 0 };
+    struct bytes file;
+    struct hdf5 h;
+    const char **names;
+    size_t n;
+    char path[64];
+    arena_init(&a, NULL);
+    struct report r = report_in(&a);
+    struct export_options none = { 0 };
+    snprintf(path, sizeof path, "/tmp/tenrec-layout-%d.h5", (int)getpid());
+    struct graph *g = make_shared(&a, &e);
+    CHECK(g && !keras()->write(g, path, &none, &r, &e));
+    CHECK_OK(file_map(&a, path, &file, &e), &e);
+    unlink(path);
+    CHECK_OK(hdf5_open(&h, &a, path, file, &e), &e);
+    CHECK(hdf5_attr(h.root, "model_config") && hdf5_attr(h.root, "keras_version"));
+    struct hdf5_object *all = hdf5_find(&h, NULL, "model_weights", &e);
+    CHECK(all != NULL);
+    CHECK_OK(hdf5_strings(&h, hdf5_attr(all, "layer_names"), &names, &n, &e), &e);
+    CHECK_INT(n, 4);
+    struct hdf5_object *dense = hdf5_child(&h, all, names[2], &e);
+    CHECK(dense && dense->kind == HDF5_GROUP);
+    CHECK_OK(hdf5_strings(&h, hdf5_attr(dense, "weight_names"), &names, &n, &e), &e);
+    CHECK_INT(n, 1);
+    struct hdf5_object *kernel = hdf5_find(&h, dense, names[0], &e);
+    CHECK(kernel && kernel->space.rank == 2 && kernel->space.dim[0] == 4 && kernel->type.kind == 'f');
+    arena_release(&a);
+}

@@ -1,0 +1,8 @@
+# runtime.sh - sourced: ONNX Runtime from npm into build/oracle, its place in TENREC_ORT.
+# The CPU library is inside the package itself; its install script would only fetch the one for GPUs.
+TENREC_ORT="$PWD/build/oracle/node_modules/onnxruntime-node"
+export TENREC_ORT
+if [ ! -d "$TENREC_ORT" ]; then
+    mkdir -p build/oracle
+    npm install --prefix build/oracle --ignore-scripts --no-audit --no-fund --silent onnxruntime-node@1.20.1
+fi
