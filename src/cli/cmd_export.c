@@ -1,9 +1,11 @@
 /* cmd_export.c - a model as a file of another framework, or its weights alone. */
 #include <stdio.h>
 
+#include "base/str.h"
 #include "cli/opening.h"
 #include "cli/self_example.h"
 #include "package/export.h"
+#include "train/torch_state.h"
 
 static void say(void *cookie, const char *text)
 {
@@ -33,6 +35,13 @@ static int read_form(struct export_form *f, struct args *args, struct err *e)
     f->rename = conf_list(c, "rename", &f->n_rename);
     f->fold = conf_flag(c, "fold");
     f->processing = conf_flag(c, "processing");
+    const char *size = conf_string(c, "image-size");
+    long long h = 0, w = 0;
+    char more;
+    if (size && (sscanf(size, "%lldx%lld%c", &h, &w, &more) != 2 || h < 1 || w < 1 || h > 1 << 20 || w > 1 << 20))
+        return fail(e, ERR_USAGE, "--image-size %s: expected HEIGHTxWIDTH, as in 480x640", size);
+    if (size && !f->processing) return fail(e, ERR_USAGE, "--image-size goes with --processing");
+    f->images = (struct extent){ w, h };
     return 0;
 }
 
@@ -52,11 +61,24 @@ static int write_file(struct model *m, struct args *args, struct err *e)
     return code;
 }
 
+/* The folder of a run: its weights and its optimizer, as a training script of PyTorch's saves them. */
+static int export_run(struct args *args, struct err *e)
+{
+    const char *out = conf_string(&args->conf, "output");
+    char text[200];
+    if (!str_ends(out, ".pth") && !str_ends(out, ".pt") && !str_ends(out, ".tar"))
+        return fail(e, ERR_USAGE, "%s: a run is written as a checkpoint of PyTorch's, with the ending .pth", out);
+    TRY(torch_state_export(args->words[0], out, text, sizeof text, e));
+    say((void *)(uintptr_t)file_base(out), text);
+    return 0;
+}
+
 static int run(struct args *args, struct err *e)
 {
     struct model m;
     if (!conf_has(&args->conf, "output"))
         return fail(e, ERR_USAGE, "export: -o FILE is missing; its ending says the format");
+    if (torch_state_is_run(args->words[0])) return export_run(args, e);
     int code = open_model(&m, args, 0, e);
     if (!code) code = write_file(&m, args, e);
     model_close(&m);
@@ -74,6 +96,8 @@ static const struct conf_key keys[] = {
     { "fold", 0, CONF_FLAG, NULL, NULL, NULL, 0, 0, "compute what depends on weights alone" },
     { "processing", 0, CONF_FLAG, NULL, NULL, NULL, 0, 0,
         "put pre- and postprocessing inside: a batch of raw images in, probabilities and classes out" },
+    { "image-size", 0, CONF_STRING, "HxW", NULL, NULL, 0, 0,
+        "with --processing: the images have this size, and are resized inside, with Pillow's bits" },
     KEYS_OPEN,
     { 0 },
 };
@@ -84,8 +108,10 @@ const struct command command_export = {
     .doc =
         "Write a model for another framework, or its weights alone under the names its source gave them.\n\n"
         "The file is read back and run before it gets its name: the largest difference of every output is told, and\n"
-        "a file whose answers differ is not kept. What a format cannot say is an error that names the nodes.",
-    .examples = "  tenrec export digits.tenrec -o digits.onnx\n  tenrec export digits.tenrec -o digits.pth\n",
+        "a file whose answers differ is not kept. What a format cannot say is an error that names the nodes.\n\n"
+        "The folder of a training becomes a checkpoint of PyTorch's: model_state_dict and optimizer_state_dict.",
+    .examples = "  tenrec export digits.tenrec -o digits.onnx\n  tenrec export digits.tenrec -o digits.pth\n"
+                "  tenrec export runs/digits -o checkpoint.pth\n",
     .min_words = 1,
     .max_words = 1,
     .keys = keys,

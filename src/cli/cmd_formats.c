@@ -67,7 +67,8 @@ static const char *written(const struct format *f)
 
 static int print_markdown(struct arena *a, struct err *e)
 {
-    puts("## What each reader knows\n\nMade by `tenrec formats --markdown` from the tables of the readers. The operators "
+    puts("## What each reader knows\n\nMade by `tenrec formats --markdown` from the tables of the readers. The "
+         "operators "
          "of TorchScript and torch.export are\none table.\n\n| format | what it is | files read | files written |\n"
          "|---|---|---|---|");
     for (size_t i = 0; format_at(i); i++) {
@@ -129,7 +130,8 @@ static int run(struct args *args, struct err *e)
 }
 
 static const struct conf_key keys[] = {
-    { "markdown", 0, CONF_FLAG, NULL, NULL, NULL, 0, 0, "print what docs/formats.md ends with: every layer and operator" },
+    { "markdown", 0, CONF_FLAG, NULL, NULL, NULL, 0, 0,
+        "print what docs/formats.md ends with: every layer and operator" },
     KEY_JSON,
     { 0 },
 };

@@ -60,6 +60,7 @@ static int read_options(struct model_options *o, struct args *args, struct err *
     o->manifest.name = conf_string(c, "name");
     o->manifest.set = conf_list(c, "set", &o->manifest.n_set);
     o->labels_path = conf_string(c, "labels");
+    o->label_length = conf_int(c, "label-length");
     o->preprocess_path = conf_string(c, "preprocess");
     return 0;
 }

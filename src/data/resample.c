@@ -11,7 +11,7 @@
 #include "enc/image.h"
 
 /* An 8-bit sample, a weight and two bits for sums that overshoot fill an int32. */
-enum { FRACTION_BITS = 32 - 8 - 2 };
+enum { FRACTION_BITS = 32 - 8 - 2 }; /* RESAMPLE_ONE */
 
 static double sinc(double x)
 {
@@ -133,6 +133,18 @@ static int axis_fix(struct axis *axis, struct arena *a, struct err *e)
         double w = axis->weights[i] * (1 << FRACTION_BITS);
         axis->fixed[i] = (int32_t)(w < 0 ? w - 0.5 : w + 0.5);
     }
+    return 0;
+}
+
+int resample_matrix(double *out, struct arena *a, int n_in, int n_out, enum resample_filter filter, struct err *e)
+{
+    struct axis axis;
+    TRY(axis_init(&axis, a, n_in, n_out, 0, (float)n_in, filter, e));
+    TRY(axis_fix(&axis, a, e));
+    memset(out, 0, (size_t)n_out * (size_t)n_in * sizeof *out);
+    for (int i = 0; i < n_out; i++)
+        for (int k = 0; k < axis.windows[i].n; k++)
+            out[(size_t)i * (size_t)n_in + (size_t)(axis.windows[i].first + k)] = axis.fixed[(size_t)i * (size_t)axis.stride + k];
     return 0;
 }
 

@@ -40,6 +40,11 @@ struct resample_box {
 int image_resize(struct image *out, struct arena *a, const struct image *in, int64_t width, int64_t height,
                  enum resample_filter filter, const struct resample_box *box, int threads, struct err *e);
 
+/* The weights of one pass over 8-bit samples: `out` (n_out, n_in), whole numbers, RESAMPLE_ONE is 1. No nearest. */
+enum { RESAMPLE_ONE = 1 << 22 };
+int resample_matrix(
+    double *out, struct arena *a, int n_in, int n_out, enum resample_filter filter, struct err *e);
+
 /* One float channel (Pillow's mode "F"): sums in double, rounded to float after each pass. `out` is (height,
  * width). */
 struct plane {

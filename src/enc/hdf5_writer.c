@@ -95,7 +95,8 @@ int hdf5_make_dataset(struct hdf5_writer *w, struct hdf5_made *parent, const cha
     m->data = data;
     m->bytes = type.size;
     for (int d = 0; d < space.rank; d++)
-        if (__builtin_mul_overflow(m->bytes, space.dim[d], &m->bytes)) return fail(e, ERR_UNSUPPORTED, "HDF5: too large");
+        if (__builtin_mul_overflow(m->bytes, space.dim[d], &m->bytes))
+            return fail(e, ERR_UNSUPPORTED, "HDF5: too large");
     return 0;
 }
 
@@ -273,8 +274,8 @@ static void put_dataset(struct str *messages, struct hdf5_writer *w, const struc
 }
 
 /* Headers of `m` and all below, appended to `out`, which begins behind the superblock. */
-static int put_headers(struct str *out, struct hdf5_writer *w, struct hdf5_made *m, uint64_t heap, int depth,
-    struct err *e)
+static int put_headers(
+    struct str *out, struct hdf5_writer *w, struct hdf5_made *m, uint64_t heap, int depth, struct err *e)
 {
     struct str messages = str_in(w->arena);
     if (depth > DEPTH_MAX) return fail(e, ERR_FAILED, "HDF5: groups nested too deep");
@@ -388,8 +389,8 @@ static int put_data(struct writing *x, const struct hdf5_made *m, struct err *e)
     return x->put(x->cookie, m->data, (size_t)m->bytes, e);
 }
 
-int hdf5_writer_write(struct hdf5_writer *w, int (*put_bytes)(void *cookie, const void *data, size_t len, struct err *e),
-    void *cookie, struct err *e)
+int hdf5_writer_write(struct hdf5_writer *w,
+    int (*put_bytes)(void *cookie, const void *data, size_t len, struct err *e), void *cookie, struct err *e)
 {
     struct str head = str_in(w->arena), out = str_in(w->arena);
     uint64_t heap = heap_place(w, e);

@@ -120,7 +120,7 @@ int export_form_apply(
 {
     TRY(put_metadata(g, m, f->processing, e));
     if (f->n_shapes) TRY(set_shapes(g, f, e));
-    if (f->processing) TRY(process_inside(g, m->manifest, r, e));
+    if (f->processing) TRY(process_inside(g, m->manifest, f->images, r, e));
     if (f->fold) TRY(fold_weights(g, e));
     for (size_t i = 0; i < f->n_rename; i++) TRY(rename_end(g, f->rename[i], e));
     return 0;

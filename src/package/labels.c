@@ -154,3 +154,15 @@ int labels_read(struct labels *l, struct arena *a, const char *path, struct err 
     TRY(file_read(a, path, (size_t)64 << 20, &text, e));
     return labels_parse(l, a, path, text, e);
 }
+
+int labels_shorten(struct labels *l, struct arena *a, int64_t length, struct err *e)
+{
+    for (size_t i = 0; length > 0 && i < l->n; i++) {
+        const char *end = l->names[i];
+        int64_t left = length;
+        for (; *end; end++)
+            if ((*end & 0xc0) != 0x80 && !left--) break; /* the first byte of a character too many */
+        if (*end && !(l->names[i] = arena_strndup(a, l->names[i], (size_t)(end - l->names[i])))) return fail_nomem(e);
+    }
+    return 0;
+}

@@ -3,6 +3,7 @@
 #define TENREC_PACKAGE_LABELS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/file.h"
 
@@ -21,5 +22,7 @@ struct labels {
  * Errors: ERR_DATA. */
 int labels_parse(struct labels *l, struct arena *a, const char *path, struct bytes text, struct err *e);
 int labels_read(struct labels *l, struct arena *a, const char *path, struct err *e);
+/* At most `length` characters (of UTF-8) of each; 0: all of it. */
+int labels_shorten(struct labels *l, struct arena *a, int64_t length, struct err *e);
 
 #endif

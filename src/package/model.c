@@ -72,21 +72,38 @@ static const char *beside(struct model *m, const char *name)
     return path && file_exists(path) ? path : NULL;
 }
 
+static int read_labels(struct model *m, const struct model_options *o, const char *path, struct err *e)
+{
+    TRY(labels_read(&m->labels, &m->arena, path, e));
+    return labels_shorten(&m->labels, &m->arena, o->label_length, e);
+}
+
+/* The file beside the model that names its classes; a Hugging Face config.json may. */
+static const char *labels_beside(struct model *m)
+{
+    const char *path = beside(m, "index_to_name.json"), *config = path ? NULL : beside(m, "config.json");
+    struct bytes text;
+    struct err ignored = { 0 };
+    if (!config || file_read(&m->arena, config, MAX_TEXT, &text, &ignored)) return path;
+    return memmem(text.data, text.len, "\"id2label\"", strlen("\"id2label\"")) ? config : NULL;
+}
+
 static int find_labels(struct model *m, const struct model_options *o, struct err *e)
 {
-    if (o->labels_path) return labels_read(&m->labels, &m->arena, o->labels_path, e);
+    if (o->labels_path) return read_labels(m, o, o->labels_path, e);
     const char *names = map_get(&m->graph->metadata, "names"); /* as Ultralytics' exporter writes it */
     if (names) {
         struct err ignored = { 0 };
         struct bytes text = { (const unsigned char *)names, strlen(names) };
-        if (!labels_parse(&m->labels, &m->arena, "names", text, &ignored)) return 0;
+        if (!labels_parse(&m->labels, &m->arena, "names", text, &ignored))
+            return labels_shorten(&m->labels, &m->arena, o->label_length, e);
         m->labels = (struct labels){ 0 };
         report_add(&m->report, REPORT_WARNING, "metadata", "names is no dictionary of classes: %s", ignored.text);
     }
-    const char *path = beside(m, "index_to_name.json");
+    const char *path = labels_beside(m);
     if (!path) return 0;
     report_add(&m->report, REPORT_GUESS, "", "labels: %s, which lies beside the model", path);
-    return labels_read(&m->labels, &m->arena, path, e);
+    return read_labels(m, o, path, e);
 }
 
 static int describe(struct model *m, const struct model_options *o, struct err *e)
@@ -137,7 +154,7 @@ static int adjust_package(struct model *m, const struct model_options *o, struct
         if (mo->task) json_object_set(m->manifest, "outputs", json_object_get(made, "outputs"));
     }
     if (o->labels_path) {
-        TRY(labels_read(&m->labels, &m->arena, o->labels_path, e));
+        TRY(read_labels(m, o, o->labels_path, e));
         json_t *port = json_array_get(json_object_get(m->manifest, "outputs"), 0);
         if (port && m->graph->n_outputs) manifest_label(port, m->graph->outputs[0], &m->labels, &m->report);
     }
@@ -185,7 +202,7 @@ static int read_weights(struct model *m, const struct model_options *o, struct e
 static int build_zoo(struct model *m, const struct model_options *o, struct err *e)
 {
     struct manifest_options mo = o->manifest;
-    if (o->labels_path) TRY(labels_read(&m->labels, &m->arena, o->labels_path, e));
+    if (o->labels_path) TRY(read_labels(m, o, o->labels_path, e));
     if (o->preprocess_path) TRY(read_steps(m, o->preprocess_path, &mo.preprocess, e));
     budget_grant(m->arena.mem, SIZE_MAX); /* no file is read */
     TRY(zoo_model(m, o, &mo, e));

@@ -21,6 +21,7 @@ struct model_options {
     int64_t classes;             /* of a network of the zoo ("zoo:NAME"); 0: as its row has it */
     uint64_t seed;               /* of its weights */
     const char *labels_path;     /* NULL: what the model or a file beside it says */
+    int64_t label_length;        /* characters of a label that are kept; 0: all */
     const struct mem *mem;       /* NULL: the default */
     const char *weights_path;    /* a file of weights to put into the model; NULL: it has its own */
     const char *weights_key;     /* which part of it; NULL: found by itself */

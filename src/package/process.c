@@ -6,30 +6,21 @@
 #include "base/err.h"
 #include "base/report.h"
 #include "enc/json.h"
-#include "graph/builder.h"
 #include "package/export_form.h"
-
-struct process {
-    struct builder *b;
-    struct report *report;
-    struct value *v;
-    const json_t *step;
-    int64_t channels;
-    bool outside; /* told already that sizes are made outside */
-};
+#include "package/process.h"
 
 struct process_kind {
     const char *op;
     int (*put)(struct process *p);
 };
 
-static const char *text_of(const struct process *p, const char *key, const char *otherwise)
+const char *process_text(const struct process *p, const char *key, const char *otherwise)
 {
     const char *s = json_string_value(json_object_get(p->step, key));
     return s ? s : otherwise;
 }
 
-static double number_of(const struct process *p, const char *key, double otherwise)
+double process_number(const struct process *p, const char *key, double otherwise)
 {
     const json_t *v = json_object_get(p->step, key);
     return json_is_number(v) ? json_number_value(v) : otherwise;
@@ -55,24 +46,26 @@ static struct value *put2(struct process *p, const char *op, struct value *x, st
 static int put_decode(struct process *p)
 {
     int64_t back[] = { 2, 1, 0 };
-    if (strcmp(text_of(p, "color_space", "RGB"), "BGR") != 0) return 0;
+    if (strcmp(process_text(p, "color_space", "RGB"), "BGR") != 0) return 0;
     p->v = emit(p->b, "Gather", ATTRS(attr_int("axis", 3)), p->v, emit_i64s(p->b, back, 3));
     return 0;
 }
 
 static int put_size(struct process *p)
 {
+    if (p->at.width) return process_size(p);
     if (p->outside) return 0;
     p->outside = true;
-    report_add(p->report, REPORT_NOTE, "", "images must come in the size that the model sees: resizing stays outside");
+    report_add(p->report, REPORT_NOTE, "",
+        "images must come in the size that the model sees: resizing stays outside (--image-size HxW puts it inside)");
     return 0;
 }
 
 /* The three ways of normalize.h, with the same roundings. */
 static int put_rescale(struct process *p)
 {
-    const char *how = text_of(p, "arithmetic", "divide");
-    double factor = number_of(p, "factor", 255);
+    const char *how = process_text(p, "arithmetic", "divide");
+    double factor = process_number(p, "factor", 255);
     if (!strcmp(how, "multiply")) {
         struct value *wide = put2(p, "Mul", emit_cast(p->b, p->v, DT_F64), emit_scalar(p->b, DT_F64, factor));
         p->v = emit_cast(p->b, wide, DT_F32);
@@ -88,7 +81,7 @@ static int put_normalize(struct process *p)
     struct value *x = emit_cast(p->b, p->v, DT_F32), *mean = numbers_of(p, "mean"), *std = numbers_of(p, "std");
     if (mean) x = put2(p, "Sub", x, mean);
     if (std) x = put2(p, "Div", x, std);
-    double scale = number_of(p, "scale", 0);
+    double scale = process_number(p, "scale", 0);
     p->v = scale != 0 ? put2(p, "Mul", x, emit_scalar(p->b, DT_F32, scale)) : x;
     return 0;
 }
@@ -96,7 +89,7 @@ static int put_normalize(struct process *p)
 static int put_layout(struct process *p)
 {
     int64_t perm[] = { 0, 3, 1, 2 };
-    if (!strcmp(text_of(p, "layout", "NCHW"), "NCHW"))
+    if (!strcmp(process_text(p, "layout", "NCHW"), "NCHW"))
         p->v = emit(p->b, "Transpose", ATTRS(attr_ints("perm", perm, 4)), p->v);
     return 0;
 }
@@ -116,7 +109,7 @@ static const struct process_kind before[] = {
 
 static int put_softmax(struct process *p)
 {
-    p->v = emit(p->b, "Softmax", ATTRS(attr_int("axis", (int64_t)number_of(p, "axis", 1))), p->v);
+    p->v = emit(p->b, "Softmax", ATTRS(attr_int("axis", (int64_t)process_number(p, "axis", 1))), p->v);
     return 0;
 }
 
@@ -137,13 +130,13 @@ static int put_class(struct process *p, struct value *index)
 
 static int put_best(struct process *p)
 {
-    int64_t axis = (int64_t)number_of(p, "axis", 1);
+    int64_t axis = (int64_t)process_number(p, "axis", 1);
     return put_class(p, emit(p->b, "ArgMax", ATTRS(attr_int("axis", axis), attr_int("keepdims", 0)), p->v));
 }
 
 static int put_threshold(struct process *p)
 {
-    struct value *limit = emit_scalar(p->b, p->v ? p->v->dtype : DT_F32, number_of(p, "value", 0.5));
+    struct value *limit = emit_scalar(p->b, p->v ? p->v->dtype : DT_F32, process_number(p, "value", 0.5));
     return put_class(p, emit_cast(p->b, put2(p, "Greater", p->v, limit), DT_I64));
 }
 
@@ -167,7 +160,7 @@ static int put_steps(struct process *p, const struct process_kind *kinds, const 
     size_t i;
     json_array_foreach(steps, i, p->step)
     {
-        const char *op = text_of(p, "op", "");
+        const char *op = process_text(p, "op", "");
         const struct process_kind *k = kinds;
         while (k->op && strcmp(k->op, op) != 0) k++;
         if (!k->op) return fail(p->b->err, ERR_UNSUPPORTED, "the step %s cannot be put into the graph", op);
@@ -199,12 +192,18 @@ static int put_before(struct process *p, size_t i, const json_t *steps)
     bool nchw = is_nchw(steps);
     if (old->shape.rank != 4) return fail(p->b->err, ERR_UNSUPPORTED, "input %s is no image", old->name);
     struct shape s = shape_of(4, nchw ? (int64_t[]){ d[0], d[2], d[3], d[1] } : d);
+    if (p->at.width) s.dim[1] = p->at.height, s.dim[2] = p->at.width;
     p->v = graph_input(g, "image", DT_U8, &s, p->b->err);
     if (!p->v) return p->b->err->code;
     g->inputs[i] = g->inputs[--g->n_inputs];
     TRY(put_steps(p, before, steps));
     p->v = emit_cast(p->b, p->v, old->dtype);
     if (!p->v) return p->b->err->code;
+    struct shape made = p->v->shape;
+    if (!shape_merge(&made, &old->shape))
+        return fail(p->b->err, ERR_USAGE, "--image-size: images of this size become %lld x %lld, which the model does not "
+                                           "take",
+            (long long)p->at.height, (long long)p->at.width);
     graph_alias(old, p->v);
     return 0;
 }
@@ -219,10 +218,11 @@ static int put_behind(struct process *p, const json_t *steps)
     return graph_rename(g, p->v, "probabilities", p->b->err);
 }
 
-int process_inside(struct graph *g, const json_t *manifest, struct report *r, struct err *e)
+int process_inside(
+    struct graph *g, const json_t *manifest, struct extent images, struct report *r, struct err *e)
 {
     struct builder b = { g, .err = e };
-    struct process p = { .b = &b, .report = r };
+    struct process p = { .b = &b, .report = r, .at = images };
     bool any = false;
     for (size_t i = 0; i < g->n_inputs && !any; i++) {
         const json_t *steps = json_object_get(manifest_port(manifest, "inputs", g->inputs[i]->name), "preprocess");

@@ -42,6 +42,7 @@
 const struct conf_key train_keys[] = {
     PATH_KEY("model", "what is trained: a package, a model file, or zoo:NAME (tenrec zoo list) with fresh weights"),
     PATH_KEY("weights", "the weights of `model`, where they lie in another file"),
+    PATH_KEY("optimizer_state", "a checkpoint of PyTorch's whose optimizer's state this run begins with"),
     COUNT_KEY("classes", "0", 0, 1 << 24, "of zoo:NAME; 0: as `data` has them, or as is usual for it"),
     PATH_KEY("data", "the table to learn from: a folder with a folder per class, a CSV, an IDX file ..."),
     PATH_KEY("valid", "the table to judge by; without it a share of `data` is kept back"),

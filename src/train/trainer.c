@@ -13,6 +13,7 @@
 #include "plan/plan.h"
 #include "train/loader.h"
 #include "train/run.h"
+#include "train/torch_state.h"
 
 enum { SAVE_SECONDS = 60 };
 
@@ -350,6 +351,8 @@ static int begin(struct train_run *r, const char *resume, struct err *e)
         r->folder = resume;
         TRY(run_restore(r, e));
     } else {
+        const char *state = conf_string(r->conf, "optimizer_state");
+        if (state) TRY(torch_state_import(r, state, e));
         if (!(r->folder = folder_make(&r->a, conf_string(r->conf, "out"), e))) return e->code;
         TRY(write_args(r, e));
     }

@@ -31,6 +31,21 @@ says out '"tensors"' 'lists tensors'
 run import w.pth --arch c.tenrec -o again.tenrec
 exits 0 'import with a structure'
 
+# Keras, in both its forms.
+for kind in keras h5; do
+    run export c.tenrec -o k.$kind
+    exits 0 "export as $kind"
+    says talk 'when read back and run .within' 'is read back and run'
+    run info k.$kind
+    exits 0 'info'
+    says out 'keras' 'knows whose it is'
+done
+run export add.onnx -o k.keras
+exits 0 'two inputs into layers that merge them'
+run export add.onnx -o k.h5
+exits 3 'an operation that is no layer'
+says talk 'write .keras instead of .h5, at size' 'is named, with what to do'
+
 # Networks of the zoo, found by names and shapes.
 run zoo new lenet5 classes=4 -o z.tenrec
 exits 0 'a network of the zoo'

@@ -47,6 +47,13 @@ ok 'keeps the preprocessing of the package' "$(grep guess talk)"
 
 # Labels.
 printf 'a\nb\n' >two.txt
+run import classify.onnx -o l.tenrec --task image-classification --labels labels.txt --label-length 2
+exits 0 'labels of two characters'
+is 'are cut' "$(unzip -p l.tenrec labels.txt | awk 'length($0) != 2')" ''
+mkdir hub && cp classify.onnx hub/ && printf '{"id2label": {"0": "a", "1": "b", "2": "c", "3": "d"}}' >hub/config.json
+run import hub/classify.onnx -o h.tenrec --task image-classification
+says talk 'labels: hub/config.json, which lies beside' 'a config.json beside the model names the classes'
+is 'and they are taken' "$(unzip -p h.tenrec labels.txt | tr -d '\n')" abcd
 run import classify.onnx -o l.tenrec --task image-classification --labels two.txt
 exits 0 'too few labels'
 says talk 'warning: 2 labels for 4 classes' 'are a warning'

@@ -51,6 +51,20 @@ is 'events begin as TensorBoard has it' "$(od -An -tx1 -N12 runs/colors/events.o
 ok 'the loss falls' "$(awk -F, 'NR==2 { a=$4 } END { if (!($4 < a / 2)) print a, $4 }' runs/colors/results.csv)"
 run verify runs/colors/best.tenrec
 exits 0 'the best package proves itself'
+
+# --- its optimizer, as PyTorch has it ---
+run export runs/colors -o state.pth
+exits 0 'a run becomes a checkpoint of PyTorch'
+says talk '2 weights and 6 tensors of adam, equal in every bit' 'with the state of its optimizer'
+run info state.pth
+says out 'epoch = 12' 'which says how far it came'
+run train $colors epochs=1 weights=state.pth optimizer_state=state.pth out=runs/on
+exits 0 'and another run begins with it'
+says talk 'the optimizer goes on from state.pth: 4 tensors, 0 of 2' 'all of it'
+run export runs/colors -o state.onnx
+exits 2 'a run in a form that has no optimizer'
+refuse 4 'no state of rmsprop' 'the state of another optimizer' $colors optimizer=rmsprop optimizer_state=state.pth
+refuse 1 'nothere.pth' 'a file that is not there' $colors optimizer_state=nothere.pth
 run score runs/colors/best.tenrec learn
 exits 0 'and scores'
 is 'nearly all are right' "$(awk -F, 'NR>1 && index($1, $2 "/")' out | wc -l | awk '{ print ($1 >= 29) }')" 1

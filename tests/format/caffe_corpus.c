@@ -126,8 +126,8 @@ static bool runs(struct sample *s, const char *name)
     int code = one(s, &e);
     bool refused = code && refused_rightly(&e);
     bool ran = !strcmp(json_string_value(json_object_get(s->refs, "status")), "reference");
-    corpus_line(ran ? "caffe" : "caffe prototxt", name, !code ? (ran ? "right" : "parsed") : refused ? "refused" : "WRONG",
-        ran ? s->worst : -1, e.text);
+    const char *what = code ? refused ? "refused" : "WRONG" : ran ? "right" : "parsed";
+    corpus_line(ran ? "caffe" : "caffe prototxt", name, what, ran ? s->worst : -1, e.text);
     return !code || refused;
 }
 

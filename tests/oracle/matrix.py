@@ -166,9 +166,10 @@ def corpus_table(kinds):
     for kind, files in kinds.items():
         count = lambda what: sum(f[1] == what for f in files)
         worst = max([f[2] for f in files if f[1] == "right"], default=0)
-        lines.append("| %s | %d | %d | %d | %d | %d | %d | %.1e |" % (
-            kind, len(files), count("right"), count("weights"), count("parsed"), count("refused"), count("WRONG"), worst))
-        reasons += ["- %s `%s` %s: %s" % (kind, f[0], f[1].lower(), f[3]) for f in files if f[1] in ("refused", "WRONG")]
+        lines.append("| %s | %d | %d | %d | %d | %d | %d | %.1e |" % (kind, len(files), count("right"), count("weights"),
+                     count("parsed"), count("refused"), count("WRONG"), worst))
+        told = [f for f in files if f[1] in ("refused", "WRONG")]
+        reasons += ["- %s `%s` %s: %s" % (kind, f[0], f[1].lower(), f[3]) for f in told]
     return lines + [""] + reasons
 
 

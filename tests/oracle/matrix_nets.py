@@ -50,8 +50,9 @@ class Attention(nn.Module):
 
     def forward(self, x):
         n, t = x.shape[0], x.shape[1]
-        q, k, v = (f(x).view(n, t, self.heads, self.size // self.heads).transpose(1, 2)
-                   for f in (self.query, self.key, self.value))
+        q = self.query(x).view(n, t, self.heads, self.size // self.heads).transpose(1, 2)
+        k = self.key(x).view(n, t, self.heads, self.size // self.heads).transpose(1, 2)
+        v = self.value(x).view(n, t, self.heads, self.size // self.heads).transpose(1, 2)
         weight = torch.softmax(q @ k.transpose(-2, -1) / (self.size // self.heads) ** 0.5, -1)
         return self.out((weight @ v).transpose(1, 2).reshape(n, t, self.size))
 
@@ -119,12 +120,14 @@ def of_torch(name, folder):
         torch.save(net, path(".whole.pt"))
         sources.append(("module pickled whole", ".whole.pt", []))
     for label, ending, more in sources:
-        yield label, [path(ending)], [x.numpy()], want, more, None if label == "ONNX" else make  # whose names are its own
+        named = None if label == "ONNX" else make  # its names are its own
+        yield label, [path(ending)], [x.numpy()], want, more, named
 
 
 def keras_files():
     k, c = os.path.join(SHARED, "samples/keras"), os.path.join(SHARED, "corpus/keras_v3")
-    for net, kind, path in (("CNN", "Keras .h5", k + "/seq_mnist_cnn.h5"), ("CNN", "Keras .keras", k + "/seq_mnist_cnn.keras"),
+    for net, kind, path in (("CNN", "Keras .h5", k + "/seq_mnist_cnn.h5"),
+                            ("CNN", "Keras .keras", k + "/seq_mnist_cnn.keras"),
                             ("CNN", "Keras .h5, MobileNetV2", k + "/app_mobilenetv2.h5"),
                             ("segmentation", "Keras .keras", c + "/clean_document_unet/model_256_YUV_32_64.keras"),
                             ("LSTM", "Keras .h5", k + "/rnn_lstm.h5"), ("LSTM", "Keras .keras", k + "/rnn_lstm.keras"),

@@ -65,7 +65,7 @@ static void check_steps(const char *steps, int channels, bool nhwc)
     CHECK_OK(preprocess_parse(&p, &arena, list, "", &err), &err);
     CHECK_OK(preprocess_image(&p, &arena, &img, &want, &from, &err), &err);
     struct graph *g = make(channels, nhwc);
-    CHECK_OK(process_inside(g, manifest, &report, &err), &err);
+    CHECK_OK(process_inside(g, manifest, (struct extent){ 0 }, &report, &err), &err);
     CHECK_OK(graph_verify(g, &err), &err);
     CHECK(g->n_inputs == 1 && g->inputs[0]->dtype == DT_U8 && g->n_outputs == 3);
     CHECK_STR(g->inputs[0]->name, "image");
@@ -107,16 +107,64 @@ TEST(the_same_bits_inside)
         1, false);
 }
 
+/* Images of another size than the model sees: resized, cropped and padded inside, with the bits of Pillow. */
+static void check_sizes(const char *steps, int height, int width)
+{
+    char text[2000];
+    struct provenance from;
+    struct preprocess p;
+    struct tensor want, *out[3] = { NULL }, *in;
+    struct image img;
+    arena_init(&arena, NULL);
+    report = report_in(&arena);
+    err_clear(&err);
+    snprintf(text, sizeof text,
+        "{\"inputs\": [{\"name\": \"x\", \"preprocess\": [{\"op\": \"decode\"}, %s, {\"op\": \"rescale\", \"factor\": "
+        "255}, {\"op\": \"layout\", \"layout\": \"NCHW\"}]}], \"outputs\": [{\"name\": \"y\", \"postprocess\": []}]}",
+        steps);
+    json_t *manifest = json_loads(text, 0, NULL);
+    const json_t *list = json_object_get(json_array_get(json_object_get(manifest, "inputs"), 0), "preprocess");
+    CHECK_OK(image_new(&img, &arena, width, height, 3, 8, UINT64_MAX, &err), &err);
+    for (size_t i = 0; i < (size_t)(width * height * 3); i++) img.pixels[i] = (uint8_t)(256 * rng_uniform(5, 1, i));
+    CHECK_OK(preprocess_parse(&p, &arena, list, "", &err), &err);
+    CHECK_OK(preprocess_image(&p, &arena, &img, &want, &from, &err), &err);
+    struct graph *g = make(3, false);
+    CHECK_OK(process_inside(g, manifest, (struct extent){ width, height }, &report, &err), &err);
+    struct shape s = shape_of(4, (int64_t[]){ 1, height, width, 3 });
+    in = tensor_copy(&arena, DT_U8, &s, img.pixels, &err);
+    CHECK_OK(graph_interpret(g, &in, out, &arena, NULL, &err), &err);
+    CHECK(shape_equal(&out[1]->shape, &want.shape));
+    if (memcmp(out[1]->data, want.data, (size_t)tensor_bytes(&want)) != 0) TAP_FAIL("other bits: %s", steps);
+    json_decref(manifest);
+    arena_release(&arena);
+}
+
+TEST(resized_inside)
+{
+    static const char *const filters[] = { "box", "bilinear", "hamming", "bicubic", "lanczos" };
+    char steps[200];
+    for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
+        snprintf(steps, sizeof steps, "{\"op\": \"resize\", \"size\": [5, 4], \"interpolation\": \"%s\"}", filters[i]);
+        check_sizes(steps, 13, 9);
+        check_sizes(steps, 3, 4);
+    }
+    check_sizes("{\"op\": \"resize\", \"mode\": \"shortest_edge\", \"size\": 6}, {\"op\": \"center_crop\", "
+                "\"size\": [5, 4]}",
+        17, 12);
+    check_sizes("{\"op\": \"resize\", \"mode\": \"letterbox\", \"size\": [5, 4]}", 20, 9);
+    check_sizes("{\"op\": \"center_crop\", \"size\": [5, 4]}", 4, 7);
+}
+
 TEST(what_cannot_be_put_inside)
 {
     arena_init(&arena, NULL);
     err_clear(&err);
     report = report_in(&arena);
     json_t *none = json_loads("{\"inputs\": [{\"name\": \"x\"}], \"outputs\": []}", 0, NULL);
-    CHECK_INT(process_inside(make(3, false), none, &report, &err), ERR_USAGE);
+    CHECK_INT(process_inside(make(3, false), none, (struct extent){ 0 }, &report, &err), ERR_USAGE);
     err_clear(&err);
     json_t *other = json_loads("{\"inputs\": [{\"name\": \"x\", \"preprocess\": [{\"op\": \"swirl\"}]}]}", 0, NULL);
-    CHECK_INT(process_inside(make(3, false), other, &report, &err), ERR_UNSUPPORTED);
+    CHECK_INT(process_inside(make(3, false), other, (struct extent){ 0 }, &report, &err), ERR_UNSUPPORTED);
     CHECK(strstr(err.text, "the step swirl") != NULL);
     json_decref(none);
     json_decref(other);

@@ -133,7 +133,8 @@ static void say_prelu(struct kwriter *w, const struct node *n)
     int rank = node_in(n, 0)->shape.rank;
     int64_t dims[SHAPE_MAX], shared[SHAPE_MAX], c = node_in(n, 0)->shape.dim[rank > 1];
     int64_t count = s ? tensor_count(s) : 0;
-    bool each = s && count == c && (rank < 3 || (s->shape.rank >= rank - 1 && s->shape.dim[s->shape.rank - rank + 1] == c));
+    bool each = s && count == c &&
+        (rank < 3 || (s->shape.rank >= rank - 1 && s->shape.dim[s->shape.rank - rank + 1] == c));
     if (!s || (count != 1 && !each) || c < 1) return kw_cannot(w, n, "slopes that are not one for each channel");
     struct made *t = kw_last(w, n->in[0]);
     for (int d = 0; d < rank - 1; d++) dims[d] = d == rank - 2 ? c : 1, shared[d] = d + 1;
@@ -145,8 +146,8 @@ static void say_prelu(struct kwriter *w, const struct node *n)
     int order[SHAPE_MAX];
     kw_order_last(rank, order);
     struct shape out = kw_shape(n->out[0], order);
-    kw_give(w, n->out[0],
-        kw_one(w, "PReLU", "", json_pack("{s:o}", "shared_axes", kw_ints(shared, rank - 2)), t, &out), order);
+    kw_give(w, n->out[0], kw_one(w, "PReLU", "", json_pack("{s:o}", "shared_axes", kw_ints(shared, rank - 2)), t, &out),
+        order);
 }
 
 static void say_softmax(struct kwriter *w, const struct node *n)
@@ -175,7 +176,8 @@ static void say_identity(struct kwriter *w, const struct node *n)
 static void say_cast(struct kwriter *w, const struct node *n)
 {
     enum dtype from = node_in(n, 0)->dtype, to = n->out[0]->dtype;
-    struct node *table = from == DT_F32 ? kw_only_reader(w, n, "Gather") : NULL; /* Embedding takes floats as they are */
+    struct node *table = from == DT_F32 ? kw_only_reader(w, n, "Gather")
+                                        : NULL; /* Embedding takes floats as they are */
     if (from == to || (table && w->fixed[value_resolve(table->in[0])->id])) return say_identity(w, n);
     one_op(w, n, "keras.src.ops.core", "Cast", json_pack("{s:s}", "dtype", dtype_name(to)));
 }
@@ -305,7 +307,8 @@ static void say_binary(struct kwriter *w, const struct node *n)
     struct operand o[2];
     int order[SHAPE_MAX];
     if (n->n_in != 2) return kw_cannot(w, n, "%d operands", n->n_in);
-    if (!common_order(w, n, order) || !read_operand(w, n, 0, order, &o[0]) || !read_operand(w, n, 1, order, &o[1])) return;
+    if (!common_order(w, n, order) || !read_operand(w, n, 0, order, &o[0]) || !read_operand(w, n, 1, order, &o[1]))
+        return;
     const char *layer = NULL;
     for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
         if (!strcmp(layers[i][0], n->op->name)) layer = layers[i][1];
@@ -330,7 +333,10 @@ static void say_many(struct kwriter *w, const struct node *n)
     struct operand o;
     int order[SHAPE_MAX];
     const char *op = n->op->name;
-    const char *layer = !strcmp(op, "Max") ? "Maximum" : !strcmp(op, "Min") ? "Minimum" : !strcmp(op, "Sum") ? "Add" : "Average";
+    const char *layer = !strcmp(op, "Max") ? "Maximum"
+        : !strcmp(op, "Min")               ? "Minimum"
+        : !strcmp(op, "Sum")               ? "Add"
+                                           : "Average";
     if (n->n_in == 1) return say_identity(w, n);
     if (n->n_in == 2 && strcmp(op, "Sum")) return say_binary(w, n);
     if (n->n_in > 64 || !common_order(w, n, order)) return kw_cannot(w, n, "%d operands", n->n_in);
@@ -425,7 +431,8 @@ static void say_einsum_dense(struct kwriter *w, const struct node *n)
     const struct tensor *bias = NULL;
     struct node *sum = kw_only_reader(w, n, "Add"); /* of weights along the last dimensions: the bias */
     struct value *other = sum ? value_resolve(sum->in[value_resolve(sum->in[0]) == n->out[0]]) : NULL;
-    if (other && w->fixed[other->id] && other->shape.rank > 0 && other->shape.rank < s->rank) bias = kw_content(w, other);
+    if (other && w->fixed[other->id] && other->shape.rank > 0 && other->shape.rank < s->rank)
+        bias = kw_content(w, other);
     for (int d = 1; bias && d <= bias->shape.rank; d++)
         if (bias->shape.dim[bias->shape.rank - d] != s->dim[s->rank - d]) bias = NULL;
     if (bias) w->said[sum->id] = true, axes -= bias->shape.rank;
@@ -481,7 +488,8 @@ static void say_squares(struct kwriter *w, const struct node *n)
     bool root = !strcmp(n->op->name, "ReduceL2");
     t = kw_op(w, NUMPY, "Square", "squared", json_object(), json_pack("[o]", kw_tensor(t)), &t->shape, t->dtype);
     json_t *config = json_pack("{s:o,s:b}", "axis", list, "keepdims", node_int(n, "keepdims") != 0);
-    t = kw_op(w, NUMPY, "Sum", root ? "summed" : "", config, t ? json_pack("[o]", kw_tensor(t)) : NULL, &s, n->out[0]->dtype);
+    t = kw_op(
+        w, NUMPY, "Sum", root ? "summed" : "", config, t ? json_pack("[o]", kw_tensor(t)) : NULL, &s, n->out[0]->dtype);
     if (root && t) t = kw_op(w, NUMPY, "Sqrt", "", json_object(), json_pack("[o]", kw_tensor(t)), &s, t->dtype);
     kw_give(w, n->out[0], t, NULL);
 }
@@ -493,12 +501,13 @@ static void say_arg(struct kwriter *w, const struct node *n)
     if (!t) return;
     if (!w->v3) return kw_only_v3(w, n);
     if (node_int(n, "select_last_index")) return kw_cannot(w, n, "select_last_index");
-    json_t *config = json_pack("{s:I,s:b}", "axis", (json_int_t)node_int(n, "axis"), "keepdims", node_int(n, "keepdims") != 0);
+    json_t *config = json_pack(
+        "{s:I,s:b}", "axis", (json_int_t)node_int(n, "axis"), "keepdims", node_int(n, "keepdims") != 0);
     t = kw_op(w, NUMPY, say_find(n->op->name)->keras, "index", config, json_pack("[o]", kw_tensor(t)), &s, DT_I32);
     if (t)
         kw_give(w, n->out[0],
-            kw_op(w, "keras.src.ops.core", "Cast", "", json_pack("{s:s}", "dtype", "int64"), json_pack("[o]", kw_tensor(t)),
-                &s, DT_I64),
+            kw_op(w, "keras.src.ops.core", "Cast", "", json_pack("{s:s}", "dtype", "int64"),
+                json_pack("[o]", kw_tensor(t)), &s, DT_I64),
             NULL);
 }
 

@@ -107,8 +107,10 @@ static struct made *padded_low(struct kwriter *w, const struct windows *x, struc
     json_t *widths = json_pack("[[i,i]]", 0, 0);
     for (int i = 0; i < x->n; i++) json_array_append_new(widths, json_pack("[I,I]", x->pads[i], x->pads[x->n + i]));
     json_array_append_new(widths, json_pack("[i,i]", 0, 0));
-    return kw_op(w, "keras.src.ops.numpy", "Pad", "pad", json_pack("{s:o,s:s}", "pad_width", widths, "mode", "constant"),
-        json_pack("{s:[o],s:{s:f}}", "args", kw_tensor(t), "kwargs", "constant_values", -3.4028234663852886e38), &s, t->dtype);
+    return kw_op(w, "keras.src.ops.numpy", "Pad", "pad",
+        json_pack("{s:o,s:s}", "pad_width", widths, "mode", "constant"),
+        json_pack("{s:[o],s:{s:f}}", "args", kw_tensor(t), "kwargs", "constant_values", -3.4028234663852886e38), &s,
+        t->dtype);
 }
 
 static json_t *window_config(const struct windows *x, const char *kernel)
@@ -149,7 +151,8 @@ static bool are_weights(struct kwriter *w, const struct node *n, int from)
 {
     for (int i = from; i < n->n_in; i++)
         if (n->in[i] && !w->fixed[value_resolve(n->in[i])->id])
-            return kw_cannot(w, n, "its %s is no weight but computed from inputs", i == 1 ? "second operand" : "operand"),
+            return kw_cannot(
+                       w, n, "its %s is no weight but computed from inputs", i == 1 ? "second operand" : "operand"),
                    false;
     return true;
 }
@@ -221,7 +224,8 @@ static void say_conv_transpose(struct kwriter *w, const struct node *n)
     if (!t || !k) return;
     struct shape whole = last_shape(n->out[0]), out = whole;
     for (int i = 0; i < x.n; i++) {
-        int64_t extent = (x.kernel[i] - 1) * x.dilations[i] + 1, more = x.strides[i] > extent ? x.strides[i] - extent : 0;
+        int64_t extent = (x.kernel[i] - 1) * x.dilations[i] + 1,
+                more = x.strides[i] > extent ? x.strides[i] - extent : 0;
         x.pads[x.n + i] += more - extra[i];
         if (x.pads[x.n + i] < 0) return kw_cannot(w, n, "output_padding beyond what the kernel reaches");
         whole.dim[1 + i] = out.dim[1 + i] < 0 ? DIM_UNKNOWN : out.dim[1 + i] + x.pads[i] + x.pads[x.n + i];
@@ -248,7 +252,8 @@ static bool read_pool(struct kwriter *w, const struct node *n, struct windows *x
         int64_t size = node_in(n, 0)->shape.dim[2 + i], out = n->out[0]->shape.dim[2 + i];
         if (x->dilations[i] != 1) return kw_cannot(w, n, "dilations"), false;
         if (!node_int(n, "ceil_mode") || x->same) continue;
-        if (size < 0 || out < 0) return kw_cannot(w, n, "ceil_mode where sizes are not known; fix them with --shape"), false;
+        if (size < 0 || out < 0)
+            return kw_cannot(w, n, "ceil_mode where sizes are not known; fix them with --shape"), false;
         int64_t more = (out - 1) * x->strides[i] + x->kernel[i] - size - x->pads[i] - x->pads[x->n + i];
         if (more <= 0) continue;
         if (strcmp(n->op->name, "MaxPool")) return kw_cannot(w, n, "ceil_mode"), false;
@@ -260,7 +265,8 @@ static bool read_pool(struct kwriter *w, const struct node *n, struct windows *x
 /* Are the value's numbers never below zero? */
 static bool is_positive(struct kwriter *w, struct value *v)
 {
-    static const char *const ops[] = { "Relu", "Sigmoid", "Softmax", "Exp", "Softplus", "HardSigmoid", "MaxPool", "Abs" };
+    static const char *const ops[] = { "Relu", "Sigmoid", "Softmax", "Exp", "Softplus", "HardSigmoid", "MaxPool",
+        "Abs" };
     double low;
     const struct node *n = value_resolve(v)->node;
     for (size_t i = 0; n && i < sizeof ops / sizeof *ops; i++)
@@ -282,7 +288,8 @@ static void say_pool(struct kwriter *w, const struct node *n)
     t = max && !is_positive(w, n->in[0]) ? padded_low(w, &x, t) : padded(w, &x, t);
     struct shape s = last_shape(n->out[0]);
     give_last(w, n->out[0],
-        kw_one(w, dimensional(w, max ? "MaxPooling" : "AveragePooling", x.n, ""), "", window_config(&x, "pool_size"), t, &s));
+        kw_one(w, dimensional(w, max ? "MaxPooling" : "AveragePooling", x.n, ""), "", window_config(&x, "pool_size"), t,
+            &s));
 }
 
 static void say_global(struct kwriter *w, const struct node *n)
@@ -359,14 +366,14 @@ static const struct tensor *flat_bias(struct kwriter *w, struct value *v, int64_
     return made;
 }
 
-static void dense(struct kwriter *w, const struct node *n, const struct tensor *kernel, const struct tensor *bias,
-    struct value *out)
+static void dense(
+    struct kwriter *w, const struct node *n, const struct tensor *kernel, const struct tensor *bias, struct value *out)
 {
     int order[SHAPE_MAX];
     struct made *t = kw_features(w, n->in[0], order);
     if (!t || !kernel) return;
-    json_t *c = json_pack("{s:I,s:s,s:b}", "units", (json_int_t)kernel->shape.dim[1], "activation", "linear", "use_bias",
-        bias != NULL);
+    json_t *c = json_pack(
+        "{s:I,s:s,s:b}", "units", (json_int_t)kernel->shape.dim[1], "activation", "linear", "use_bias", bias != NULL);
     w->source = value_resolve(n->in[1]);
     kw_weight(w, "", "kernel", kernel);
     if (bias) kw_weight(w, "", "bias", bias);
@@ -382,7 +389,8 @@ static void say_gemm(struct kwriter *w, const struct node *n)
         return kw_cannot(w, n, "transA, alpha or beta");
     const struct tensor *k = kw_content(w, n->in[1]), *b = NULL;
     if (k && node_int(n, "transB")) k = kw_turned(w, k, turn);
-    if (k && node_in(n, 2) && !(b = flat_bias(w, n->in[2], k->shape.dim[1]))) return kw_cannot(w, n, "its third operand");
+    if (k && node_in(n, 2) && !(b = flat_bias(w, n->in[2], k->shape.dim[1])))
+        return kw_cannot(w, n, "its third operand");
     dense(w, n, k, b, n->out[0]);
 }
 
@@ -407,8 +415,9 @@ static void say_matmul(struct kwriter *w, const struct node *n)
     struct shape s = n->out[0]->shape;
     if ((!left && !in[0]) || (!right && !in[1])) return;
     if (!w->v3) {
-        kw_give(w, n->out[0], kw_layer(w, "Dot", "", json_pack("{s:[i,i],s:b}", "axes", 2, 1, "normalize", 0), in, 2, &s,
-            in[0]->dtype), NULL);
+        kw_give(w, n->out[0],
+            kw_layer(w, "Dot", "", json_pack("{s:[i,i],s:b}", "axes", 2, 1, "normalize", 0), in, 2, &s, in[0]->dtype),
+            NULL);
         return;
     }
     json_t *args = json_array();
@@ -416,11 +425,9 @@ static void say_matmul(struct kwriter *w, const struct node *n)
         if (!in[i]) kw_frozen(w, n->in[i]);
         json_array_append_new(args, in[i] ? kw_tensor(in[i]) : kw_constant(w, kw_content(w, n->in[i])));
     }
-    kw_give(w, n->out[0], kw_op(w, "keras.src.ops.numpy", "Matmul", "", json_object(), args, &s, n->out[0]->dtype), NULL);
+    kw_give(
+        w, n->out[0], kw_op(w, "keras.src.ops.numpy", "Matmul", "", json_object(), args, &s, n->out[0]->dtype), NULL);
 }
-
-
-
 
 static void say_gather(struct kwriter *w, const struct node *n)
 {

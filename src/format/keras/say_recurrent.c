@@ -1,7 +1,7 @@
 /* say_recurrent.c - LSTM, GRU and RNN as layers of Keras: kernels (in, gates u), gates in Keras' order.
  *
- * The operator's sequences are (T, N, I), its results (T, directions, N, U) and (directions, N, U); Keras' are (N, T, I),
- * (N, T, U) and (N, U). */
+ * The operator's sequences are (T, N, I), its results (T, directions, N, U) and (directions, N, U); Keras' are
+ * (N, T, I), (N, T, U) and (N, U). */
 #include <string.h>
 
 #include "base/arena.h"
@@ -36,13 +36,15 @@ static const struct tensor *kernel(struct kwriter *w, const struct gates *g, con
     for (int k = 0; out && k < g->n; k++)
         for (int64_t r = 0; r < u; r++)
             for (int64_t i = 0; i < in; i++)
-                tensor_set_f64(out, i * rows + k * u + r, tensor_get_f64(t, (direction * rows + g->order[k] * u + r) * in + i));
+                tensor_set_f64(
+                    out, i * rows + k * u + r, tensor_get_f64(t, (direction * rows + g->order[k] * u + r) * in + i));
     return out;
 }
 
 /* (directions, 2 gates u): those of the input and of the recurrence. Keras keeps both for GRUs that reset after the
  * product, else their sum. */
-static const struct tensor *bias(struct kwriter *w, const struct gates *g, const struct tensor *t, int direction, bool both)
+static const struct tensor *bias(
+    struct kwriter *w, const struct gates *g, const struct tensor *t, int direction, bool both)
 {
     int64_t rows = t->shape.dim[1] / 2, u = rows / g->n;
     struct shape s = both ? shape_of(2, (int64_t[]){ 2, rows }) : shape_of(1, &rows);
@@ -68,7 +70,7 @@ static const char *activation(struct kwriter *w, const struct node *n, size_t i,
     for (size_t k = 0; k < sizeof names / sizeof *names; k++)
         if (!strcasecmp(names[k][0], list->strings[i])) return names[k][1];
     if (!strcasecmp(list->strings[i], "Affine") && a == 1 && b == 0) return "linear";
-    bool old = a > 0.199 && a < 0.201, new3 = a > 0.166 && a < 0.167;
+    bool old = a > 0.199 && a<0.201, new3 = a> 0.166 && a < 0.167;
     if (!strcasecmp(list->strings[i], "HardSigmoid") && b == 0.5 && (w->v3 ? new3 : old)) return "hard_sigmoid";
     kw_cannot(w, n, "the activation %s with these numbers", list->strings[i]);
     return NULL;
@@ -82,8 +84,9 @@ static json_t *config_of_layer(struct kwriter *w, const struct node *n, const st
     if (!gate || !main) return NULL;
     if (g->states == 2 && activation(w, n, first + 2, "tanh") != main)
         return kw_cannot(w, n, "two activations for cell and output"), NULL;
-    json_t *c = json_pack("{s:I,s:s,s:b,s:b,s:b,s:b,s:b}", "units", (json_int_t)node_in(n, 2)->shape.dim[2], "activation",
-        main, "use_bias", node_in(n, 3) != NULL, "go_backwards", 0, "stateful", 0, "unroll", 0, "return_state", 0);
+    json_t *c = json_pack("{s:I,s:s,s:b,s:b,s:b,s:b,s:b}", "units", (json_int_t)node_in(n, 2)->shape.dim[2],
+        "activation", main, "use_bias", node_in(n, 3) != NULL, "go_backwards", 0, "stateful", 0, "unroll", 0,
+        "return_state", 0);
     if (g->n > 1) json_object_set_new(c, "recurrent_activation", json_string(gate));
     if (!strcmp(g->op, "GRU")) json_object_set_new(c, "reset_after", json_boolean(node_int(n, "linear_before_reset")));
     return c;
@@ -121,7 +124,8 @@ static bool is_zeros(struct kwriter *w, struct value *v)
 static bool can(struct kwriter *w, const struct node *n)
 {
     for (int i = 1; i < 4; i++)
-        if (node_in(n, i) && !w->fixed[value_resolve(n->in[i])->id]) return kw_cannot(w, n, "weights that are computed"), false;
+        if (node_in(n, i) && !w->fixed[value_resolve(n->in[i])->id])
+            return kw_cannot(w, n, "weights that are computed"), false;
     if (node_in(n, 4)) return kw_cannot(w, n, "lengths of sequences"), false;
     bool lstm = !strcmp(n->op->name, "LSTM"), zeros = is_zeros(w, node_in(n, 5));
     if (lstm && zeros != is_zeros(w, node_in(n, 6))) return kw_cannot(w, n, "one of two initial states"), false;
@@ -156,8 +160,9 @@ static struct made *reversed(struct kwriter *w, struct made *t)
 {
     json_t *key = json_array();
     for (int k = 0; k < 3; k++)
-        json_array_append_new(key, json_pack("{s:s,s:{s:n,s:n,s:o}}", "class_name", "__slice__", "config", "start", "stop",
-            "step", k == 1 ? json_integer(-1) : json_null()));
+        json_array_append_new(key,
+            json_pack("{s:s,s:{s:n,s:n,s:o}}", "class_name", "__slice__", "config", "start", "stop", "step",
+                k == 1 ? json_integer(-1) : json_null()));
     return kw_op(w, "keras.src.ops.numpy", "GetItem", "forwards", json_object(), json_pack("[o,o]", kw_tensor(t), key),
         &t->shape, t->dtype);
 }
@@ -240,8 +245,7 @@ static void bidirectional(struct kwriter *w, const struct node *n, const struct 
         wrapped(w, g, b, "backward"), "merge_mode");
     struct made *y = kw_one(w, "Bidirectional", "both", c, x, sequences ? &seq : &state);
     if (!y) return;
-    if (sequences)
-        kw_give_view(w, n->out[0], both_of(w, "sequences", y, kw_result(w, y, 1, &seq)), sequence_axes);
+    if (sequences) kw_give_view(w, n->out[0], both_of(w, "sequences", y, kw_result(w, y, 1, &seq)), sequence_axes);
     for (int i = 1; i <= g->states; i++) {
         if (!used(w, n, i)) continue;
         struct made *first = more ? kw_result(w, y, 1 + i, &state) : y;

@@ -56,8 +56,8 @@ static void say_flatten(struct kwriter *w, const struct node *n)
     if (shape_axis(node_int(n, "axis"), rank) != 1) return say_reshape(w, n);
     if (rank > 1) t = kw_plain(w, n->in[0]);
     if (t && rank == 2) return kw_give(w, n->out[0], t, NULL);
-    kw_give(w, n->out[0], kw_one(w, "Flatten", "", json_pack("{s:s}", "data_format", "channels_last"), t, &n->out[0]->shape),
-        NULL);
+    kw_give(w, n->out[0],
+        kw_one(w, "Flatten", "", json_pack("{s:s}", "data_format", "channels_last"), t, &n->out[0]->shape), NULL);
 }
 
 static void say_transpose(struct kwriter *w, const struct node *n)
@@ -128,7 +128,8 @@ static void say_concat_constant(struct kwriter *w, const struct node *n, int axi
     }
     struct shape s = n->out[0]->shape;
     kw_give(w, n->out[0],
-        kw_op(w, NUMPY, "Concatenate", "", json_pack("{s:i}", "axis", axis), json_pack("[o]", list), &s, n->out[0]->dtype),
+        kw_op(w, NUMPY, "Concatenate", "", json_pack("{s:i}", "axis", axis), json_pack("[o]", list), &s,
+            n->out[0]->dtype),
         NULL);
 }
 
@@ -146,7 +147,8 @@ static void say_concat(struct kwriter *w, const struct node *n)
     struct shape s = kw_shape(n->out[0], order);
     if (n->n_in == 1) return kw_give(w, n->out[0], in[0], order);
     kw_give(w, n->out[0],
-        kw_layer(w, "Concatenate", "", json_pack("{s:i}", "axis", at == rank - 1 ? -1 : at), in, n->n_in, &s, in[0]->dtype),
+        kw_layer(
+            w, "Concatenate", "", json_pack("{s:i}", "axis", at == rank - 1 ? -1 : at), in, n->n_in, &s, in[0]->dtype),
         order);
 }
 
@@ -184,7 +186,8 @@ static bool say_cropping(struct kwriter *w, const struct node *n, const int64_t 
     struct shape s = kw_shape(n->out[0], order);
     if (t) {
         json_t *by = axes == 1 ? json_incref(json_array_get(list, 0)) : json_incref(list);
-        kw_give(w, n->out[0], kw_one(w, dimensional(w, "Cropping", axes), "", json_pack("{s:o}", "cropping", by), t, &s), order);
+        kw_give(w, n->out[0],
+            kw_one(w, dimensional(w, "Cropping", axes), "", json_pack("{s:o}", "cropping", by), t, &s), order);
     }
     json_decref(list);
     return good;
@@ -197,7 +200,8 @@ static void say_slice(struct kwriter *w, const struct node *n)
     const int64_t *from = kw_numbers(w, n->in[1], &n_from), *to = kw_numbers(w, n->in[2], &n_to);
     const int64_t *axes = node_in(n, 3) ? kw_numbers(w, n->in[3], &n_axes) : NULL;
     const int64_t *steps = node_in(n, 4) ? kw_numbers(w, n->in[4], &n_steps) : NULL;
-    if (!from || !to || (node_in(n, 3) && !axes) || (node_in(n, 4) && !steps)) return kw_cannot(w, n, "bounds that are computed");
+    if (!from || !to || (node_in(n, 3) && !axes) || (node_in(n, 4) && !steps))
+        return kw_cannot(w, n, "bounds that are computed");
     for (int i = 0; i < n_from && i < n_to && i < SHAPE_MAX; i++) {
         int d = axes ? shape_axis(axes[i], rank) : i;
         if (d < 0 || d >= rank) return;
@@ -205,17 +209,19 @@ static void say_slice(struct kwriter *w, const struct node *n)
         cut[d][1] = to[i];
         cut[d][2] = steps && i < n_steps ? steps[i] : 1;
     }
-    if (say_cropping(w, n, (const int64_t (*)[3])cut) || w->err->code) return;
+    if (say_cropping(w, n, (const int64_t(*)[3])cut) || w->err->code) return;
     if (!w->v3) return kw_only_v3(w, n);
     struct made *t = whole(w, n->in[0], order);
     if (!t) return;
     json_t *key = json_array();
     for (int k = 0; k < rank; k++) {
         const int64_t *c = cut[order[k]];
-        json_array_append_new(key, c[2] ? slice_json(c[0], c[1] >= INT32_MAX ? INT64_MAX : c[1], c[2]) : slice_json(0, INT64_MAX, 1));
+        json_array_append_new(
+            key, c[2] ? slice_json(c[0], c[1] >= INT32_MAX ? INT64_MAX : c[1], c[2]) : slice_json(0, INT64_MAX, 1));
     }
     struct shape s = kw_shape(n->out[0], order);
-    kw_give(w, n->out[0], kw_op(w, NUMPY, "GetItem", "", json_object(), json_pack("[o,o]", kw_tensor(t), key), &s, t->dtype), order);
+    kw_give(w, n->out[0],
+        kw_op(w, NUMPY, "GetItem", "", json_object(), json_pack("[o,o]", kw_tensor(t), key), &s, t->dtype), order);
 }
 
 /* One place along an axis, which goes: a slice, then another shape. */
@@ -240,8 +246,9 @@ static void take_one(struct kwriter *w, const struct node *n, int axis, int64_t 
         struct shape one = kw_shape(node_in(n, 0), turn);
         one.dim[1] = 1;
         if (at < 0) at += size;
-        t = kw_one(w, "Cropping1D", "cut", json_pack("{s:[I,I]}", "cropping", (json_int_t)at, (json_int_t)(size - 1 - at)),
-            kw_want(w, n->in[0], turn), &one);
+        t = kw_one(w, "Cropping1D", "cut",
+            json_pack("{s:[I,I]}", "cropping", (json_int_t)at, (json_int_t)(size - 1 - at)), kw_want(w, n->in[0], turn),
+            &one);
         s.dim[0] = one.dim[0], s.dim[1] = one.dim[2];
         t = kw_reshaped(w, t, "", 2, s.dim);
         less[0] = turn[0] - (turn[0] > axis), less[1] = turn[2] - (turn[2] > axis);
@@ -260,8 +267,8 @@ void say_take(struct kwriter *w, const struct node *n)
     struct shape s = n->out[0]->shape;
     if (t)
         kw_give(w, n->out[0],
-            kw_op(w, NUMPY, "Take", "", json_pack("{s:i}", "axis", axis), json_pack("[o,o]", kw_tensor(t), kw_constant(w, at)),
-                &s, t->dtype),
+            kw_op(w, NUMPY, "Take", "", json_pack("{s:i}", "axis", axis),
+                json_pack("[o,o]", kw_tensor(t), kw_constant(w, at)), &s, t->dtype),
             NULL);
 }
 
@@ -303,7 +310,8 @@ static void say_pad(struct kwriter *w, const struct node *n)
     int64_t by[SHAPE_MAX][2] = { { 0 } };
     double fill = 0;
     const char *mode = node_string(n, "mode");
-    const int64_t *pads = kw_numbers(w, n->in[1], &count), *axes = node_in(n, 3) ? kw_numbers(w, n->in[3], &n_axes) : NULL;
+    const int64_t *pads = kw_numbers(w, n->in[1], &count),
+                  *axes = node_in(n, 3) ? kw_numbers(w, n->in[3], &n_axes) : NULL;
     if (!pads || (node_in(n, 3) && !axes) || (node_in(n, 2) && !kw_scalar(w, n->in[2], &fill)))
         return kw_cannot(w, n, "widths that are computed");
     bool constant = !mode || !strcmp(mode, "constant"), spatial = true;
@@ -328,11 +336,10 @@ static void say_pad(struct kwriter *w, const struct node *n)
         json_t *c = rank == 3 ? json_incref(json_array_get(inner, 0)) : json_incref(inner);
         t = kw_one(w, dimensional(w, "ZeroPadding", rank - 2), "", json_pack("{s:o}", "padding", c), t, &s);
     } else if (t && w->v3) {
-        json_t *args = constant
-            ? json_pack("{s:[o],s:{s:f}}", "args", kw_tensor(t), "kwargs", "constant_values", fill)
-            : json_pack("[o]", kw_tensor(t));
-        t = kw_op(w, NUMPY, "Pad", "", json_pack("{s:O,s:s}", "pad_width", all, "mode", constant ? "constant" : "reflect"),
-            args, &s, t->dtype);
+        json_t *args = constant ? json_pack("{s:[o],s:{s:f}}", "args", kw_tensor(t), "kwargs", "constant_values", fill)
+                                : json_pack("[o]", kw_tensor(t));
+        t = kw_op(w, NUMPY, "Pad", "",
+            json_pack("{s:O,s:s}", "pad_width", all, "mode", constant ? "constant" : "reflect"), args, &s, t->dtype);
     } else if (t) kw_only_v3(w, n), t = NULL;
     kw_give(w, n->out[0], t, order);
     json_decref(all);
@@ -363,8 +370,9 @@ static void say_resize(struct kwriter *w, const struct node *n)
     const char *mode = node_string(n, "mode"), *where = node_string(n, "coordinate_transformation_mode");
     const char *nearest = node_string(n, "nearest_mode");
     bool linear = !strcmp(mode, "linear"), half = !strcmp(where, "half_pixel") || !strcmp(where, "pytorch_half_pixel");
-    bool repeats = !strcmp(mode, "nearest") && ((!strcmp(where, "asymmetric") && nearest && !strcmp(nearest, "floor")) ||
-        (half && nearest && !strncmp(nearest, "round", 5)));
+    bool repeats = !strcmp(mode, "nearest") &&
+        ((!strcmp(where, "asymmetric") && nearest && !strcmp(nearest, "floor")) ||
+            (half && nearest && !strncmp(nearest, "round", 5)));
     if (node_int(n, "antialias") || !(repeats || (linear && half && rank == 4)))
         return kw_cannot(w, n, "%s with %s coordinates", mode, where);
     kw_order_last(rank, order);
@@ -373,12 +381,14 @@ static void say_resize(struct kwriter *w, const struct node *n)
     if (scales_of(w, n, rank, by)) {
         json_t *c = json_pack("{s:o}", "size", rank == 3 ? json_integer(by[2]) : kw_ints(by + 2, rank - 2));
         if (rank == 4) json_object_set_new(c, "interpolation", json_string(linear ? "bilinear" : "nearest"));
-        kw_give(w, n->out[0], kw_one(w, dimensional(w, "UpSampling", rank - 2), "", c, kw_last(w, n->in[0]), &s), order);
+        kw_give(
+            w, n->out[0], kw_one(w, dimensional(w, "UpSampling", rank - 2), "", c, kw_last(w, n->in[0]), &s), order);
         return;
     }
     const char *policy = node_string(n, "keep_aspect_ratio_policy");
     const struct tensor *scales = node_in(n, 2) ? kw_content(w, n->in[2]) : NULL;
-    if (!linear || s.dim[1] < 0 || s.dim[2] < 0 || (scales && tensor_count(scales)) || (policy && strcmp(policy, "stretch")))
+    if (!linear || s.dim[1] < 0 || s.dim[2] < 0 || (scales && tensor_count(scales)) ||
+        (policy && strcmp(policy, "stretch")))
         return kw_cannot(w, n, "a size that is no multiple and not given as such");
     kw_give(w, n->out[0],
         kw_one(w, "Resizing", "",
@@ -397,8 +407,8 @@ static void say_expand(struct kwriter *w, const struct node *n)
     if (!w->v3) return kw_only_v3(w, n);
     if (!shape_is_known(&s)) return kw_cannot(w, n, "to a shape that is not known");
     kw_give(w, n->out[0],
-        kw_op(w, NUMPY, "BroadcastTo", "", json_pack("{s:o}", "shape", kw_ints(s.dim, s.rank)), json_pack("[o]", kw_tensor(t)),
-            &s, t->dtype),
+        kw_op(w, NUMPY, "BroadcastTo", "", json_pack("{s:o}", "shape", kw_ints(s.dim, s.rank)),
+            json_pack("[o]", kw_tensor(t)), &s, t->dtype),
         NULL);
 }
 

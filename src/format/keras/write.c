@@ -107,7 +107,8 @@ static int make_outputs(struct kwriter *w, json_t *list)
         if (w->fixed[v->id])
             return fail(w->err, ERR_UNSUPPORTED, "output %s depends on no input, which Keras cannot say", v->name);
         struct made *t = kw_plain(w, v);
-        if (!t) return w->err->code ? w->err->code : fail(w->err, ERR_UNSUPPORTED, "Keras cannot say output %s", v->name);
+        if (!t)
+            return w->err->code ? w->err->code : fail(w->err, ERR_UNSUPPORTED, "Keras cannot say output %s", v->name);
         json_array_append_new(list, json_pack("[s,i,i]", t->layer->name, t->call, t->index));
     }
     return w->err->code;
@@ -143,9 +144,11 @@ static int write_model(struct kwriter *w, const char *path)
     TRY(make_inputs(w, inputs));
     TRY(say_nodes(w));
     w->node = NULL;
-    TRY(report_fail(w->errors, ERR_UNSUPPORTED, w->v3 ? "what Keras cannot say" : "what Keras has no layers for", w->err));
+    TRY(report_fail(
+        w->errors, ERR_UNSUPPORTED, w->v3 ? "what Keras cannot say" : "what Keras has no layers for", w->err));
     TRY(make_outputs(w, outputs));
-    TRY(report_fail(w->errors, ERR_UNSUPPORTED, w->v3 ? "what Keras cannot say" : "what Keras has no layers for", w->err));
+    TRY(report_fail(
+        w->errors, ERR_UNSUPPORTED, w->v3 ? "what Keras cannot say" : "what Keras has no layers for", w->err));
     return kw_write_file(w, path, inputs, outputs);
 }
 
@@ -155,7 +158,9 @@ int keras_write(
     struct arena a;
     arena_init(&a, g->arena->mem);
     struct report errors = report_in(&a);
-    struct kwriter w = { .arena = &a, .graph = g, .errors = &errors, .notes = r, .err = e, .v3 = str_ends(path, ".keras") };
+    struct kwriter w = {
+        .arena = &a, .graph = g, .errors = &errors, .notes = r, .err = e, .v3 = str_ends(path, ".keras")
+    };
     size_t n = g->n_values + 1;
     w.names = map_in(&a);
     w.views = ARENA_ARRAY(&a, n, struct view *);
@@ -164,7 +169,8 @@ int keras_write(
     w.content = ARENA_ARRAY(&a, n, const struct tensor *);
     w.readers = ARENA_ARRAY(&a, n, int);
     w.said = ARENA_ARRAY(&a, g->n_nodes + 1, bool);
-    int code = w.views && w.needed && w.fixed && w.content && w.readers && w.said ? write_model(&w, path) : fail_nomem(e);
+    int code = w.views && w.needed && w.fixed && w.content && w.readers && w.said ? write_model(&w, path)
+                                                                                  : fail_nomem(e);
     arena_release(&a);
     return code;
 }

@@ -53,12 +53,12 @@ struct kwriter {
     const struct graph *graph;
     struct report *errors, *notes;
     struct err *err;
-    bool v3;               /* .keras: operations of Keras 3 may be said too */
-    struct view **views;   /* by value id */
-    bool *needed, *fixed;  /* by value id; fixed: depends on weights and constants alone */
+    bool v3;                       /* .keras: operations of Keras 3 may be said too */
+    struct view **views;           /* by value id */
+    bool *needed, *fixed;          /* by value id; fixed: depends on weights and constants alone */
     const struct tensor **content; /* by value id: of fixed ones, once it was asked for */
-    int *readers;          /* by value id: data inputs of needed nodes */
-    bool *said;            /* by node id: together with another */
+    int *readers;                  /* by value id: data inputs of needed nodes */
+    bool *said;                    /* by node id: together with another */
     struct made_layer **layers;
     size_t n_layers, cap_layers;
     struct map names;
@@ -120,7 +120,7 @@ struct made *kw_reshaped(struct kwriter *w, struct made *t, const char *suffix, 
 
 /* The content of a fixed value; NULL when it is not fixed. */
 const struct tensor *kw_content(struct kwriter *w, struct value *v);
-bool kw_scalar(struct kwriter *w, struct value *v, double *out); /* fixed, of one element */
+bool kw_scalar(struct kwriter *w, struct value *v, double *out);       /* fixed, of one element */
 const int64_t *kw_numbers(struct kwriter *w, struct value *v, int *n); /* fixed whole numbers; NULL */
 /* The only node that reads an output of `n`, if it is of this kind. */
 struct node *kw_only_reader(struct kwriter *w, const struct node *n, const char *op);

@@ -44,8 +44,8 @@ static const char *config_text(struct kwriter *w, json_t *inputs, json_t *output
     return arena_strndup(w->arena, (const char *)text.data, text.len);
 }
 
-static int put_tensor(struct kwriter *w, struct hdf5_writer *h, struct hdf5_made *group, const char *name,
-    const struct tensor *t)
+static int put_tensor(
+    struct kwriter *w, struct hdf5_writer *h, struct hdf5_made *group, const char *name, const struct tensor *t)
 {
     struct hdf5_type type = { dtype_is_float(t->dtype) ? 'f' : 'i', (unsigned)dtype_size(t->dtype), false };
     struct hdf5_space space = { .rank = t->shape.rank };
@@ -104,8 +104,8 @@ static int put_by_path(struct kwriter *w, struct hdf5_writer *h)
             int place = 0;
             for (size_t b = 0; b < k; b++) place += !strcmp(l->weights[b].path, x->path);
             snprintf(number, sizeof number, "_%zu", (size_t)n);
-            const char *path = arena_printf(w->arena, "layers/%s%s/%s%svars", class_name, n ? number : "", x->path,
-                x->path[0] ? "/" : "");
+            const char *path = arena_printf(
+                w->arena, "layers/%s%s/%s%svars", class_name, n ? number : "", x->path, x->path[0] ? "/" : "");
             TRY_MEM(path, w->err);
             struct hdf5_made *group = hdf5_make_group(h, NULL, path, w->err);
             snprintf(number, sizeof number, "%d", place);
@@ -150,6 +150,7 @@ int kw_write_file(struct kwriter *w, const char *path, json_t *inputs, json_t *o
     TRY(hdf5_writer_layout(&h, w->err));
     TRY(file_writer_open(&f, w->arena, path, w->err));
     int code = w->v3 ? fill_zip(w, &h, &f, config, len) : hdf5_writer_write(&h, put_file, &f, w->err);
+    if (!code && w->arena->failed) code = fail_nomem(w->err); /* what drops things silently cannot hide it */
     if (code) return file_writer_abort(&f), code;
     return file_writer_commit(&f, w->err);
 }

@@ -96,8 +96,14 @@ static struct made_layer *new_layer(
     struct made_layer *l = ARENA_NEW(w->arena, struct made_layer);
     const char *name = l ? name_for(w, suffix) : NULL;
     if (!name) return fail_nomem(w->err), NULL;
-    *l = (struct made_layer){ .module = module, .class_name = class_name, .name = name, .op = op, .config = config,
-        .calls = json_array(), .n_weights = w->n_pending, .source = w->source };
+    *l = (struct made_layer){ .module = module,
+        .class_name = class_name,
+        .name = name,
+        .op = op,
+        .config = config,
+        .calls = json_array(),
+        .n_weights = w->n_pending,
+        .source = w->source };
     if (json_own(w->arena, l->calls, w->err)) return NULL;
     if (!op || !json_object_size(config)) json_object_set_new(config, "name", json_string(name));
     l->weights = ARENA_ARRAY(w->arena, w->n_pending + 1, struct made_weight);
@@ -123,15 +129,16 @@ static json_t *call_of(struct kwriter *w, struct made *const *in, int n_in, bool
 {
     json_t *list = json_array();
     for (int i = 0; i < n_in; i++)
-        json_array_append_new(list,
-            w->v3 ? kw_tensor(in[i]) : json_pack("[s,i,i,{}]", in[i]->layer->name, in[i]->call, in[i]->index));
+        json_array_append_new(
+            list, w->v3 ? kw_tensor(in[i]) : json_pack("[s,i,i,{}]", in[i]->layer->name, in[i]->call, in[i]->index));
     if (!w->v3) return list;
     if (n_in > 1 && states) {
         json_t *first = json_incref(json_array_get(list, 0));
         json_array_remove(list, 0);
         return json_pack("{s:[o],s:{s:o}}", "args", first, "kwargs", "initial_state", list);
     }
-    return n_in > 1 ? json_pack("{s:[o],s:{}}", "args", list, "kwargs") : json_pack("{s:o,s:{}}", "args", list, "kwargs");
+    return n_in > 1 ? json_pack("{s:[o],s:{}}", "args", list, "kwargs")
+                    : json_pack("{s:o,s:{}}", "args", list, "kwargs");
 }
 
 struct made *kw_layer(struct kwriter *w, const char *class_name, const char *suffix, json_t *config,
@@ -215,7 +222,8 @@ struct made *kw_reshaped(struct kwriter *w, struct made *t, const char *suffix, 
         kw_cannot(w, w->node, "a shape with several sizes that are not known; fix them with --shape");
         return NULL;
     }
-    if (batch) return kw_one(w, "Reshape", suffix, json_pack("{s:o}", "target_shape", kw_ints(target + 1, rank - 1)), t, &s);
+    if (batch)
+        return kw_one(w, "Reshape", suffix, json_pack("{s:o}", "target_shape", kw_ints(target + 1, rank - 1)), t, &s);
     if (!w->v3) return kw_cannot(w, w->node, "the batch is no dimension of its own afterwards"), NULL;
     return kw_op(w, "keras.src.ops.numpy", "Reshape", suffix, json_pack("{s:o}", "newshape", kw_ints(target, rank)),
         json_pack("[o]", kw_tensor(t)), &s, t->dtype);
@@ -279,6 +287,7 @@ void kw_frozen(struct kwriter *w, struct value *v)
     v = value_resolve(v);
     if (v && v->kind == VALUE_STATE && v->flags & VALUE_TRAINABLE)
         report_add(w->notes, REPORT_WARNING, v->name,
-            "the weight %s is a constant in the file, since no layer of Keras holds it: training there leaves it as it is",
+            "the weight %s is a constant in the file, since no layer of Keras holds it: training there leaves it as it "
+            "is",
             v->name);
 }

@@ -42,6 +42,14 @@ void pickle_put_int(struct pickler *p, int64_t v)
     str_addn(&p->text, (const char *)n, 8);
 }
 
+void pickle_put_float(struct pickler *p, double v)
+{
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    str_addc(&p->text, 'G'); /* the highest byte first */
+    for (int shift = 56; shift >= 0; shift -= 8) str_addc(&p->text, (char)(bits >> shift & 0xff));
+}
+
 void pickle_put_global(struct pickler *p, const char *module, const char *name)
 {
     str_addf(&p->text, "c%s\n%s\n", module, name);

@@ -19,6 +19,7 @@ struct pickler {
 struct pickler pickler_in(struct arena *a); /* begins with the protocol */
 void pickle_put_str(struct pickler *p, const char *s);
 void pickle_put_int(struct pickler *p, int64_t v);
+void pickle_put_float(struct pickler *p, double v);
 void pickle_put_global(struct pickler *p, const char *module, const char *name);
 void pickle_put_op(struct pickler *p, const char *ops); /* opcodes without arguments: "(", ")R", "u." */
 /* ERR_UNSUPPORTED for types PyTorch has no storage for. The tensor must live until its record is written. */

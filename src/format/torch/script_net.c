@@ -37,6 +37,28 @@ static bool same_pads(const struct node *n, const struct window *w, bool upper, 
     return true;
 }
 
+/* The same where sizes are open: computed from what comes, and put in front as an own padding with `value`. */
+static int pad_by_size(struct script *s, const struct node *n, const char *value, bool upper, struct window *w)
+{
+    struct str pads = str_in(s->arena);
+    const char *x = in(s, n, 0);
+    for (int i = w->axes; i-- > 0;) {
+        long long stride = w->stride[i], reach = (w->kernel[i] - 1) * w->dilation[i] + 1;
+        const char *size = assign(s, say(s, "torch.size(%s, %d)", x, i + 2));
+        const char *windows = assign(s, say(s, "torch.floordiv(torch.add(%s, %lld), %lld)", size, stride - 1, stride));
+        const char *all = say(s, "torch.add(torch.mul(torch.sub(%s, 1), %lld), %lld)", windows, stride, reach);
+        const char *total = assign(s, say(s, "ops.prim.max(torch.sub(%s, %s), 0)", all, size));
+        const char *half = assign(s, say(s, "torch.floordiv(%s, 2)", total));
+        const char *rest = assign(s, say(s, "torch.sub(%s, %s)", total, half));
+        str_addf(&pads, "%s%s, %s", pads.len ? ", " : "", upper ? half : rest, upper ? rest : half);
+        w->pad[i] = 0;
+    }
+    const char *text = str_done(&pads);
+    if (!text) return fail_nomem(s->err), 0;
+    w->x = assign(s, say(s, "torch.constant_pad_nd(%s, [%s], %s)", x, text, value));
+    return 1;
+}
+
 /* Borders: begins of all axes, then ends. Where the two differ, what is wanting goes in front as an own padding with
  * `value`. */
 static int read_window(struct script *s, const struct node *n, const char *value, struct window *w)
@@ -53,8 +75,10 @@ static int read_window(struct script *s, const struct node *n, const char *value
     read_ints(n, "strides", w->axes, 1, w->stride);
     read_ints(n, "dilations", w->axes, 1, w->dilation);
     if (!same) read_ints(n, "pads", 2 * w->axes, 0, pads);
-    else if (node_is(n, "ConvTranspose") || !same_pads(n, w, !strcmp(automatic, "SAME_UPPER"), pads))
-        return script_cannot(s, n, "padding that follows from the size"), 0;
+    bool upper = same && !strcmp(automatic, "SAME_UPPER"), known = !same || same_pads(n, w, upper, pads);
+    if (same && (node_is(n, "ConvTranspose") || (!known && !value)))
+        return script_cannot(s, n, "padding that follows from the size; fix it with --shape"), 0;
+    if (!known) return pad_by_size(s, n, value, upper, w);
     w->x = in(s, n, 0);
     for (int i = 0; i < w->axes; i++) even &= (w->pad[i] = pads[i]) == pads[i + w->axes];
     if (even) return 1;

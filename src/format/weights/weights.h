@@ -12,8 +12,10 @@
 
 struct graph;
 struct pickle_value;
+struct pickler;
 struct quantization;
 struct tensor;
+struct value;
 
 struct weight {
     const char *path; /* "model_state_dict.conv1.weight" */
@@ -52,6 +54,10 @@ const char *weights_known_nets(const struct weights *w, struct arena *a);
 
 /* All states of a graph, under the names and in the order of axes of their source. */
 int weights_of_graph(struct weights *w, const struct graph *g, struct arena *a, struct err *e);
+/* One of them: its content in the order of axes of its source. */
+const struct tensor *weights_as_source(const struct value *state, struct arena *a, struct err *e);
+/* An OrderedDict of tensors, as torch.save(model.state_dict()) writes it. */
+int weights_put_state_dict(const struct weights *w, struct pickler *p, struct err *e);
 /* Writes them: .npz, .safetensors, or PyTorch's state_dict under any other name. */
 int weights_write(
     const struct graph *g, const char *path, const struct export_options *o, struct report *r, struct err *e);

@@ -14,7 +14,7 @@
 #include "graph/npy_tensor.h"
 
 /* new[i0][i1].. = source[..] permuted: undone, element by element. */
-static const struct tensor *unpermuted(const struct value *state, struct arena *a, struct err *e)
+const struct tensor *weights_as_source(const struct value *state, struct arena *a, struct err *e)
 {
     const struct origin *o = state->origin;
     const struct tensor *t = state->data;
@@ -39,11 +39,22 @@ static const char *name_of(const struct value *state)
     return state->origin && state->origin->key ? state->origin->key : state->name;
 }
 
+/* A counter that a model read for training moves on is there twice: as its file had it, and as it moves. */
+static bool is_left_behind(const struct graph *g, const struct value *v)
+{
+    for (size_t i = 0; !v->next && i < g->n_states; i++) {
+        const struct value *o = g->states[i];
+        if (o->next && !strcmp(name_of(o), name_of(v)) && o->dtype == v->dtype) return true;
+    }
+    return false;
+}
+
 int weights_of_graph(struct weights *w, const struct graph *g, struct arena *a, struct err *e)
 {
     *w = (struct weights){ .key = "", .groups = map_in(a), .by_name = map_in(a), .facts = map_in(a) };
     for (size_t i = 0; i < g->n_states; i++) {
-        struct weight x = { .path = name_of(g->states[i]), .tensor = unpermuted(g->states[i], a, e) };
+        if (is_left_behind(g, g->states[i])) continue;
+        struct weight x = { .path = name_of(g->states[i]), .tensor = weights_as_source(g->states[i], a, e) };
         if (!x.tensor) return e->code;
         if (map_find(&w->by_name, x.path)) return fail(e, ERR_FAILED, "two weights are called \"%s\"", x.path);
         x.name = x.path;
@@ -65,17 +76,23 @@ static int write_zip(struct arena *a, const char *path, struct err *e,
     return file_writer_commit(&f, e);
 }
 
-/* An OrderedDict of tensors, as torch.save(model.state_dict()) writes it. */
+int weights_put_state_dict(const struct weights *w, struct pickler *p, struct err *e)
+{
+    pickle_put_global(p, "collections", "OrderedDict");
+    pickle_put_op(p, ")R(");
+    for (size_t i = 0; i < w->n; i++) {
+        pickle_put_str(p, w->list[i].name);
+        if (pickle_put_tensor(p, w->list[i].tensor, e)) return err_prefix(e, "weight \"%s\"", w->list[i].name);
+    }
+    pickle_put_op(p, "u");
+    return 0;
+}
+
 static int fill_state_dict(const struct weights *w, struct zip_writer *z, struct err *e)
 {
     struct pickler p = pickler_in(z->arena);
-    pickle_put_global(&p, "collections", "OrderedDict");
-    pickle_put_op(&p, ")R(");
-    for (size_t i = 0; i < w->n; i++) {
-        pickle_put_str(&p, w->list[i].name);
-        if (pickle_put_tensor(&p, w->list[i].tensor, e)) return err_prefix(e, "weight \"%s\"", w->list[i].name);
-    }
-    pickle_put_op(&p, "u.");
+    TRY(weights_put_state_dict(w, &p, e));
+    pickle_put_op(&p, ".");
     TRY(pickler_write(&p, z, "archive", "data", e));
     TRY(zip_writer_add(z, "archive/byteorder", "little", 6, e));
     return zip_writer_add(z, "archive/version", "3\n", 2, e);
