@@ -5,11 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
-/* `what`: "right", "weights" (every tensor compared), "parsed" (shapes inferred), "refused" or "WRONG". `worst` counts
+/* `what`: "right", "weights" (every tensor compared), "parsed" (shapes inferred), "refused" (with the reason), "left out" or "WRONG". `worst` counts
  * where the file was run; negative: it was not. */
 static inline void corpus_line(const char *format, const char *name, const char *what, double worst, const char *why)
 {
-    printf("# corpus\t%s\t%s\t%s\t%.2g\t%.*s\n", format, name, what, worst, (int)strcspn(why, "\n"), why);
+    printf("# corpus\t%s\t%s\t%s\t%.2g\t", format, name, what, worst);
+    for (int i = 0; why[i] && i < 400; i++) putchar(why[i] == '\n' ? ' ' : why[i]);
+    putchar('\n');
 }
 
 #endif
