@@ -4,9 +4,9 @@
     opening.py BUILD [--megabytes 500] [--rounds 5] [--folder DIR]
 
 One chain of dense layers, with as many weights as asked for, in every format. The files are in the page cache.
-Tenrec's time is that of the whole process `tenrec info FILE`, from its start to its end; the others' is that of the call
-that opens the file (torch.jit.load, torch.load, InferenceSession.create), their start left out. Peak memory is that of the
-process, which counts pages of the mapped file that were looked at.
+Tenrec's time is that of the whole process `tenrec info FILE`, from its start to its end; the others' is that of the
+call that opens the file (torch.jit.load, torch.load, InferenceSession.create), their start left out. Peak memory is
+that of the process, which counts pages of the mapped file that were looked at.
 """
 import argparse
 import json
@@ -73,10 +73,12 @@ def make(folder, tenrec, layers):
         words = ["import" if out.endswith("tenrec") else "export", path("net.pt"), *hint, "-o", path(out)]
         subprocess.run([tenrec, *words], check=True, capture_output=True)
     arch = ["--arch", path("net.pt"), *hint]
-    return [("TorchScript", "net.pt", hint, "script"), ("state_dict", "net.pth", [], "load"),
+    return [("TorchScript", "net.pt", hint, "script"),
+            ("state_dict", "net.pth", [], "load"),
             ("state_dict with --arch", "net.pth", arch, None), ("module pickled whole", "whole.pt", hint, "load"),
             ("ONNX", "net.onnx", [], "ort"), ("safetensors", "net.safetensors", [], None),
-            ("Keras .h5", "net.h5", [], None), ("Keras .keras", "net.keras", [], None), ("package", "net.tenrec", [], None)]
+            ("Keras .h5", "net.h5", [], None), ("Keras .keras", "net.keras", [], None),
+            ("package", "net.tenrec", [], None)]
 
 
 def ours(tenrec, path, more):

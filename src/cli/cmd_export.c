@@ -87,7 +87,8 @@ static int run(struct args *args, struct err *e)
 
 static const struct conf_key keys[] = {
     { "output", 'o', CONF_STRING, "FILE", NULL, NULL, 0, 0,
-        "what to write: .onnx, .pt (TorchScript), .keras or .h5 (Keras), .pth (state_dict), .safetensors or .npz (weights)" },
+        "what to write: .onnx, .pt (TorchScript), .keras or .h5 (Keras), .pth (state_dict), .safetensors or .npz "
+        "(weights)" },
     { "opset", 0, CONF_INT, "N", "0", NULL, 0, 100,
         "of ONNX, from 10 on; 0: the lowest that can say the model, 13 at least" },
     { "rename", 0, CONF_LIST, "OLD=NEW", NULL, NULL, 0, 0, "another name for an input or output" },

@@ -142,9 +142,11 @@ int resample_matrix(double *out, struct arena *a, int n_in, int n_out, enum resa
     TRY(axis_init(&axis, a, n_in, n_out, 0, (float)n_in, filter, e));
     TRY(axis_fix(&axis, a, e));
     memset(out, 0, (size_t)n_out * (size_t)n_in * sizeof *out);
-    for (int i = 0; i < n_out; i++)
-        for (int k = 0; k < axis.windows[i].n; k++)
-            out[(size_t)i * (size_t)n_in + (size_t)(axis.windows[i].first + k)] = axis.fixed[(size_t)i * (size_t)axis.stride + k];
+    for (int i = 0; i < n_out; i++) {
+        const int32_t *w = axis.fixed + (size_t)i * (size_t)axis.stride;
+        double *row = out + (size_t)i * (size_t)n_in + axis.windows[i].first;
+        for (int k = 0; k < axis.windows[i].n; k++) row[k] = w[k];
+    }
     return 0;
 }
 

@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* `what`: "right", "weights" (every tensor compared), "parsed" (shapes inferred), "refused" (with the reason), "left out" or "WRONG". `worst` counts
+/* `what`: "right", "weights" (every tensor read), "parsed" (shapes inferred), "refused", "left out" or "WRONG"; the
+ * last three with a reason. `worst` counts
  * where the file was run; negative: it was not. */
 static inline void corpus_line(const char *format, const char *name, const char *what, double worst, const char *why)
 {

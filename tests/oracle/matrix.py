@@ -172,8 +172,8 @@ def corpus_table(kinds):
     for kind, files in kinds.items():
         count = lambda what: sum(f[1] == what for f in files)
         worst = max([f[2] for f in files if f[1] == "right"], default=0)
-        lines.append("| %s | %d | %d | %d | %d | %d | %d | %.1e |" % (kind, len(files), count("right"), count("weights"),
-                     count("parsed"), count("refused"), count("WRONG"), worst))
+        counts = [count(w) for w in ("right", "weights", "parsed", "refused", "WRONG")]
+        lines.append("| %s | %d | %s | %.1e |" % (kind, len(files), " | ".join(map(str, counts)), worst))
         told = [f for f in files if f[1] in ("refused", "left out", "WRONG")]
         reasons += ["- %s `%s` %s: %s" % (kind, f[0], f[1].lower(), reason(f)) for f in told]
     return lines + [""] + reasons

@@ -215,7 +215,7 @@ bool nn_knows(size_t i, struct format_item *out)
     if (i >= N) return false;
     const char *module = nn_rows[i].module;
     bool vision = module && !strncmp(module, "torchvision", strlen("torchvision"));
-    *out = (struct format_item){ vision ? "modules of torchvision, pickled whole" : "modules of torch.nn, pickled whole",
-        nn_rows[i].name, strlen(nn_rows[i].name) };
+    const char *kind = vision ? "modules of torchvision, pickled whole" : "modules of torch.nn, pickled whole";
+    *out = (struct format_item){ kind, nn_rows[i].name, strlen(nn_rows[i].name) };
     return true;
 }
