@@ -201,7 +201,7 @@ static int put_before(struct process *p, size_t i, const json_t *steps)
     if (!p->v) return p->b->err->code;
     struct shape made = p->v->shape;
     if (!shape_merge(&made, &old->shape))
-        return fail(p->b->err, ERR_USAGE, "--image-size: these images become %lld x %lld, which the model does not take",
+        return fail(p->b->err, ERR_USAGE, "--image-size: they become %lld x %lld, which the model does not take",
             (long long)p->at.height, (long long)p->at.width);
     graph_alias(old, p->v);
     return 0;

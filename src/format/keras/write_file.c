@@ -41,7 +41,8 @@ static const char *config_text(struct kwriter *w, json_t *inputs, json_t *output
     }
     if (w->arena->failed || json_print(model, JSON_ONE_LINE, w->arena, &text, w->err)) return fail_nomem(w->err), NULL;
     *len = text.len;
-    return arena_strndup(w->arena, (const char *)text.data, text.len);
+    const char *config = arena_strndup(w->arena, (const char *)text.data, text.len);
+    return config ? config : (fail_nomem(w->err), NULL);
 }
 
 static int put_tensor(
@@ -110,7 +111,7 @@ static int put_by_path(struct kwriter *w, struct hdf5_writer *h)
             struct hdf5_made *group = hdf5_make_group(h, NULL, path, w->err);
             snprintf(number, sizeof number, "%d", place);
             if (!group) return w->err->code;
-            TRY(put_tensor(w, h, group, arena_strdup(w->arena, number), x->data));
+            TRY(put_tensor(w, h, group, number, x->data));
         }
     }
     return 0;
