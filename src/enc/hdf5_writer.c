@@ -338,7 +338,7 @@ static int put_metadata(struct hdf5_writer *w, struct str *out, uint64_t heap, s
     TRY(put_headers(out, w, w->root, heap, 0, e));
     pad(out, 8);
     if (w->n_texts) put_heap(out, w);
-    return out->oom ? fail_nomem(e) : 0;
+    return w->arena->failed ? fail_nomem(e) : 0; /* a part that has no memory would be shorter */
 }
 
 static uint64_t heap_place(struct hdf5_writer *w, struct err *e)
