@@ -10,4 +10,6 @@ if [ ! -d build/bench/node_modules/onnxruntime-node ]; then
 fi
 ninja -C build --quiet bench/tenrec-peer bench/ort-peer
 # Debian's python3 is the one that has python3-torch, whatever else stands first in PATH.
-exec /usr/bin/python3 bench/bench.py build --out docs/performance "$@"
+out=docs/performance
+case " $* " in *' --train '*) out=docs/performance-training ;; esac
+exec /usr/bin/python3 bench/bench.py build --out $out "$@"
