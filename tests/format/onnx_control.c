@@ -309,6 +309,76 @@ TEST(a_loop_of_known_length_has_a_gradient)
     build_release(&b);
 }
 
+/* y = a x0 x1 x2, step by step. */
+TEST(a_scan_has_a_gradient)
+{
+    struct onnx_build b;
+    build_init(&b, 17);
+    put_value(&b.graph, 11, "a", F32, "");
+    put_value(&b.graph, 11, "x", F32, "3");
+    put_value(&b.graph, 12, "y", F32, "");
+    put_value(&b.graph, 12, "z", F32, "3");
+    struct proto_message n = build_node(&b, "Scan", "a x", "y z");
+    struct proto_message g = body_of(&b, "s 1 t 1", "Mul s,t u; Identity u k;", "u 1 k 1");
+    put_g(&n, "body", &g);
+    put_i(&n, "num_scan_inputs", 1);
+    build_add(&b, &n);
+    struct graph *read = build_read(&b);
+    CHECK_OK(b.err.code, &b.err);
+    CHECK_OK(pass_run(read, PASS_IMPORT, NULL, &b.err), &b.err);
+    struct value *dx[2];
+    CHECK_OK(graph_gradient(read, read->outputs[0], read->inputs, 2, dx, &b.err), &b.err);
+    for (int i = 0; i < 2; i++) CHECK_OK(graph_output(read, dx[i], &b.err), &b.err);
+    CHECK_OK(graph_tidy(read, &b.err), &b.err);
+    struct shape three = shape_of(1, (int64_t[]){ 3 });
+    struct tensor *in[] = { number(&b, DT_F32, 5),
+        tensor_copy(&b.arena, DT_F32, &three, (float[]){ 2, 3, 7 }, &b.err) }, *out[4];
+    CHECK_OK(graph_interpret(read, in, out, &b.arena, NULL, &b.err), &b.err);
+    CHECK_NEAR(tensor_get_f64(out[0], 0), 210, 1e-3);
+    CHECK_NEAR(tensor_get_f64(out[1], 1), 30, 1e-4);
+    CHECK_NEAR(tensor_get_f64(out[2], 0), 42, 1e-4); /* x0 x1 x2 */
+    CHECK_NEAR(tensor_get_f64(out[3], 0), 105, 1e-3);
+    CHECK_NEAR(tensor_get_f64(out[3], 1), 70, 1e-3);
+    CHECK_NEAR(tensor_get_f64(out[3], 2), 30, 1e-4);
+    build_release(&b);
+}
+
+/* If(c): x (3) under a shape of `yes` elements, else of `no`. */
+static struct graph *two_shapes(struct onnx_build *b, int64_t yes, int64_t no)
+{
+    begin(b);
+    int64_t sizes[] = { yes, no };
+    for (int i = 0; i < 2; i++) {
+        struct proto_message m = build_tensor(b, i ? "no" : "yes", I64, "1");
+        proto_put_bytes(&m, 9, &sizes[i], sizeof sizes[i]);
+        proto_put_message(&b->graph, 5, &m);
+    }
+    struct proto_message g = one_node(b, "Reshape", "x yes", "r"), h = one_node(b, "Reshape", "x no", "s");
+    add_if(b, &g, &h);
+    struct graph *read = build_read(b);
+    return !read || pass_run(read, PASS_IMPORT, NULL, &b->err) ? NULL : read;
+}
+
+TEST(a_branch_that_does_not_fit_is_barred)
+{
+    struct onnx_build b;
+    struct graph *g = two_shapes(&b, 4, 3);
+    CHECK_OK(b.err.code, &b.err);
+    CHECK(g && g->outputs[0]->shape.rank == 1 && g->outputs[0]->shape.dim[0] == 3);
+    struct shape three = shape_of(1, (int64_t[]){ 3 });
+    struct tensor *in[] = { number(&b, DT_BOOL, 0),
+        tensor_copy(&b.arena, DT_F32, &three, (float[]){ 2, 3, 7 }, &b.err) }, *out[1];
+    CHECK_OK(graph_interpret(g, in, out, &b.arena, NULL, &b.err), &b.err);
+    CHECK_NEAR(tensor_get_f64(out[0], 2), 7, 0);
+    tensor_set_i64(in[0], 0, 1);
+    CHECK(graph_interpret(g, in, out, &b.arena, NULL, &b.err) < 0);
+    CHECK(strstr(b.err.text, "Reshape"));
+    build_release(&b);
+    CHECK(!two_shapes(&b, 4, 5));
+    CHECK(strstr(b.err.text, "Reshape"));
+    build_release(&b);
+}
+
 TEST(the_gradient_of_what_depends_on_data_is_refused_by_name)
 {
     struct onnx_build b;

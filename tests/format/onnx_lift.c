@@ -208,3 +208,33 @@ TEST(operators_of_the_first_sets_are_written_in_others)
     if (known("Tanh")) CHECK(strstr(text, "Tanh(") && strstr(text, "y float32[2] = Mul("));
     build_release(&b);
 }
+
+/* What operators of caches and classic models refuse, and in which words. */
+TEST(sizes_that_do_not_fit_are_refused_in_words)
+{
+    static const struct {
+        const char *op, *domain, *in, *attr;
+        int64_t opset, ints[4];
+        size_t n;
+        const char *words;
+    } cases[] = {
+        { "TensorScatter", "", "x x", "axis", 24, { 0 }, 0, "axis 0 of rank 4" },
+        { "CausalConvWithState", "", "x x", "pads", 27, { 0 }, 1, "a weight that is not" },
+        { "LinearAttention", "", "x x x", "q_num_heads", 27, { 3 }, 0, "needs decay" },
+        { "GroupQueryAttention", "com.microsoft", "x", "num_heads", 17, { 2 }, 0, "kv_num_heads is missing" },
+        { "SVMClassifier", "ai.onnx.ml", "x", "vectors_per_class", 17, { 2 }, 1, "coefficients or rho are missing" },
+        { "SVMRegressor", "ai.onnx.ml", "x", "n_supports", 17, { -1 }, 0, "coefficients or rho are missing" },
+        { "BitCast", "", "x", "to", 26, { 7 }, 0, "which has not as many" },
+        { "FlexAttention", "ai.onnx.preview", "x x x", "softmax_precision", 26, { 7 }, 0, "softmax_precision is 7" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct onnx_build b;
+        struct proto_message n = begin(&b, cases[i].opset, cases[i].op, cases[i].in, "2 3 4 4");
+        if (cases[i].domain[0]) proto_put_text(&n, 7, cases[i].domain);
+        if (cases[i].n) put_is(&n, cases[i].attr, cases[i].ints, cases[i].n);
+        else put_i(&n, cases[i].attr, cases[i].ints[0]);
+        const char *text = lifted(&b, &n);
+        if (!strstr(text, cases[i].words)) TAP_FAIL("%s: %s", cases[i].op, text);
+        build_release(&b);
+    }
+}

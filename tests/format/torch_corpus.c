@@ -11,7 +11,22 @@
 #include "shared.h"
 #include "tensors.h"
 
-enum { IO_MAX = 64, AT_LEAST = 10 };
+enum { IO_MAX = 64 };
+
+/* Differences larger than 1e-4 of the scale, and why they are right. The one of mobilenet is 5 steps of its output: the
+ * sums computed exactly part from the reference by 5, those rounded as PyTorch's fbgemm says by 6, and PyTorch's own
+ * engines qnnpack and onednn by 10 and 18. The reference's engine adds pairs of products in 16 bits, which overflow. */
+static const struct {
+    const char *folder;
+    double most;
+} argued[] = { { "mobilenet_v2_quantized", 5.01 / 124 } };
+
+static double allowed(const char *folder)
+{
+    for (size_t i = 0; i < sizeof argued / sizeof *argued; i++)
+        if (!strcmp(argued[i].folder, folder)) return argued[i].most;
+    return 1e-4;
+}
 
 /* Numbers that a model wants beside tensors. */
 static const struct {
@@ -94,7 +109,7 @@ static bool one(const char *corpus, const char *name)
     if (!code) code = load(&s, refs, "outputs", s.want, &s.n_want, &e);
     if (!code) code = import(&s, name, &e);
     if (!code) code = run(&s, &most, &e);
-    bool right = !code && s.n_want && most <= 1e-4;
+    bool right = !code && s.n_want && most <= allowed(name);
     corpus_line("torchscript", name, right ? "right" : "WRONG", most, e.text);
     json_decref(refs);
     arena_release(&a);
@@ -107,13 +122,13 @@ TEST(outputs_of_the_corpus)
     struct err e = { 0 };
     const char **names;
     size_t n;
-    int right = 0;
+    size_t right = 0;
     arena_init(&a, NULL);
     const char *corpus = shared_dir() ? file_join(&a, shared_dir(), "corpus/torchscript") : NULL;
     if (!corpus || !file_is_dir(corpus)) SKIP("no corpus");
     CHECK_OK(file_list(&a, corpus, &names, &n, &e), &e);
     for (size_t i = 0; i < n; i++) right += one(corpus, names[i]);
-    printf("# %d of %zu\n", right, n);
-    CHECK(right >= AT_LEAST);
+    printf("# %zu of %zu\n", right, n);
+    CHECK(right == n);
     arena_release(&a);
 }

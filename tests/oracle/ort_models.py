@@ -438,6 +438,35 @@ def classic():
               cats_int64s=[5, 6])
 
 
+def vectors():
+    """Support vector machines."""
+    r = rng("vectors")
+    x, sv = f(r, 5, 3), [float(v) for v in f(r, 6 * 3)]
+    kernels = {"LINEAR": [0.0, 0.0, 0.0], "POLY": [0.3, 0.5, 3.0], "RBF": [0.4, 0.0, 0.0], "SIGMOID": [0.2, 0.1, 0.0]}
+    for kernel, params in kernels.items():
+        shared = {"kernel_type": kernel, "kernel_params": params, "support_vectors": sv}
+        yield one(f"ml_svr_{kernel.lower()}", "SVMRegressor", ML, {"x": x}, coefficients=[float(v) for v in f(r, 6)],
+                  n_supports=6, rho=[0.3], **shared)
+        yield one(f"ml_svc_{kernel.lower()}", "SVMClassifier", ML, {"x": x}, n_out=2, vectors_per_class=[2, 3, 1],
+                  coefficients=[float(v) for v in f(r, 12)], rho=[0.1, -0.2, 0.3], classlabels_ints=[4, 5, 9],
+                  **shared)
+    shared = {"kernel_type": "RBF", "kernel_params": kernels["RBF"], "support_vectors": sv}
+    yield one("ml_svr_one_class", "SVMRegressor", ML, {"x": x}, coefficients=[float(v) for v in f(r, 6)],
+              n_supports=6, rho=[-0.2], one_class=1, **shared)
+    yield one("ml_svr_plain", "SVMRegressor", ML, {"x": x}, coefficients=[0.5, -1.0, 2.0], n_supports=0, rho=[0.3],
+              kernel_type="LINEAR", kernel_params=[0.0, 0.0, 0.0])
+    two = {"coefficients": [float(v) for v in f(r, 6)], "rho": [0.2], "vectors_per_class": [2, 4], "n_out": 2, **shared}
+    positive = {**two, "coefficients": [0.1, 0.5, 0.3, 0.2, 0.9, 0.4]}
+    yield one("ml_svc_two", "SVMClassifier", ML, {"x": x}, classlabels_ints=[3, 8], **two)
+    yield one("ml_svc_two_mixed", "SVMClassifier", ML, {"x": x}, classlabels_ints=[3, 8], **{**two, "rho": [0.6]})
+    yield one("ml_svc_two_positive", "SVMClassifier", ML, {"x": x}, classlabels_strings=["a", "b"], **positive)
+    yield one("ml_svc_two_prob", "SVMClassifier", ML, {"x": x}, classlabels_ints=[3, 8], prob_a=[-1.5], prob_b=[0.2],
+              **two)
+    yield one("ml_svc_prob", "SVMClassifier", ML, {"x": x}, n_out=2, vectors_per_class=[2, 3, 1],
+              coefficients=[float(v) for v in f(r, 12)], rho=[0.1, -0.2, 0.3], classlabels_strings=["a", "b", "c"],
+              prob_a=[-1.5, -0.8, -2.0], prob_b=[0.2, -0.1, 0.05], **shared)
+
+
 def cases():
-    for family in (activations, fused, norms, attention, grouped, qlinear, core, recurrent, trees, classic):
+    for family in (activations, fused, norms, attention, grouped, qlinear, core, recurrent, trees, classic, vectors):
         yield from family()

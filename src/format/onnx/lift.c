@@ -18,7 +18,7 @@ static const struct domain {
         { lift_arith_rows, lift_norm_rows, lift_shape_rows, lift_sample_rows, lift_extra_rows, lift_control_rows,
             lift_stream_rows } },
     { "com.microsoft", { lift_microsoft_rows, lift_qlinear_rows, lift_attention_rows, lift_cache_rows } },
-    { "ai.onnx.ml", { lift_ml_rows, lift_tree_rows } },
+    { "ai.onnx.ml", { lift_ml_rows, lift_tree_rows, lift_svm_rows } },
     { "ai.onnx.preview", { lift_preview_rows } },
     { "ai.onnx.preview.training", { lift_training_rows } },
 };
