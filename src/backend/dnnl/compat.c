@@ -200,6 +200,7 @@ static bool has_isa(unsigned isa)
 
 const char *library_version(void)
 {
+    if (!cpu_engine()) return "no oneDNN"; /* it is loaded by this */
     switch ((unsigned)dnnl_get_effective_cpu_isa()) {
 #define X(isa) \
     case dnnl_cpu_isa_##isa: return "oneDNN " TEXT(DNNL_VERSION_MAJOR) "." TEXT(DNNL_VERSION_MINOR) "." \
