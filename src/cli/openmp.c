@@ -29,7 +29,8 @@ enum {
     CROWDED = 8,            /* regions in turn in which a worker found itself on its owner's processor */
     LATE_NS = 1000 * 1000,  /* an owner whose workers took this much longer than twice its own share */
     BREAK_NS = 4000 * 1000, /* works alone for so long, */
-    MOST_BREAKS = 16,       /* and up to so many times as long when it happens again soon: within so many breaks */
+    MOST_BREAKS = 16,       /* and up to so many times as long when it happens again soon: */
+    SOON_NS = 16000 * 1000, /* within this time of working together */
 };
 
 struct worker {
@@ -264,7 +265,7 @@ static void run_region(struct crew *c)
     if (alone) return;
     c->crowds = atomic_exchange(&c->crowded, false) ? c->crowds + 1 : 0;
     if (late || c->crowds >= CROWDED) take_break(c, now());
-    else if (c->breaks && begin - c->alone_until > MOST_BREAKS * BREAK_NS) end_breaks(c);
+    else if (c->breaks && begin - c->alone_until > SOON_NS) end_breaks(c);
 }
 
 void GOMP_parallel(void (*fn)(void *), void *data, unsigned n, unsigned flags)
