@@ -10,6 +10,7 @@ that of the process, which counts pages of the mapped file that were looked at.
 """
 import argparse
 import json
+import multiprocessing
 import os
 import statistics
 import subprocess
@@ -17,10 +18,6 @@ import sys
 import tempfile
 import time
 import warnings
-
-import h5py
-import numpy as np
-import torch
 
 warnings.filterwarnings("ignore")
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -40,6 +37,8 @@ print(t, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 def write_h5(path, state):
+    import h5py
+    import numpy as np
     layers, names = [], []
     for i, (name, w) in enumerate(state):
         layers.append({"class_name": "Dense", "config": {"name": name, "units": WIDTH, "activation": "relu",
@@ -57,7 +56,9 @@ def write_h5(path, state):
             g[f"{name}/kernel:0"], g[f"{name}/bias:0"] = w, np.zeros(WIDTH, "f4")
 
 
-def make(folder, tenrec, layers):
+def make(folder, tenrec, layers, queue):
+    """In a process of its own: what it takes would count as the peak of all that are started after it."""
+    import torch
     torch.manual_seed(1)
     pair = lambda: (torch.nn.Linear(WIDTH, WIDTH), torch.nn.ReLU())
     net = torch.nn.Sequential(*[m for _ in range(layers) for m in pair()]).eval()
@@ -73,12 +74,12 @@ def make(folder, tenrec, layers):
         words = ["import" if out.endswith("tenrec") else "export", path("net.pt"), *hint, "-o", path(out)]
         subprocess.run([tenrec, *words], check=True, capture_output=True)
     arch = ["--arch", path("net.pt"), *hint]
-    return [("TorchScript", "net.pt", hint, "script"),
+    queue.put([("TorchScript", "net.pt", hint, "script"),
             ("state_dict", "net.pth", [], "load"),
             ("state_dict with --arch", "net.pth", arch, None), ("module pickled whole", "whole.pt", hint, "load"),
             ("ONNX", "net.onnx", [], "ort"), ("safetensors", "net.safetensors", [], None),
             ("Keras .h5", "net.h5", [], None), ("Keras .keras", "net.keras", [], None),
-            ("package", "net.tenrec", [], None)]
+            ("package", "net.tenrec", [], None)])
 
 
 def ours(tenrec, path, more):
@@ -108,7 +109,11 @@ def main():
     layers = max(1, round(args.megabytes * 1e6 / (4 * WIDTH * WIDTH)))
     weights = layers * 4 * (WIDTH * WIDTH + WIDTH) / 1e6
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
-        files = make(folder, tenrec, layers)
+        queue = multiprocessing.Queue()
+        maker = multiprocessing.Process(target=make, args=(folder, tenrec, layers, queue))
+        maker.start()
+        files = queue.get()
+        maker.join()
         print(f"{weights:.0f} MB of weights, median of {args.rounds} rounds, warm\n")
         print("| format | Tenrec: s | peak MB | over weights | other: s | peak MB |\n|---|---|---|---|---|---|")
         for label, name, more, kind in files:
