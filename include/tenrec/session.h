@@ -44,18 +44,25 @@ struct tenrec_image {
 TENREC_API int tenrec_preprocess(struct tenrec_session *session, size_t input, const struct tenrec_image *image,
     struct tenrec_tensor *out, struct tenrec_error *error);
 
-enum tenrec_answer_kind { TENREC_ANSWER_TENSOR, TENREC_ANSWER_CLASSES, TENREC_ANSWER_MASK };
+enum tenrec_answer_kind {
+    TENREC_ANSWER_TENSOR,
+    TENREC_ANSWER_CLASSES,
+    TENREC_ANSWER_MASK,
+    TENREC_ANSWER_BOXES,
+    TENREC_ANSWER_NONE /* another output's answer has what this one says */
+};
 
 /* What postprocessing made of one output. */
 struct tenrec_answer {
     enum tenrec_answer_kind kind;
     struct tenrec_tensor tensor;   /* ..._TENSOR: (1, ...) */
-    size_t n;                      /* ..._CLASSES: best first */
+    size_t n;                      /* ..._CLASSES, ..._BOXES: best first */
     const int64_t *index;          /* (n) */
     const double *score;           /* (n) */
     const char *const *label;      /* (n), NULL where the model has no names */
-    int width, height;             /* ..._MASK */
+    int width, height;             /* ..._MASK, ..._BOXES: of the image */
     const int32_t *mask;           /* (height, width) */
+    const double *box;             /* ..._BOXES: (n, 4) left, top, right, bottom in pixels of the image */
 };
 
 /* preprocess, forward, postprocess: the same answer, bit for bit, as `tenrec score` gives. `images` has one per input

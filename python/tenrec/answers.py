@@ -36,6 +36,15 @@ class Mask(numpy.ndarray):
         return {self.labels[c] if 0 <= c < len(self.labels) else c: n for c, n in pairs}
 
 
+class Boxes(list):
+    """[(label or class number, score, (left, top, right, bottom)), ...] in pixels of the picture, best first."""
+
+    def _repr_html_(self):
+        rows = "".join(f"<tr><td>{_escape(name)}</td><td>{score:.4f}</td><td>{', '.join(f'{x:.1f}' for x in box)}</td></tr>"
+                       for name, score, box in self)
+        return f"<table>{rows}</table>"
+
+
 def _escape(text):
     return str(text).replace("&", "&amp;").replace("<", "&lt;")
 

@@ -7,7 +7,7 @@ from collections import namedtuple
 import numpy
 
 from . import native
-from .answers import Classes, Mask
+from .answers import Boxes, Classes, Mask
 
 # name; numpy dtype (None: any); shape with None or a name for a free dimension; whether it takes images
 Port = namedtuple("Port", "name dtype shape is_image")
@@ -164,13 +164,13 @@ class Model:
     def predict(self, picture, *more):
         """Scores a picture (a path, bytes of a file, or pixels); one argument per input of the model.
 
-        Gives Classes, a Mask or an array; a dictionary of them by name where the model has several outputs.
+        Gives Classes, a Mask, Boxes or an array; a dictionary of them by name where the model has several outputs.
         """
         pairs = [_to_image(each) for each in (picture, *more)]
         images = (native.Image * len(pairs))(*[image for image, _ in pairs])
         answers = (native.Answer * len(self.outputs))()
         native.call("score", self._session, images, len(pairs), answers, len(self.outputs))
-        found = {port.name: self._answer(answer) for port, answer in zip(self.outputs, answers)}
+        found = {port.name: self._answer(answer) for port, answer in zip(self.outputs, answers) if answer.kind != 4}
         return next(iter(found.values())) if len(found) == 1 else found
 
     def stream(self, pictures, errors="raise"):
@@ -184,8 +184,11 @@ class Model:
                 yield reason
 
     def _answer(self, answer):
+        names = (answer.label[i].decode() if answer.label[i] else int(answer.index[i]) for i in range(answer.n))
+        if answer.kind == 3:
+            corners = (tuple(answer.box[4 * i:4 * i + 4]) for i in range(answer.n))
+            return Boxes(zip(names, answer.score[:answer.n], corners))
         if answer.kind == 1:
-            names = (answer.label[i].decode() if answer.label[i] else int(answer.index[i]) for i in range(answer.n))
             return Classes(zip(names, answer.score[:answer.n]))
         if answer.kind == 2:
             shape = (answer.height, answer.width)

@@ -41,7 +41,8 @@ class Image(ctypes.Structure):
 class Answer(ctypes.Structure):
     _fields_ = [("kind", ctypes.c_int), ("tensor", Tensor), ("n", SIZE_T), ("index", ctypes.POINTER(INT64)),
                 ("score", ctypes.POINTER(ctypes.c_double)), ("label", ctypes.POINTER(TEXT)), ("width", ctypes.c_int),
-                ("height", ctypes.c_int), ("mask", ctypes.POINTER(ctypes.c_int32))]
+                ("height", ctypes.c_int), ("mask", ctypes.POINTER(ctypes.c_int32)),
+                ("box", ctypes.POINTER(ctypes.c_double))]
 
 
 class Error(Exception):

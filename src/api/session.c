@@ -127,10 +127,12 @@ static int preprocess(struct tenrec_session *s, size_t input, const struct tenre
             "options.preprocess)", m->graph->inputs[input]->name);
     if (!image->data) return fail(e, ERR_USAGE, "an image without data");
     struct bytes file = { image->data, image->size };
-    if (!image->width) return preprocess_bytes(p, &s->answers, file, out, from, e);
     struct image pixels;
-    TRY(wrap_pixels(image, &pixels, e));
-    return preprocess_image(p, &s->answers, &pixels, out, from, e);
+    if (image->width) TRY(wrap_pixels(image, &pixels, e));
+    if (image->width) TRY(preprocess_image(p, &s->answers, &pixels, out, from, e));
+    else TRY(preprocess_bytes(p, &s->answers, file, out, from, e));
+    if (m->graph->inputs[input]->shape.rank == 3) out->shape = shape_of(3, out->shape.dim + 1); /* of one image */
+    return 0;
 }
 
 int tenrec_preprocess(struct tenrec_session *session, size_t input, const struct tenrec_image *image,
@@ -157,15 +159,17 @@ static int name_classes(struct tenrec_session *s, const struct answer *from, str
     return 0;
 }
 
-static int answer(struct tenrec_session *s, size_t output, const struct tensor *t, const struct provenance *from,
+static int answer(struct tenrec_session *s, size_t output, const struct outputs *all, const struct provenance *from,
     struct tenrec_answer *to, struct err *e)
 {
     struct answer a = { 0 };
-    TRY(postprocess_run(s->model->model.postprocess[output], &s->answers, t, from, &a, e));
+    TRY(postprocess_run(s->model->model.postprocess[output], &s->answers, all, output, from, &a, e));
     *to = (struct tenrec_answer){ .width = a.width, .height = a.height, .mask = a.labels };
     switch (a.kind) {
     case ANSWER_TENSOR: to->kind = TENREC_ANSWER_TENSOR; return api_tensor(&to->tensor, &a.tensor), 0;
     case ANSWER_CLASSES: to->kind = TENREC_ANSWER_CLASSES; return name_classes(s, &a, to, e);
+    case ANSWER_BOXES: to->kind = TENREC_ANSWER_BOXES, to->box = a.box; return name_classes(s, &a, to, e);
+    case ANSWER_NONE: to->kind = TENREC_ANSWER_NONE; return 0;
     default: to->kind = TENREC_ANSWER_MASK; return 0;
     }
 }
@@ -181,6 +185,7 @@ int tenrec_score(struct tenrec_session *session, const struct tenrec_image *imag
     if (!in || !from) return fail_nomem(e);
     for (size_t i = 0; i < n_images; i++) TRY(preprocess(session, i, &images[i], &in[i], &from[i], e));
     TRY(forward(session, in, &out, e));
-    for (size_t i = 0; i < n_answers; i++) TRY(answer(session, i, &out[i], &from[0], &answers[i], e));
+    struct outputs all = { out, n_answers, session->model->model.graph };
+    for (size_t i = 0; i < n_answers; i++) TRY(answer(session, i, &all, &from[0], &answers[i], e));
     return 0;
 }

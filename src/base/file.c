@@ -51,6 +51,11 @@ int file_map(struct arena *a, const char *path, struct bytes *out, struct err *e
     return arena_closer(a, unmap, m) ? fail_nomem(e) : 0;
 }
 
+void file_forget(struct bytes mapped)
+{
+    if (mapped.len) madvise((void *)(uintptr_t)mapped.data, mapped.len, MADV_DONTNEED);
+}
+
 static int read_fd(struct arena *a, int fd, const char *path, size_t limit, struct bytes *out, struct err *e)
 {
     unsigned char *buf = NULL;

@@ -123,8 +123,11 @@ static int choose_results(struct job *job, struct results_options *o, struct err
     return o->out && o->masks && o->overlays && o->tensors ? 0 : fail_nomem(e);
 }
 
+/* Whether any output has one of these steps; none named: whether any has no step that makes an answer of another kind.
+ */
 static bool has_answer(const struct model *m, const char *const *steps)
 {
+    static const char *const making[] = { "top_k", "argmax", "threshold", "boxes", "omit", NULL };
     for (size_t i = 0; i < m->graph->n_outputs; i++) {
         const json_t *port = manifest_port(m->manifest, "outputs", m->graph->outputs[i]->name), *step;
         bool any = false;
@@ -132,8 +135,8 @@ static bool has_answer(const struct model *m, const char *const *steps)
         json_array_foreach(json_object_get(port, "postprocess"), k, step)
         {
             const char *op = json_string_value(json_object_get(step, "op"));
-            for (size_t j = 0; op && steps[j]; j++) any = any || !strcmp(op, steps[j]);
-            if (op && !steps[0]) any = any || !strcmp(op, "top_k") || !strcmp(op, "argmax") || !strcmp(op, "threshold");
+            const char *const *wanted = steps[0] ? steps : making;
+            for (size_t j = 0; op && wanted[j]; j++) any = any || !strcmp(op, wanted[j]);
         }
         if (any == (steps[0] != NULL)) return true;
     }
@@ -144,10 +147,13 @@ static bool has_answer(const struct model *m, const char *const *steps)
 static void drop_useless(const struct job *job, struct results_options *o)
 {
     static const char *const mask_steps[] = { "argmax", "threshold", NULL }, *const none[] = { NULL };
-    if (!has_answer(&job->model, mask_steps)) {
-        if (conf_has(&job->args->conf, "masks") || conf_has(&job->args->conf, "overlays"))
+    static const char *const box_steps[] = { "boxes", NULL };
+    bool masks = has_answer(&job->model, mask_steps), boxes = has_answer(&job->model, box_steps);
+    if (!masks) {
+        if (conf_has(&job->args->conf, "masks") || (!boxes && conf_has(&job->args->conf, "overlays")))
             fputs("tenrec: note: this model gives no masks; see --task image-segmentation\n", stderr);
-        o->masks = o->overlays = NULL;
+        o->masks = NULL;
+        if (!boxes) o->overlays = NULL;
     }
     if (!has_answer(&job->model, none)) o->tensors = NULL;
 }
@@ -347,7 +353,8 @@ static int tell_metrics(struct job *job, struct err *e)
     static const char *const measures[][2] = { { "loss", "loss" }, { "accuracy", "accuracy" },
         { "pixel_accuracy", "pixel accuracy" }, { "pixel_error", "pixel error" },
         { "top_5_accuracy", "top-5 accuracy" },
-        { "mean_iou", "mean IoU" }, { "f1_macro", "F1 (macro)" }, { "roc_auc", "ROC AUC" }, { "mae", "MAE" },
+        { "mean_iou", "mean IoU" }, { "map", "mAP 0.50:0.95" }, { "map_50", "mAP 0.50" },
+        { "map_75", "mAP 0.75" }, { "mar_100", "mean recall" }, { "f1_macro", "F1 (macro)" }, { "roc_auc", "ROC AUC" }, { "mae", "MAE" },
         { "mse", "MSE" }, { "rmse", "RMSE" }, { "r2", "R2" } };
     json_t *report;
     struct bytes text;
@@ -423,7 +430,7 @@ static const struct conf_key keys[] = {
     { "names", 0, CONF_CHOICE, NULL, "tenrec", "tenrec|sas", 0, 0,
         "what columns of the results are called; sas: _predClass_, _predName_, _predImg_" },
     { "metrics", 0, CONF_FLAG, NULL, NULL, NULL, 0, 0,
-        "compare with the column of the truth (label, mask or numbers); everything goes to OUT.metrics.json" },
+        "compare with the column of the truth (label, mask, boxes or numbers); everything goes to OUT.metrics.json" },
     { "features", 0, CONF_STRING, "LAYER", NULL, NULL, 0, 0,
         "the numbers of an inner layer instead of the model's outputs; tenrec show MODEL names them" },
     { "shard", 0, CONF_STRING, "I/N", NULL, NULL, 0, 0,

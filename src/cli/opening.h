@@ -29,7 +29,7 @@ struct recipe;
         { "labels", 0, CONF_STRING, "FILE", NULL, NULL, 0, 0, "class names: text, CSV or JSON" }, \
         { "label-length", 0, CONF_INT, "N", "0", NULL, 0, 1 << 20, \
             "characters of a class name that are kept; 0: all" }, \
-        { "task", 0, CONF_CHOICE, NULL, NULL, "image-classification|image-segmentation|raw", 0, 0, \
+        { "task", 0, CONF_CHOICE, NULL, NULL, "image-classification|image-segmentation|object-detection|raw", 0, 0, \
             "what the model is for, where the shapes do not say" }, \
         { "set", 0, CONF_LIST, "STEP.PARAMETER=VALUE", NULL, NULL, 0, 0, \
             "change one step of pre- or postprocessing, as in resize.size=320" }, \

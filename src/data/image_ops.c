@@ -145,3 +145,17 @@ struct letterbox letterbox_fit(struct extent in, struct extent out, bool grow, b
     if (center_it) l.left = (out.width - l.width) / 2, l.top = (out.height - l.height) / 2;
     return l;
 }
+
+void image_dot(struct image *img, int64_t x, int64_t y, const uint8_t color[3])
+{
+    if (x < 0 || y < 0 || x >= img->width || y >= img->height) return;
+    memcpy(img->pixels + ((size_t)y * (size_t)img->width + (size_t)x) * 3, color, 3);
+}
+
+void image_frame(struct image *img, const double box[4], const uint8_t color[3])
+{
+    int64_t at[4];
+    for (int i = 0; i < 4; i++) at[i] = (int64_t)fmin(fmax(box[i], 0), i & 1 ? img->height - 1 : img->width - 1);
+    for (int64_t x = at[0]; x <= at[2]; x++) image_dot(img, x, at[1], color), image_dot(img, x, at[3], color);
+    for (int64_t y = at[1]; y <= at[3]; y++) image_dot(img, at[0], y, color), image_dot(img, at[2], y, color);
+}

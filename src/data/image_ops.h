@@ -48,4 +48,9 @@ struct letterbox {
  * odd pixel of padding right and below; or, not `center`ed, everything right and below. */
 struct letterbox letterbox_fit(struct extent in, struct extent out, bool grow, bool center);
 
+/* A pixel of an RGB image of 8 bits; nothing where it lies outside. */
+void image_dot(struct image *img, int64_t x, int64_t y, const uint8_t color[3]);
+/* The frame of a box (left, top, right, bottom), one pixel wide, cut off at the sides of the image. */
+void image_frame(struct image *img, const double box[4], const uint8_t color[3]);
+
 #endif

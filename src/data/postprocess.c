@@ -15,10 +15,13 @@ struct postprocess_step {
     const struct postprocess_kind *kind;
     int64_t axis, k;
     double threshold;
+    struct boxes_step boxes;
 };
 
 struct post {
     struct arena *arena;
+    const struct outputs *outputs;
+    size_t at; /* the output that the steps are for */
     const struct provenance *from;
     struct answer *answer;
 };
@@ -207,6 +210,25 @@ static int run_resize(const struct postprocess_step *s, struct post *w, struct e
     return 0;
 }
 
+static void parse_boxes(struct postprocess_step *s, struct step_reader *r)
+{
+    boxes_parse(&s->boxes, r);
+}
+
+static int run_boxes(const struct postprocess_step *s, struct post *w, struct err *e)
+{
+    if (w->answer->kind != ANSWER_TENSOR) return fail(e, ERR_USAGE, "the steps before left no tensor");
+    return boxes_run(&s->boxes, w->outputs, w->at, w->from, w->arena, w->answer, e);
+}
+
+/* An output that another one's step reads, or that nobody wants. */
+static int run_omit(const struct postprocess_step *s, struct post *w, struct err *e)
+{
+    (void)s, (void)e;
+    w->answer->kind = ANSWER_NONE;
+    return 0;
+}
+
 static const struct postprocess_kind kinds[] = {
     { "softmax", parse_axis, run_softmax },
     { "sigmoid", parse_nothing, run_sigmoid },
@@ -214,13 +236,24 @@ static const struct postprocess_kind kinds[] = {
     { "argmax", parse_axis, run_argmax },
     { "threshold", parse_threshold, run_threshold },
     { "resize_to_original", parse_resize, run_resize },
+    { "boxes", parse_boxes, run_boxes },
+    { "omit", parse_nothing, run_omit },
+};
+
+struct parsing {
+    struct postprocess *p;
+    struct arena *arena;
 };
 
 static int parse_step(void *ctx, size_t i, int kind, struct step_reader *r)
 {
-    struct postprocess *p = ctx;
-    p->steps[i].kind = &kinds[kind];
-    kinds[kind].parse(&p->steps[i], r);
+    const struct parsing *w = ctx;
+    struct postprocess_step *s = &w->p->steps[i];
+    const char **names[] = { &s->boxes.scores, &s->boxes.labels, &s->boxes.count };
+    s->kind = &kinds[kind];
+    kinds[kind].parse(s, r);
+    for (size_t k = 0; k < sizeof names / sizeof *names && !r->err->code; k++)
+        if (*names[k]) TRY_MEM(*names[k] = arena_strdup(w->arena, *names[k]), r->err);
     return r->err->code;
 }
 
@@ -231,14 +264,14 @@ int postprocess_parse(struct postprocess *p, struct arena *a, const json_t *list
     *p = (struct postprocess){ .n = json_array_size(list) };
     p->steps = ARENA_ARRAY(a, p->n < STEPS_MAX ? p->n : STEPS_MAX, struct postprocess_step);
     TRY_MEM(p->steps, e);
-    return steps_parse(list, where, names, parse_step, p, e);
+    return steps_parse(list, where, names, parse_step, &(struct parsing){ p, a }, e);
 }
 
-int postprocess_run(const struct postprocess *p, struct arena *a, const struct tensor *out,
+int postprocess_run(const struct postprocess *p, struct arena *a, const struct outputs *outputs, size_t at,
     const struct provenance *from, struct answer *answer, struct err *e)
 {
-    *answer = (struct answer){ .kind = ANSWER_TENSOR, .tensor = *out };
-    struct post w = { a, from, answer };
+    *answer = (struct answer){ .kind = ANSWER_TENSOR, .tensor = outputs->of[at] };
+    struct post w = { a, outputs, at, from, answer };
     for (size_t i = 0; i < p->n; i++)
         if (p->steps[i].kind->run(&p->steps[i], &w, e)) return err_prefix(e, "postprocess %s", p->steps[i].kind->name);
     return 0;

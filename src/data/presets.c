@@ -19,6 +19,7 @@ static const struct preset {
     const double *mean, *std;
 } presets[] = {
     { "torchvision", "shortest_edge", "bilinear", "RGB", 0.875, 255, imagenet_mean, imagenet_std },
+    { "torchvision-detection", "exact", "bilinear", "RGB", 1, 255, NULL, NULL }, /* the model normalizes by itself */
     { "timm", "shortest_edge", "bicubic", "RGB", 0.875, 255, imagenet_mean, imagenet_std },
     { "keras", "exact", "nearest", "RGB", 1, 127.5, one, NULL },  /* load_img, then x / 127.5 - 1: mode "tf" */
     { "keras-unit", "exact", "nearest", "RGB", 1, 255, NULL, NULL }, /* ImageDataGenerator(rescale=1/255) */

@@ -70,18 +70,6 @@ int split_rows(int *part, struct arena *a, const int64_t *class, int64_t n, cons
     return 0;
 }
 
-static void dot(struct image *img, int64_t x, int64_t y, const uint8_t *color)
-{
-    if (x < 0 || y < 0 || x >= img->width || y >= img->height) return;
-    memcpy(img->pixels + ((size_t)y * (size_t)img->width + (size_t)x) * 3, color, 3);
-}
-
-static void frame(struct image *img, int64_t left, int64_t top, int64_t right, int64_t bottom, const uint8_t *color)
-{
-    for (int64_t x = left; x <= right; x++) dot(img, x, top, color), dot(img, x, bottom, color);
-    for (int64_t y = top; y <= bottom; y++) dot(img, left, y, color), dot(img, right, y, color);
-}
-
 static int paint_mask(struct image *img, const struct table *t, const struct row *row, struct arena *a, struct err *e)
 {
     struct image mask;
@@ -111,9 +99,9 @@ static int draw_boxes(struct image *img, const struct table *t, const struct row
     for (size_t i = 0; i < n; i++) {
         const struct box *b = &boxes[i];
         double w = img->width, h = img->height;
-        frame(img, (int64_t)((b->x - b->width / 2) * w), (int64_t)((b->y - b->height / 2) * h),
-            (int64_t)((b->x + b->width / 2) * w), (int64_t)((b->y + b->height / 2) * h),
-            voc + (b->class + 1) % 256 * 3);
+        const double corners[4] = { (b->x - b->width / 2) * w, (b->y - b->height / 2) * h,
+            (b->x + b->width / 2) * w, (b->y + b->height / 2) * h };
+        image_frame(img, corners, voc + (b->class + 1) % 256 * 3);
     }
     return 0;
 }
@@ -148,15 +136,18 @@ static int paste(struct image *sheet, struct table *t, int64_t i, int side, int 
         int64_t x0 = left + (side - small.width) / 2, y0 = top + (side - small.height) / 2;
         for (int y = 0; y < small.height; y++)
             for (int x = 0; x < small.width; x++)
-                dot(sheet, x0 + x, y0 + y, small.pixels + ((size_t)y * (size_t)small.width + (size_t)x) * 3);
+                image_dot(sheet, x0 + x, y0 + y, small.pixels + ((size_t)y * (size_t)small.width + (size_t)x) * 3);
         int label = table_column(t, ROLE_LABEL, 0);
         if (label >= 0) row_class(t, &row, label, &class, &(struct err){ 0 });
         palette_voc(voc);
         for (int k = 1; k < 3 && class >= 0; k++)
-            frame(sheet, left - k, top - k, left + side + k - 1, top + side + k - 1, voc + (class + 1) % 256 * 3);
+            image_frame(sheet,
+                (const double[]){ (double)(left - k), (double)(top - k), (double)(left + side + k - 1),
+                    (double)(top + side + k - 1) },
+                voc + (class + 1) % 256 * 3);
     } else {
         for (int k = 0; k < side; k++)
-            dot(sheet, left + k, top + k, red), dot(sheet, left + side - 1 - k, top + k, red);
+            image_dot(sheet, left + k, top + k, red), image_dot(sheet, left + side - 1 - k, top + k, red);
     }
     arena_release(&scratch);
     return bad.code == ERR_NOMEM ? fail_nomem(e) : 0;

@@ -18,6 +18,8 @@
 #include "base/str.h"
 #include "data/table_kinds.h"
 
+enum { FORGET_ROWS = 256 };
+
 #define X(name) extern const struct table_kind table_##name;
 #include "data/table_list.h"
 #undef X
@@ -52,6 +54,13 @@ int table_add_column(struct table *t, const char *name, enum role role, struct e
         return fail(e, ERR_DATA, "%s: more than %d columns", t->path, TABLE_COLUMNS_MAX);
     if (!c.name || !ARRAY_PUSH(t->arena, t->columns, t->n_columns, t->cap_columns, c)) return fail_nomem(e);
     t->said = t->said || role != ROLE_OTHER;
+    return 0;
+}
+
+int table_map(struct table *t, const char *path, struct bytes *out, struct err *e)
+{
+    TRY(file_map(t->arena, path, out, e));
+    if (t->n_maps < TABLE_MAPS) t->maps[t->n_maps++] = *out;
     return 0;
 }
 
@@ -305,6 +314,8 @@ static int read_row(
 
 int table_next(struct table *t, struct arena *a, int idle_ms, struct row *row, struct err *e)
 {
+    if (t->cursor.row % FORGET_ROWS == FORGET_ROWS - 1)
+        for (size_t i = 0; i < t->n_maps; i++) file_forget(t->maps[i]);
     return read_row(t, &t->cursor, a, idle_ms, row, e);
 }
 

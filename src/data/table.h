@@ -37,7 +37,7 @@ struct err;
     X(IMAGE, image) \
     X(MASK, mask)         /* labels of pixels: an image of indices */ \
     X(LABEL, label)       /* a class, by name or number */ \
-    X(BOXES, boxes)       /* classes with boxes: a YOLO text file, or JSON in the cell */ \
+    X(BOXES, boxes)       /* classes with boxes: a YOLO text file, Pascal VOC's XML, or JSON in the cell */ \
     X(NUMBERS, numbers)   /* one or more numbers; several columns make one list */ \
     X(SEQUENCE, sequence) /* an array: .npy, or numbers in the cell */ \
     X(ID, id)             /* what the row is called in results */ \
@@ -134,9 +134,11 @@ int row_tensor(
 struct box {
     int64_t class;
     double x, y, width, height; /* centre and size as shares of the image's sides, 0 .. 1, as YOLO has them */
+    bool ignored;               /* Pascal VOC's "difficult": neither a hit nor a miss */
 };
-/* Boxes: lines "class x y width height" (file, bytes or text), or a JSON list of such lists or of objects with those
- * names. An empty or absent text is no box. */
+/* Boxes: lines "class x y width height" (file, bytes or text), a JSON list of such lists or of objects with those
+ * names, or Pascal VOC's XML, whose names of classes are those of the table (class -1 where it has none yet). An empty
+ * or absent text is no box. */
 int row_boxes(const struct table *t, const struct row *row, int column, struct arena *a, struct box **out, size_t *n,
     struct err *e);
 

@@ -82,7 +82,7 @@ static int open_npy(struct table *t, struct err *e)
     struct npy array;
     struct tensor *x;
     TRY(arrays_new(t, 1, e));
-    TRY(file_map(t->arena, t->path, &file, e));
+    TRY(table_map(t, t->path, &file, e));
     TRY(npy_read(&array, t->arena, t->path, file, e));
     TRY(tensor_view_npy(&x, t->arena, &array, t->path, e));
     return add_array(t, "", role_of(x, "", true), x, e);
@@ -99,7 +99,7 @@ static int open_npz(struct table *t, struct err *e)
 {
     struct bytes file;
     struct zip z;
-    TRY(file_map(t->arena, t->path, &file, e));
+    TRY(table_map(t, t->path, &file, e));
     if (zip_open(&z, t->arena, t->path, file, e)) {
         e->code = ERR_DATA;
         return ERR_DATA;
@@ -157,7 +157,7 @@ static bool is_idx(const char *path, struct bytes head)
 static int read_idx(struct table *t, const char *path, const struct tensor **out, struct err *e)
 {
     struct bytes b;
-    TRY(file_map(t->arena, path, &b, e));
+    TRY(table_map(t, path, &b, e));
     if (gzip_is(b)) TRY(gzip_read(&b, t->arena, path, b, e));
     if (!is_idx_file(b)) return fail(e, ERR_DATA, "%s: not an IDX file", path);
     struct shape s = { .rank = b.data[3] };

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "data/arrays.h"
+#include "data/boxes_voc.h"
 #include "data/table_kinds.h"
 #include "enc/json.h"
 
@@ -86,23 +87,26 @@ static bool same(const char *a, const char *b)
     return !strcmp(a, b);
 }
 
+static int class_named(const struct table *t, const char *where, const char *name, int64_t *out, struct err *e)
+{
+    const struct classes *k = &t->classes;
+    for (size_t i = 0; i < k->n; i++)
+        if (same(k->names[i], name)) return *out = (int64_t)i, 0;
+    char *end;
+    unsigned long n = strtoul(name, &end, 10);
+    if (isdigit((unsigned char)name[0]) && !*end && (n < k->n || !k->n)) return *out = (int64_t)n, 0;
+    const char *near = str_closest(name, k->names, k->n);
+    if (near)
+        return fail(
+            e, ERR_DATA, "%s: \"%s\" is none of the %zu classes; did you mean \"%s\"?", where, name, k->n, near);
+    return fail(e, ERR_DATA, "%s: \"%s\" is none of the %zu classes", where, name, k->n);
+}
+
 int row_class(const struct table *t, const struct row *row, int column, int64_t *out, struct err *e)
 {
     const struct cell *c = cell_at(row, column);
-    const struct classes *k = &t->classes;
     *out = -1;
-    if (!c->text || !c->text[0]) return 0;
-    for (size_t i = 0; i < k->n && *out < 0; i++)
-        if (same(k->names[i], c->text)) *out = (int64_t)i;
-    if (*out >= 0) return 0;
-    char *end;
-    unsigned long n = strtoul(c->text, &end, 10);
-    if (isdigit((unsigned char)c->text[0]) && !*end && (n < k->n || !k->n)) return *out = (int64_t)n, 0;
-    const char *near = str_closest(c->text, k->names, k->n);
-    if (near)
-        return fail(e, ERR_DATA, "%s: \"%s\" is none of the %zu classes; did you mean \"%s\"?", row->where, c->text,
-            k->n, near);
-    return fail(e, ERR_DATA, "%s: \"%s\" is none of the %zu classes", row->where, c->text, k->n);
+    return c->text && c->text[0] ? class_named(t, row->where, c->text, out, e) : 0;
 }
 
 struct numbers {
@@ -180,7 +184,7 @@ int row_tensor(
 static int add_box(
     const char *where, struct arena *a, const double v[5], struct box **out, size_t *n, size_t *cap, struct err *e)
 {
-    struct box b = { (int64_t)v[0], v[1], v[2], v[3], v[4] };
+    struct box b = { (int64_t)v[0], v[1], v[2], v[3], v[4], false };
     if (!(v[0] >= 0 && v[0] < 1e9) || (double)b.class != v[0])
         return fail(e, ERR_DATA, "%s: box %zu: the class %g is no whole number", where, *n + 1, v[0]);
     for (int i = 1; i < 5; i++)
@@ -217,6 +221,28 @@ static int boxes_of_json(
     return 0;
 }
 
+/* Pascal VOC counts pixels from 1 and means the whole of the last one. */
+static int boxes_of_voc(const struct table *t, const char *where, struct arena *a, struct bytes text, struct box **out,
+    size_t *n, struct err *e)
+{
+    struct voc_file f;
+    TRY(voc_read(&f, a, where, text, e));
+    TRY_MEM(*out = ARENA_ARRAY(a, f.n, struct box), e);
+    for (*n = 0; *n < f.n; ++*n) {
+        const struct voc_object *o = &f.objects[*n];
+        double x0 = (o->left - 1) / f.width, y0 = (o->top - 1) / f.height, x1 = o->right / f.width,
+               y1 = o->bottom / f.height;
+        struct box *b = &(*out)[*n];
+        if (x0 < 0) x0 = 0; /* some tools count from 0 */
+        if (y0 < 0) y0 = 0;
+        *b = (struct box){ -1, (x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0, o->difficult };
+        if (!(x1 <= 1 && y1 <= 1 && b->width >= 0 && b->height >= 0))
+            return fail(e, ERR_DATA, "%s: box %zu lies outside the image", where, *n + 1);
+        if (t->classes.n) TRY(class_named(t, where, o->name, &b->class, e));
+    }
+    return 0;
+}
+
 int row_boxes(const struct table *t, const struct row *row, int column, struct arena *a, struct box **out, size_t *n,
     struct err *e)
 {
@@ -228,6 +254,8 @@ int row_boxes(const struct table *t, const struct row *row, int column, struct a
     if (c->bytes.data || c->path) TRY(row_bytes(t, row, column, a, &text, e));
     while (text.len && isspace(text.data[0])) text.data++, text.len--;
     if (!text.len) return 0;
+    if (text.len > 3 && !memcmp(text.data, "\xEF\xBB\xBF", 3)) text.data += 3, text.len -= 3;
+    if (text.data[0] == '<') return boxes_of_voc(t, called(row, c), a, text, out, n, e);
     if (text.data[0] == '[') return boxes_of_json(called(row, c), a, text, out, n, e);
     const char *copy = arena_strndup(a, (const char *)text.data, text.len);
     TRY_MEM(copy, e);

@@ -4,7 +4,7 @@
 
 #include "data/table.h"
 
-enum { TABLE_COLUMNS_MAX = 4096, TABLE_HEAD = 512 };
+enum { TABLE_COLUMNS_MAX = 4096, TABLE_HEAD = 512, TABLE_MAPS = 16 };
 
 /* Where a row begins; for a kind with a count, `at` is the row's number. */
 struct cursor {
@@ -40,6 +40,8 @@ struct table {
     uint64_t stamp; /* set by kinds whose path says too little */
     uint64_t size;  /* where cursors end, for kinds without a count; 0: not known */
     int64_t count;  /* -1: not known */
+    struct bytes maps[TABLE_MAPS]; /* files whose pages are given back while rows are read in order */
+    size_t n_maps;
     struct cursor cursor;
     struct cursor *index;
     size_t n_index, cap_index;
@@ -48,5 +50,7 @@ struct table {
 
 /* For kinds. */
 int table_add_column(struct table *t, const char *name, enum role role, struct err *e);
+/* file_map() for what a table is read from: a long one takes no more memory than a short one. */
+int table_map(struct table *t, const char *path, struct bytes *out, struct err *e);
 
 #endif

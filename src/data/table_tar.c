@@ -29,7 +29,7 @@ static int add_shard(struct table *t, struct shards *s, const char *path, struct
 {
     struct shard one = { .path = arena_strdup(t->arena, path) };
     TRY_MEM(one.path, e);
-    TRY(file_map(t->arena, path, &one.file, e));
+    TRY(table_map(t, path, &one.file, e));
     return ARRAY_PUSH(t->arena, s->list, s->n, s->cap, one) ? 0 : fail_nomem(e);
 }
 
@@ -158,6 +158,7 @@ static int walk_sample(const struct shards *s, struct cursor *c, struct arena *a
         int got = next_entry(&s->list[c->line], c->at, a, &entry, e);
         if (got <= 0) {
             if (*key && !got) return 1; /* the shard ends, the next call begins with the next one */
+            file_forget(s->list[c->line].file);
             c->line++, c->at = 0;
             TRY(got);
             continue;

@@ -17,7 +17,7 @@ struct text {
 static int map_text(struct table *t, struct text **out, struct err *e)
 {
     struct bytes b;
-    TRY(file_map(t->arena, t->path, &b, e));
+    TRY(table_map(t, t->path, &b, e));
     if (b.len >= 2 && ((b.data[0] == 0xff && b.data[1] == 0xfe) || (b.data[0] == 0xfe && b.data[1] == 0xff)))
         return fail(e, ERR_DATA, "%s: the text is UTF-16: save it as UTF-8", t->path);
     TRY_MEM(*out = t->state = ARENA_NEW(t->arena, struct text), e);

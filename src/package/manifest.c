@@ -13,6 +13,7 @@
 #include "data/preprocess.h"
 #include "enc/json.h"
 #include "graph/graph.h"
+#include "package/detector.h"
 #include "tenrec/tenrec.h"
 
 struct making {
@@ -66,15 +67,22 @@ static int64_t image_channels(const struct value *v, bool *nhwc)
     return c == 1 || c == 3 ? c : 0;
 }
 
+/* (3, H, W): what detectors of torchvision take, without a batch. */
+static bool is_single_image(const struct making *w, const struct value *v)
+{
+    return v->shape.rank == 3 && dtype_is_float(v->dtype) && v->shape.dim[0] == 3 && is_detector(w->g);
+}
+
 static bool has_image(const struct making *w)
 {
     bool nhwc;
-    return w->g->n_inputs > 0 && image_channels(w->g->inputs[0], &nhwc) > 0;
+    return w->g->n_inputs > 0 && (image_channels(w->g->inputs[0], &nhwc) > 0 || is_single_image(w, w->g->inputs[0]));
 }
 
 static const char *guess_task(const struct making *w)
 {
     const struct shape *out = w->g->n_outputs ? &w->g->outputs[0]->shape : NULL;
+    if (has_image(w) && is_detector(w->g)) return "object-detection";
     if (!has_image(w) || !out || !dtype_is_float(w->g->outputs[0]->dtype)) return "raw";
     if (out->rank == 2 && (out->dim[1] > 1 || out->dim[1] < 0)) return "image-classification";
     if (out->rank == 4 && out->dim[2] != 1) return "image-segmentation";
@@ -126,6 +134,7 @@ static json_t *choose_steps(struct making *w, const struct preset_for *to, struc
         guessed(w, "preprocess resize.size",
             "the model takes any size; 224 is used (--set resize.size=N --set center_crop.size=N change it)");
     const char *known = map_get(&w->g->metadata, "tenrec.like"); /* what the importer thinks */
+    if (!known && !strcmp(json_string_value(json_object_get(w->m, "task")), "object-detection")) known = "torchvision-detection";
     if (!like) {
         char text[200];
         snprintf(text, sizeof text, "as %s%s (--like, --preprocess or a file beside the model say better)",
@@ -153,12 +162,14 @@ static int add_preprocess(struct making *w, const struct value *v, json_t *port,
     bool nhwc = false;
     int64_t channels = image_channels(v, &nhwc);
     const char *task = json_string_value(json_object_get(w->m, "task"));
+    if (is_single_image(w, v)) channels = 3;
     if (!channels) return 0;
+    int side = v->shape.rank - (nhwc ? 3 : 2); /* the axis of the height */
     struct preset_for to = { .channels = channels,
-        .height = v->shape.dim[nhwc ? 1 : 2],
-        .width = v->shape.dim[nhwc ? 2 : 3],
+        .height = v->shape.dim[side],
+        .width = v->shape.dim[side + 1],
         .nhwc = nhwc,
-        .whole = !strcmp(task, "image-segmentation") };
+        .whole = !strcmp(task, "image-segmentation") || !strcmp(task, "object-detection") };
     json_object_set_new(port, "kind", json_string("image"));
     json_object_set_new(port, "layout", json_string(nhwc ? "NHWC" : "NCHW"));
     json_t *steps = w->o->preprocess ? json_deep_copy(w->o->preprocess) : choose_steps(w, &to, e);
@@ -194,7 +205,8 @@ static int class_axis(const struct making *w, const struct value *v)
 
 void manifest_label(json_t *port, const struct value *v, const struct labels *l, struct report *r)
 {
-    int64_t classes = v->shape.rank >= 2 ? v->shape.dim[1] : -1;
+    bool boxes = has_step(json_object_get(port, "postprocess"), "boxes");
+    int64_t classes = v->shape.rank >= 2 && !boxes ? v->shape.dim[1] : -1;
     json_object_set_new(port, "labels", json_pack("{s:s,s:I}", "file", "labels.txt", "count", (json_int_t)l->n));
     if (classes >= 0 && (size_t)classes != l->n)
         report_add(r, REPORT_WARNING, "", "%zu labels for %lld classes", l->n, (long long)classes);
@@ -219,7 +231,17 @@ static int add_outputs(struct making *w, struct err *e)
         const struct value *v = w->g->outputs[i];
         json_t *port = port_json(w->g, v);
         json_array_append_new(list, port);
-        if (i) continue;
+        bool detector = !strcmp(task, "object-detection");
+        json_t *boxes = detector ? detector_steps(w->g, i) : NULL;
+        if (detector && !boxes && w->g->n_outputs == 1)
+            report_add(w->r, REPORT_WARNING, "", "output %s has none of the known forms of boxes: it is left as it is",
+                v->name);
+        if (boxes) json_object_set_new(port, "postprocess", boxes);
+        if (i || boxes) {
+            bool named = boxes && w->o->labels && w->o->labels->n;
+            if (named && has_step(boxes, "boxes")) manifest_label(port, v, w->o->labels, w->r);
+            continue;
+        }
         int axis = class_axis(w, v);
         int64_t classes = v->shape.rank > axis ? v->shape.dim[axis] : -1;
         json_t *steps = postprocess_for_task(task, classes, axis);

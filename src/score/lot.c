@@ -92,6 +92,7 @@ static struct tensor slice(const struct runner *r, const struct tensor *t, size_
     return s;
 }
 
+/* `field` is the address of a pointer to what is copied; NULL stays. */
 static int keep(void *field, size_t size, struct arena *a, struct err *e)
 {
     void **data = field, *copy = *data ? arena_alloc(a, size) : NULL;
@@ -115,7 +116,17 @@ static int keep_answer(struct answer *w, struct arena *a, struct err *e)
     if (w->kind == ANSWER_TENSOR) TRY(keep_tensor(&w->tensor, a, e));
     TRY(keep(&w->index, n * sizeof *w->index, a, e));
     TRY(keep(&w->score, n * sizeof *w->score, a, e));
+    TRY(keep(&w->box, 4 * n * sizeof *w->box, a, e));
+    if (w->kind != ANSWER_MASK) return 0;
     return keep(&w->labels, (size_t)w->width * (size_t)w->height * sizeof *w->labels, a, e);
+}
+
+/* A list of boxes without a batch dimension says nothing of which sample they are in. */
+static int check_batch(const struct answer *w, const struct runner *r, size_t output, struct err *e)
+{
+    const struct value *v = r->model->graph->outputs[output];
+    if (r->batch == 1 || w->kind != ANSWER_BOXES || v->shape.rank > 2) return 0;
+    return fail(e, ERR_USAGE, "output %s has no batch dimension; use --batch 1", v->name);
 }
 
 static int answer_sample(struct sample *s, struct runner *r, const struct tensor *out, size_t at, struct err *e)
@@ -125,9 +136,11 @@ static int answer_sample(struct sample *s, struct runner *r, const struct tensor
     struct tensor *outputs = ARENA_ARRAY(s->arena, n, struct tensor);
     if (!answers || !outputs) return fail_nomem(e);
     for (size_t i = 0; i < n; i++) outputs[i] = slice(r, &out[i], at);
+    struct outputs all = { outputs, n, r->model->graph };
     struct arena_mark mark = arena_mark(&r->scratch);
     for (size_t i = 0; i < n; i++) {
-        TRY(postprocess_run(r->model->postprocess[i], &r->scratch, &outputs[i], &s->from, &answers[i], e));
+        TRY(postprocess_run(r->model->postprocess[i], &r->scratch, &all, i, &s->from, &answers[i], e));
+        TRY(check_batch(&answers[i], r, i, e));
         TRY(keep_answer(&answers[i], s->arena, e));
     }
     arena_rewind(&r->scratch, mark);

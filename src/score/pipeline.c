@@ -166,8 +166,14 @@ static void make_locks(struct pipeline *p)
     pthread_condattr_destroy(&attr);
 }
 
-static int check_outputs(const struct graph *g, struct err *e)
+static int check_graph(const struct graph *g, int batch, struct err *e)
 {
+    for (size_t i = 0; i < g->n_inputs; i++) {
+        const struct shape *s = &g->inputs[i]->shape;
+        if (batch > 1 && s->rank > 0 && s->dim[0] > 0 && s->dim[0] != batch)
+            return fail(e, ERR_USAGE, "input %s takes %lld at a time, not %d: use --batch %lld", g->inputs[i]->name,
+                (long long)s->dim[0], batch, s->rank == 3 ? 1LL : (long long)s->dim[0]);
+    }
     for (size_t i = 0; i < g->n_outputs; i++)
         if (dtype_is_container(g->outputs[i]->dtype))
             return fail(e, ERR_UNSUPPORTED, "output %s is a %s: answers are made of tensors", g->outputs[i]->name,
@@ -186,7 +192,7 @@ struct pipeline *pipeline_new(struct model *m, const struct pipeline_options *o,
     p->o = *o;
     if (p->o.batch < 1) p->o.batch = 1;
     make_locks(p);
-    if (check_outputs(m->graph, e) || make_ring(p, e) || add_workers(p, e)) return pipeline_free(p), NULL;
+    if (check_graph(m->graph, p->o.batch, e) || make_ring(p, e) || add_workers(p, e)) return pipeline_free(p), NULL;
     return p;
 }
 

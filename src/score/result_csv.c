@@ -6,6 +6,7 @@
 #include "base/array.h"
 #include "base/err.h"
 #include "enc/csv.h"
+#include "enc/json.h"
 #include "score/writers.h"
 
 /* A row while it is put together. Out of memory shows at the end. */
@@ -69,6 +70,13 @@ static void head_mask(struct line *row, const struct results *r, const struct re
     if (r->o.overlays) head(row, arena_printf(row->arena, "%soverlay", out->prefix), "TEXT");
 }
 
+static void head_boxes(struct line *row, const struct results *r, const struct result_output *out)
+{
+    head(row, arena_printf(row->arena, "%sobjects", out->prefix), "INTEGER");
+    head(row, arena_printf(row->arena, "%sboxes", out->prefix), "TEXT");
+    if (r->o.overlays) head(row, arena_printf(row->arena, "%soverlay", out->prefix), "TEXT");
+}
+
 /* A column carried along that is called as one of ours becomes "table.NAME"; equal ones get a number. */
 static void tell_apart(struct line *row, size_t n_carry)
 {
@@ -96,7 +104,8 @@ int result_csv_columns(
         const struct result_output *out = &r->outputs[i];
         if (out->kind == ANSWER_CLASSES) head_classes(&row, r, out);
         else if (out->kind == ANSWER_MASK) head_mask(&row, r, out);
-        else head(&row, out->name, "TEXT");
+        else if (out->kind == ANSWER_BOXES) head_boxes(&row, r, out);
+        else if (out->kind == ANSWER_TENSOR) head(&row, out->name, "TEXT");
     }
     head(&row, "error", "TEXT");
     if (!row.oom) tell_apart(&row, r->o.n_carry);
@@ -141,6 +150,29 @@ static int put_mask(
     return 0;
 }
 
+/* How many, and a JSON list of [label, score, left, top, right, bottom], which SQLite's json_each() takes apart. */
+static int put_boxes(
+    struct line *row, const struct results *r, const struct answer *w, const struct result_files *f, struct err *e)
+{
+    json_t *list = json_array();
+    struct bytes text;
+    TRY(json_own(row->arena, list, e));
+    for (int64_t k = 0; w && k < w->n; k++) {
+        const double *b = w->box + 4 * k;
+        const char *label = result_label(r, row->arena, w->index[k]);
+        json_t *name = label ? result_text(row->arena, label) : NULL;
+        json_array_append_new(list,
+            json_pack("[o,f,f,f,f,f]", name, result_round(w->score[k], 9), result_round(b[0], 7), result_round(b[1], 7),
+                result_round(b[2], 7), result_round(b[3], 7)));
+    }
+    TRY(json_print(list, JSON_IN_ORDER | JSON_ONE_LINE, row->arena, &text, e));
+    while (text.len && text.data[text.len - 1] == '\n') text.len--;
+    put(row, w ? arena_printf(row->arena, "%lld", (long long)w->n) : "");
+    put(row, w ? arena_strndup(row->arena, (const char *)text.data, text.len) : "");
+    if (r->o.overlays) put(row, f->overlay ? f->overlay : "");
+    return 0;
+}
+
 static void put_tensor(struct line *row, const struct answer *a, const struct result_files *f)
 {
     struct str s = str_in(row->arena);
@@ -169,7 +201,8 @@ int result_csv_row(
         const struct answer *a = s->error ? NULL : r->o.format == RESULTS_NPY ? &plain : &s->answers[i];
         if (out->kind == ANSWER_CLASSES) put_classes(&row, r, out, a);
         else if (out->kind == ANSWER_MASK) TRY(put_mask(&row, r, a, &files[i], e));
-        else put_tensor(&row, a, &files[i]);
+        else if (out->kind == ANSWER_BOXES) TRY(put_boxes(&row, r, a, &files[i], e));
+        else if (out->kind == ANSWER_TENSOR) put_tensor(&row, a, &files[i]);
     }
     put(&row, s->error ? s->error : "");
     return end_row(r, &row, e);

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "data/arrays.h"
+#include "data/image_ops.h"
 #include "data/mask.h"
 #include "data/resample.h"
 #include "score/writers.h"
@@ -110,26 +111,46 @@ static int backdrop(const struct results *r, const struct scored *s, const struc
     return 0;
 }
 
-static int write_overlay(struct results *r, const struct scored *s, const struct answer *mask, const char *relative,
-    struct arena *a, struct err *e)
+static int paint_mask(const struct results *r, const struct answer *mask, struct image *img, struct arena *a,
+    struct err *e)
 {
-    struct image img;
     uint8_t voc[256 * 3];
-    TRY(backdrop(r, s, mask, &img, a, e));
-    size_t count = (size_t)img.width * (size_t)img.height;
-    struct image copy = img; /* its pixels may be shared */
+    size_t count = (size_t)img->width * (size_t)img->height;
     const int32_t *labels = mask->labels;
-    TRY_MEM(copy.pixels = arena_alloc(a, count * 3), e);
-    memcpy(copy.pixels, img.pixels, count * 3);
-    if (img.width != mask->width || img.height != mask->height) {
+    if (img->width != mask->width || img->height != mask->height) {
         int32_t *resized = ARENA_ARRAY(a, count, int32_t);
         TRY_MEM(resized, e);
         TRY(resample_nearest(
-            resized, img.width, img.height, mask->labels, mask->width, mask->height, sizeof *resized, NULL, a, e));
+            resized, img->width, img->height, mask->labels, mask->width, mask->height, sizeof *resized, NULL, a, e));
         labels = resized;
     }
     palette_voc(voc);
-    TRY(mask_overlay(&copy, labels, &(struct overlay){ voc, 256, r->o.alpha, 0, 255 }, e));
+    return mask_overlay(img, labels, &(struct overlay){ voc, 256, r->o.alpha, 0, 255 }, e);
+}
+
+/* Three frames, one in the other, so that they are seen on large images. */
+static void paint_boxes(const struct answer *w, struct image *img)
+{
+    uint8_t voc[256 * 3];
+    palette_voc(voc);
+    for (int64_t i = w->n; i-- > 0;) /* the best on top */
+        for (int k = 0; k < 3; k++) {
+            const double *b = w->box + 4 * i, frame[4] = { b[0] + k, b[1] + k, b[2] - k, b[3] - k };
+            image_frame(img, frame, voc + (w->index[i] + 1) % 256 * 3);
+        }
+}
+
+static int write_overlay(struct results *r, const struct scored *s, const struct answer *w, const char *relative,
+    struct arena *a, struct err *e)
+{
+    struct image img;
+    TRY(backdrop(r, s, w, &img, a, e));
+    size_t bytes = (size_t)img.width * (size_t)img.height * 3;
+    struct image copy = img; /* its pixels may be shared */
+    TRY_MEM(copy.pixels = arena_alloc(a, bytes), e);
+    memcpy(copy.pixels, img.pixels, bytes);
+    if (w->kind == ANSWER_BOXES) paint_boxes(w, &copy);
+    else TRY(paint_mask(r, w, &copy, a, e));
     return write_png(r->o.overlays, relative, &copy, a, e);
 }
 
@@ -147,7 +168,7 @@ static int shown(
 static int write_mask(struct results *r, const struct scored *s, const struct answer *mask,
     const struct result_files *names, struct arena *a, struct result_files *files, struct err *e)
 {
-    if (r->o.masks) {
+    if (r->o.masks && mask->kind == ANSWER_MASK) {
         struct image img;
         TRY(mask_to_image(&img, a, mask->labels, mask->width, mask->height, NULL, e));
         TRY(write_png(r->o.masks, names->mask, &img, a, e));
@@ -185,14 +206,14 @@ int result_files_name(struct results *r, const char *id, int64_t row, size_t out
     struct result_files *names, struct err *e)
 {
     const struct result_output *out = &r->outputs[output];
-    const char *middle = r->n_outputs > 1 ? file_word(scratch, out->name) : "";
-    bool mask = out->kind == ANSWER_MASK;
+    const char *middle = r->n_shown > 1 ? file_word(scratch, out->name) : "";
+    bool mask = out->kind == ANSWER_MASK, boxes = out->kind == ANSWER_BOXES;
     const struct {
         const char *folder, *ending, **name;
         bool wanted;
     } files[] = {
         { r->o.masks, ".png", &names->mask, mask },
-        { r->o.overlays, ".png", &names->overlay, mask },
+        { r->o.overlays, ".png", &names->overlay, mask || boxes },
         { r->o.tensors, ".npy", &names->tensor, out->kind == ANSWER_TENSOR },
     };
     TRY_MEM(middle, e);
@@ -206,7 +227,8 @@ int result_files_write(struct results *r, const struct scored *s, size_t output,
     const struct result_files *names, struct result_files *files, struct err *e)
 {
     const struct answer *answer = &s->answers[output];
-    if (answer->kind == ANSWER_MASK) return write_mask(r, s, answer, names, scratch, files, e);
+    if (answer->kind == ANSWER_MASK || answer->kind == ANSWER_BOXES)
+        return write_mask(r, s, answer, names, scratch, files, e);
     if (answer->kind != ANSWER_TENSOR || !r->o.tensors) return 0;
     return write_tensor(r, &answer->tensor, names->tensor, scratch, files, e);
 }

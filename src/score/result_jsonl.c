@@ -1,5 +1,7 @@
 /* result_jsonl.c - results as JSON lines, one object per sample, everything in it. */
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -7,7 +9,7 @@
 #include "score/writers.h"
 
 /* Text as JSON; bytes that are no UTF-8 (names of files may be anything) become U+FFFD. */
-static json_t *text_json(struct arena *a, const char *text)
+json_t *result_text(struct arena *a, const char *text)
 {
     json_t *s = json_string(text);
     if (s) return s;
@@ -31,7 +33,7 @@ static json_t *classes_json(const struct results *r, const struct answer *answer
     for (int64_t k = 0; k < answer->n; k++) {
         const char *label = result_label(r, a, answer->index[k]);
         json_array_append_new(list,
-            json_pack("{s:I,s:o,s:o}", "index", (json_int_t)answer->index[k], "label", text_json(a, label ? label : ""),
+            json_pack("{s:I,s:o,s:o}", "index", (json_int_t)answer->index[k], "label", result_text(a, label ? label : ""),
                 "score", number_json(answer->score[k])));
     }
     return json_pack("{s:o}", "classes", list);
@@ -47,12 +49,12 @@ static int mask_json(const struct results *r, const struct answer *answer, const
     for (size_t i = 0; i < n; i++) {
         const char *label = result_label(r, a, shares[i].label);
         json_array_append_new(list,
-            json_pack("{s:i,s:o,s:o}", "index", shares[i].label, "label", text_json(a, label ? label : ""), "share",
+            json_pack("{s:i,s:o,s:o}", "index", shares[i].label, "label", result_text(a, label ? label : ""), "share",
                 number_json(shares[i].share)));
     }
     *out = json_pack("{s:i,s:i,s:o}", "width", answer->width, "height", answer->height, "classes", list);
-    if (f->mask) json_object_set_new(*out, "mask", text_json(a, f->mask));
-    if (f->overlay) json_object_set_new(*out, "overlay", text_json(a, f->overlay));
+    if (f->mask) json_object_set_new(*out, "mask", result_text(a, f->mask));
+    if (f->overlay) json_object_set_new(*out, "overlay", result_text(a, f->overlay));
     return 0;
 }
 
@@ -61,7 +63,7 @@ static json_t *tensor_json(const struct tensor *t, const struct result_files *f,
     json_t *shape = json_array(), *data;
     for (int d = 0; d < t->shape.rank; d++) json_array_append_new(shape, json_integer((json_int_t)t->shape.dim[d]));
     json_t *out = json_pack("{s:s,s:o}", "datatype", dtype_name(t->dtype), "shape", shape);
-    if (f->tensor) return json_object_set_new(out, "file", text_json(a, f->tensor)), out;
+    if (f->tensor) return json_object_set_new(out, "file", result_text(a, f->tensor)), out;
     json_object_set_new(out, "data", data = json_array());
     bool integer = !dtype_is_float(t->dtype);
     for (int64_t i = 0; i < tensor_count(t); i++)
@@ -70,10 +72,35 @@ static json_t *tensor_json(const struct tensor *t, const struct result_files *f,
     return out;
 }
 
+double result_round(double v, int digits)
+{
+    char text[40];
+    snprintf(text, sizeof text, "%.*g", digits, v);
+    return strtod(text, NULL);
+}
+
+static json_t *boxes_json(const struct results *r, const struct answer *w, const struct result_files *f,
+    struct arena *a)
+{
+    json_t *list = json_array();
+    for (int64_t k = 0; k < w->n; k++) {
+        const double *b = w->box + 4 * k;
+        const char *label = result_label(r, a, w->index[k]);
+        json_array_append_new(list,
+            json_pack("{s:I,s:o,s:o,s:[f,f,f,f]}", "index", (json_int_t)w->index[k], "label",
+                result_text(a, label ? label : ""), "score", number_json(result_round(w->score[k], 9)), "box", result_round(b[0], 7),
+                result_round(b[1], 7), result_round(b[2], 7), result_round(b[3], 7)));
+    }
+    json_t *out = json_pack("{s:i,s:i,s:o}", "width", w->width, "height", w->height, "boxes", list);
+    if (f->overlay) json_object_set_new(out, "overlay", result_text(a, f->overlay));
+    return out;
+}
+
 static int answer_json(const struct results *r, const struct answer *answer, const struct result_files *f,
     struct arena *a, json_t **out, struct err *e)
 {
     if (answer->kind == ANSWER_MASK) return mask_json(r, answer, f, a, out, e);
+    if (answer->kind == ANSWER_BOXES) return *out = boxes_json(r, answer, f, a), 0;
     *out = answer->kind == ANSWER_CLASSES ? classes_json(r, answer, a) : tensor_json(&answer->tensor, f, a);
     return 0;
 }
@@ -84,7 +111,7 @@ static json_t *carried_json(const struct results *r, const struct scored *s, str
     for (size_t i = 0; i < r->o.n_carry; i++) {
         const char *text = s->source->cells[r->o.carry[i]].text;
         json_object_set_new(
-            columns, table_column_at(r->o.table, (size_t)r->o.carry[i])->name, text ? text_json(a, text) : json_null());
+            columns, table_column_at(r->o.table, (size_t)r->o.carry[i])->name, text ? result_text(a, text) : json_null());
     }
     return columns;
 }
@@ -93,13 +120,14 @@ int result_jsonl_row(
     struct results *r, const struct scored *s, const struct result_files *files, struct arena *scratch, struct err *e)
 {
     json_t *outputs = json_object();
-    json_t *root = json_pack("{s:o,s:I}", result_id_name(r), text_json(scratch, s->id), "row", (json_int_t)s->row);
+    json_t *root = json_pack("{s:o,s:I}", result_id_name(r), result_text(scratch, s->id), "row", (json_int_t)s->row);
     if (r->o.n_carry) json_object_set_new(root, "columns", carried_json(r, s, scratch));
     json_object_set_new(root, "outputs", outputs);
-    json_object_set_new(root, "error", s->error ? text_json(scratch, s->error) : json_null());
+    json_object_set_new(root, "error", s->error ? result_text(scratch, s->error) : json_null());
     TRY(json_own(scratch, root, e));
     for (size_t i = 0; i < r->n_outputs && !s->error; i++) {
         json_t *answer = NULL;
+        if (r->outputs[i].kind == ANSWER_NONE) continue;
         TRY(answer_json(r, &s->answers[i], &files[i], scratch, &answer, e));
         if (json_object_set_new(outputs, r->outputs[i].name, answer)) return fail_nomem(e);
     }

@@ -33,9 +33,10 @@ static void describe(struct result_output *out, const json_t *steps)
             const json_t *k = json_object_get(step, "k");
             out->kind = ANSWER_CLASSES;
             out->k = k ? (int64_t)json_integer_value(k) : 5;
-        } else if (!strcmp(op, "argmax") || !strcmp(op, "threshold")) {
-            out->kind = ANSWER_MASK;
         }
+        if (!strcmp(op, "argmax") || !strcmp(op, "threshold")) out->kind = ANSWER_MASK;
+        if (!strcmp(op, "boxes")) out->kind = ANSWER_BOXES;
+        if (!strcmp(op, "omit")) out->kind = ANSWER_NONE;
     }
 }
 
@@ -68,11 +69,13 @@ static int describe_outputs(struct results *r, struct err *e)
         struct result_output *out = &r->outputs[i];
         const struct value *v = m->graph->outputs[i];
         *out = (struct result_output){ v->name, "", ANSWER_TENSOR, 0 };
-        if (r->n_outputs > 1) TRY_MEM(out->prefix = arena_printf(&r->arena, "%s.", v->name), e);
         describe(out, json_object_get(manifest_port(m->manifest, "outputs", v->name), "postprocess"));
+        r->n_shown += out->kind != ANSWER_NONE;
         if (out->kind == ANSWER_CLASSES) limit_classes(out, &v->shape);
         if (r->o.format == RESULTS_NPY) out->kind = ANSWER_TENSOR; /* what the model gave, before postprocessing */
     }
+    for (size_t i = 0; i < r->n_outputs && r->n_shown > 1; i++)
+        TRY_MEM(r->outputs[i].prefix = arena_printf(&r->arena, "%s.", r->outputs[i].name), e);
     r->upright = turns_upright(m);
     return 0;
 }

@@ -88,7 +88,10 @@ static int load_input(struct sample *s, const struct model *m, int threads, int 
     struct tensor *in = &s->in[c->input];
     bool array = cell->array && (cell->array->dtype != DT_U8 || !p);
     if (c->role != ROLE_IMAGE || array || is_npy(cell->path)) TRY(load_tensor(s, input, column, in, a, e));
-    else if (p) TRY(load_image(s, p, threads, column, in, a, e));
+    else if (p) {
+        TRY(load_image(s, p, threads, column, in, a, e));
+        if (input->shape.rank == 3) in->shape = shape_of(3, in->shape.dim + 1); /* a model of one image */
+    }
     else
         return fail(e, ERR_DATA, "%s: input %s takes a tensor (.npy): the model says nothing of images",
             cell->path ? cell->path : s->row.where, input->name);

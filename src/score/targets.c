@@ -12,21 +12,25 @@
 #include "metric/confusion.h"
 #include "metric/ranking.h"
 #include "metric/regression.h"
+#include "score/targets_boxes.h"
 
-enum { IGNORED = 255, TOP_K = 5 }; /* a mask's 255 is "no class", as in Pascal VOC and Cityscapes */
+enum { IGNORED = 255, TOP_K = 5, CLASSES_UNKNOWN = 65536 }; /* a mask's 255 is "no class", as in Pascal VOC and Cityscapes */
 
 struct targets {
     struct arena *arena;
     const struct model *model;
     struct table *table;
     enum role role; /* of the target */
-    bool logits;    /* the output becomes probabilities by a softmax */
+    bool logits;    /* the output becomes probabilities by a softmax or a sigmoid */
     int column;
+    size_t output; /* the one compared */
     int64_t rows, without;
     double loss;
     int64_t hits; /* rows whose class is among the first TOP_K */
     struct confusion confusion;
     struct regression regression;
+    struct box_targets boxes;
+    double pixel_loss, pixels;
     float *scores; /* (n_scores, classes) */
     int64_t *truths;
     size_t n_scores, cap_scores, n_truths, cap_truths;
@@ -44,19 +48,31 @@ static bool has_step(const json_t *steps, const char *name)
     return false;
 }
 
+static const json_t *steps_of(const struct targets *j, size_t output)
+{
+    const json_t *port = manifest_port(j->model->manifest, "outputs", j->model->graph->outputs[output]->name);
+    return json_object_get(port, "postprocess");
+}
+
 /* What the answers are, and so what they are compared with. */
 static int choose_target(struct targets *j, struct err *e)
 {
     static const struct {
         enum role role;
-        const char *gives, *wants;
-    } kinds[] = { { ROLE_LABEL, "classes", "label" }, { ROLE_MASK, "masks", "mask" },
-        { ROLE_NUMBERS, "numbers", "numbers" } };
-    const json_t *port = manifest_port(j->model->manifest, "outputs", j->model->graph->outputs[0]->name);
-    const json_t *steps = json_object_get(port, "postprocess");
-    size_t kind = has_step(steps, "argmax") || has_step(steps, "threshold") ? 1 : has_step(steps, "top_k") ? 0 : 2;
+        const char *steps[2], *gives, *wants;
+    } kinds[] = { { ROLE_NUMBERS, { NULL }, "numbers", "numbers" }, { ROLE_LABEL, { "top_k" }, "classes", "label" },
+        { ROLE_MASK, { "argmax", "threshold" }, "masks", "mask" }, { ROLE_BOXES, { "boxes" }, "boxes", "boxes" } };
+    const struct graph *g = j->model->graph;
+    while (j->output + 1 < g->n_outputs && has_step(steps_of(j, j->output), "omit")) j->output++;
+    const json_t *steps = steps_of(j, j->output);
+    size_t kind = 0;
+    for (size_t i = 1; i < sizeof kinds / sizeof *kinds; i++)
+        for (int k = 0; k < 2 && kinds[i].steps[k]; k++)
+            if (has_step(steps, kinds[i].steps[k])) kind = i;
     j->role = kinds[kind].role;
-    j->logits = has_step(steps, "softmax");
+    const struct node *last = g->outputs[j->output]->node;
+    j->logits = j->role == ROLE_MASK ? !node_is(last, "Softmax") && !node_is(last, "Sigmoid")
+                                     : has_step(steps, "softmax");
     j->column = table_column(j->table, j->role, 0);
     if (j->column >= 0) return 0;
     return fail(e, ERR_USAGE, "%s: the model gives %s, and no column has the truth: say which, as in --columns %s=NAME",
@@ -67,13 +83,15 @@ static int choose_target(struct targets *j, struct err *e)
 static int start_confusion(struct targets *j, struct err *e)
 {
     const struct labels *l = &j->model->labels;
-    const struct shape *s = &j->model->graph->outputs[0]->shape;
+    const struct shape *s = &j->model->graph->outputs[j->output]->shape;
+    if (l->n) TRY(table_set_classes(j->table, l->names, l->n, e));
+    if (j->role == ROLE_BOXES)
+        return box_targets_init(&j->boxes, j->arena, l->n ? (int64_t)l->n : CLASSES_UNKNOWN, e);
     int64_t n = (int64_t)l->n, wide = s->rank > 1 ? s->dim[1] : -1;
     if (wide > n) n = wide;
     if (j->role == ROLE_MASK && n < 256) n = 256;
     if (n < 1)
         return fail(e, ERR_USAGE, "the model does not say how many classes it has: give their names with --labels");
-    if (l->n) TRY(table_set_classes(j->table, l->names, l->n, e));
     return confusion_init(&j->confusion, j->arena, n, e);
 }
 
@@ -90,14 +108,15 @@ struct targets *targets_new(struct arena *a, const struct model *m, struct table
 /* 1: the row has a target; 0: it has none. */
 static int judge_class(struct targets *j, const struct scored *s, struct arena *a, struct str *out, struct err *e)
 {
-    int64_t truth, n = tensor_count(&s->outputs[0]), best = 0;
+    const struct tensor *scores = &s->outputs[j->output];
+    int64_t truth, n = tensor_count(scores), best = 0;
     struct err bad = { 0 };
     if (row_class(s->table, s->source, j->column, &truth, &bad) || truth < 0) return 0;
     if (n > j->confusion.n) n = j->confusion.n;
     if (truth >= n) return 0;
     double *v = ARENA_ARRAY(a, n, double);
     TRY_MEM(v, e);
-    load_f64(s->outputs[0].dtype, s->outputs[0].data, n, v);
+    load_f64(scores->dtype, scores->data, n, v);
     for (int64_t i = 1; i < n; i++)
         if (v[i] > v[best]) best = i;
     str_addf(out, "C %lld %lld %lld %a", (long long)truth, (long long)best, (long long)rank_of(v, n, truth),
@@ -107,11 +126,10 @@ static int judge_class(struct targets *j, const struct scored *s, struct arena *
 }
 
 /* The truth in the size of the answer. */
-static int target_mask(struct targets *j, const struct scored *s, struct arena *a, int32_t **out, struct err *e)
+static int target_mask(
+    const struct answer *w, const struct image *truth, struct arena *a, int32_t **out, struct err *e)
 {
-    struct image img;
-    const struct answer *w = &s->answers[0];
-    TRY(row_mask(s->table, s->source, j->column, a, &img, e));
+    struct image img = *truth;
     if (img.width != w->width || img.height != w->height)
         TRY(image_resize(&img, a, &img, w->width, w->height, RESAMPLE_NEAREST, NULL, 1, e));
     size_t n = (size_t)img.width * (size_t)img.height;
@@ -121,19 +139,82 @@ static int target_mask(struct targets *j, const struct scored *s, struct arena *
     return 0;
 }
 
+/* The maps of scores: (classes, pixels), whichever way they lie. */
+struct score_map {
+    const double *v;
+    int64_t classes, pixels, class_step, pixel_step;
+    int width, height;
+};
+
+/* 0 where the output is no map of scores for classes. */
+static int score_map(
+    const struct targets *j, const struct scored *s, struct arena *a, struct score_map *m, struct err *e)
+{
+    const struct tensor *t = &s->outputs[j->output];
+    const struct shape *k = &t->shape;
+    const json_t *steps = steps_of(j, j->output);
+    json_int_t axis = 1;
+    const json_t *step;
+    size_t i;
+    json_array_foreach(steps, i, step) if (json_object_get(step, "axis")) axis =
+        json_integer_value(json_object_get(step, "axis"));
+    bool last = axis == 3 || axis == -1;
+    if (k->rank != 4 || k->dim[0] != 1) return 0;
+    double *v = ARENA_ARRAY(a, tensor_count(t), double);
+    TRY_MEM(v, e);
+    load_f64(t->dtype, t->data, tensor_count(t), v);
+    *m = (struct score_map){ v, k->dim[last ? 3 : 1], 0, 0, 0, (int)k->dim[last ? 2 : 3], (int)k->dim[last ? 1 : 2] };
+    m->pixels = (int64_t)m->width * m->height;
+    m->class_step = last ? 1 : m->pixels, m->pixel_step = last ? m->classes : 1;
+    return 1;
+}
+
+/* The mean loss of pixels is that of the model's own map, before it is resized to the image. */
+static int pixel_losses(const struct targets *j, const struct scored *s, const struct image *mask, struct arena *a,
+    double *sum, int64_t *pixels, struct err *e)
+{
+    struct image truth = *mask;
+    struct score_map m = { 0 };
+    int got = mask->bits == 8 ? score_map(j, s, a, &m, e) : 0;
+    if (got <= 0) return got;
+    const struct preprocess *p = j->model->preprocess[0];
+    if (p && s->from->original.width == mask->width && s->from->original.height == mask->height)
+        TRY(preprocess_labels(p, a, mask, IGNORED, &truth, e));
+    if (truth.width != m.width || truth.height != m.height)
+        TRY(image_resize(&truth, a, &truth, m.width, m.height, RESAMPLE_NEAREST, NULL, 1, e));
+    int64_t n = m.classes == 1 ? 2 : m.classes;
+    double *v = ARENA_ARRAY(a, n, double);
+    TRY_MEM(v, e);
+    for (int64_t i = 0; i < m.pixels; i++) {
+        const double *x = m.v + i * m.pixel_step;
+        if (truth.pixels[i] == IGNORED || truth.pixels[i] >= n) continue;
+        for (int64_t c = 0; c < m.classes; c++) v[c] = x[c * m.class_step];
+        if (m.classes == 1) v[1] = x[0], v[0] = j->logits ? 0 : 1 - x[0];
+        *sum += cross_entropy(v, n, truth.pixels[i], j->logits);
+        ++*pixels;
+    }
+    return 0;
+}
+
 static int judge_mask(struct targets *j, const struct scored *s, struct arena *a, struct str *out, struct err *e)
 {
+    const struct answer *w = &s->answers[j->output];
     struct confusion here;
+    struct image mask;
     struct err bad = { 0 };
     int32_t *truth;
-    if (target_mask(j, s, a, &truth, &bad)) return bad.code == ERR_NOMEM ? fail_nomem(e) : 0;
+    double loss = 0;
+    int64_t pixels = 0;
+    if (row_mask(s->table, s->source, j->column, a, &mask, &bad) || target_mask(w, &mask, a, &truth, &bad))
+        return bad.code == ERR_NOMEM ? fail_nomem(e) : 0;
+    TRY(pixel_losses(j, s, &mask, a, &loss, &pixels, e));
     TRY(confusion_init(&here, a, j->confusion.n, e));
-    for (int64_t i = 0; i < (int64_t)s->answers[0].width * s->answers[0].height; i++) {
-        int32_t p = s->answers[0].labels[i];
+    for (int64_t i = 0; i < (int64_t)w->width * w->height; i++) {
+        int32_t p = w->labels[i];
         if (truth[i] == IGNORED || truth[i] < 0 || truth[i] >= here.n || p < 0 || p >= here.n) continue;
         confusion_add(&here, truth[i], p, 1);
     }
-    str_add(out, "S");
+    str_addf(out, "S %a %lld", loss, (long long)pixels);
     for (int64_t i = 0; i < here.n * here.n; i++)
         if (here.count[i])
             str_addf(out, " %lld %lld %llu", (long long)(i / here.n), (long long)(i % here.n),
@@ -144,7 +225,7 @@ static int judge_mask(struct targets *j, const struct scored *s, struct arena *a
 static int judge_numbers(struct targets *j, const struct scored *s, struct arena *a, struct str *out, struct err *e)
 {
     struct err bad = { 0 };
-    const struct tensor *t = &s->answers[0].tensor;
+    const struct tensor *t = &s->answers[j->output].tensor;
     double *truth;
     size_t n;
     if (row_numbers(s->table, s->source, a, &truth, &n, &bad)) return bad.code == ERR_NOMEM ? fail_nomem(e) : 0;
@@ -165,6 +246,7 @@ int targets_row(struct targets *j, const struct scored *s, struct str *out, stru
     arena_init(&scratch, j->arena->mem);
     if (j->role == ROLE_LABEL) got = judge_class(j, s, &scratch, out, e);
     else if (j->role == ROLE_MASK) got = judge_mask(j, s, &scratch, out, e);
+    else if (j->role == ROLE_BOXES) got = box_targets_row(&j->boxes, s, j->output, j->column, &scratch, out, e);
     else got = judge_numbers(j, s, &scratch, out, e);
     arena_release(&scratch);
     TRY(got);
@@ -200,6 +282,9 @@ static int add_class(struct targets *j, const char *p, struct err *e)
 
 static int add_mask(struct targets *j, const char *p, struct err *e)
 {
+    double loss, pixels;
+    if (!number(&p, &loss) || !number(&p, &pixels)) return fail(e, ERR_DATA, "a damaged line of targets: S%.60s", p);
+    j->pixel_loss += loss, j->pixels += pixels;
     for (double t, q, n; number(&p, &t);) {
         if (!number(&p, &q) || !number(&p, &n) || !(t >= 0) || !(q >= 0) || t >= (double)j->confusion.n ||
             q >= (double)j->confusion.n)
@@ -229,6 +314,7 @@ static int add_line(struct targets *j, const char *line, struct arena *a, struct
     j->without += line[0] == 'N';
     if (line[0] == 'C' && j->role == ROLE_LABEL) return add_class(j, line + 1, e);
     if (line[0] == 'S' && j->role == ROLE_MASK) return add_mask(j, line + 1, e);
+    if (line[0] == 'B' && j->role == ROLE_BOXES) return box_targets_add(&j->boxes, line + 1, e);
     if (line[0] == 'R' && j->role == ROLE_NUMBERS) return add_numbers(j, line + 1, a, e);
     return line[0] == 'N' ? 0 : fail(e, ERR_DATA, "a damaged line of targets: %.60s", line);
 }
@@ -322,10 +408,12 @@ int targets_report(const struct targets *j, json_t **out, struct err *e)
     TRY(json_own(j->arena, o, e));
     arena_init(&scratch, j->arena->mem);
     int code = area(j, &scratch, &auc, e);
+    if (!code && j->role == ROLE_BOXES) code = box_targets_report(&j->boxes, j->model, &scratch, o, e);
     arena_release(&scratch);
     TRY(code);
     *out = o;
-    if (!j->rows) return 0;
+    if (!j->rows || j->role == ROLE_BOXES) return 0;
+    if (j->pixels > 0) put(o, "loss", j->pixel_loss / j->pixels);
     if (j->role == ROLE_LABEL) put(o, "loss", j->loss / (double)j->rows);
     if (j->role == ROLE_LABEL && j->confusion.n > TOP_K) put(o, "top_5_accuracy", (double)j->hits / (double)j->rows);
     put(o, "roc_auc", auc);

@@ -1,10 +1,11 @@
-/* targets.h - how good the answers are, where the table knows better: loss and measures of classes, masks and numbers.
+/* targets.h - how good the answers are, where the table knows better: loss and measures of classes, masks, boxes and numbers.
  *
  * A row leaves a line of text (targets_row), lines are added up (targets_add): so the rows of a job that was killed, or
  * dealt out to several processes, count as those of one.
  *   C TRUTH PREDICTION RANK LOSS [SCORE ...]   a class; scores when there are at most TARGETS_SCORES
- *   S TRUTH PREDICTION COUNT ...               a mask: pixels
+ *   S LOSS PIXELS TRUTH PREDICTION COUNT ...   a mask: pixels, and the sum of their losses where it is known
  *   R TRUTH ... PREDICTION ...                 numbers
+ *   B N CLASS ... M CLASS SCORE MATCHED OUTSIDE ...   boxes of the truth, boxes found (metric/detection.h)
  *   N                                          no target, or one that is no class
  */
 #ifndef TENREC_SCORE_TARGETS_H
@@ -16,7 +17,7 @@
 enum { TARGETS_SCORES = 16 }; /* classes up to which scores are kept, 4 bytes each a row, for the ROC's area */
 
 struct targets;
-/* What the first output gives decides which target is wanted: a label, a mask or numbers. The table takes the model's
+/* What the first output that is an answer gives decides which target is wanted: a label, a mask, boxes or numbers. The table takes the model's
  * classes. ERR_USAGE when it has no such column. */
 struct targets *targets_new(struct arena *a, const struct model *m, struct table *t, struct err *e);
 int targets_row(struct targets *j, const struct scored *s, struct str *out, struct err *e);

@@ -24,7 +24,7 @@ struct results {
     struct arena arena;
     struct results_options o;
     struct result_output *outputs;
-    size_t n_outputs;
+    size_t n_outputs, n_shown; /* n_shown: those that are answers of their own */
     bool upright; /* the samples are turned by their EXIF orientation */
     struct file_writer file;
     bool open; /* `file` is */
@@ -75,6 +75,9 @@ int result_csv_row(
 int result_jsonl_row(
     struct results *r, const struct scored *s, const struct result_files *files, struct arena *scratch, struct err *e);
 
+/* Text as JSON; a number with so many digits (coordinates need no more). */
+json_t *result_text(struct arena *a, const char *text);
+double result_round(double v, int digits);
 /* The label of a class, or its number where there is none; in the arena. NULL: no memory. */
 const char *result_label(const struct results *r, struct arena *a, int64_t index);
 /* Shares of the labels in a mask, largest first (ties: smaller label first). */

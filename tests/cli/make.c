@@ -10,6 +10,7 @@
  *   cycle.onnx     two nodes that read each other
  *   outside.onnx, missing.onnx  weights in a file outside the folder, and in one that is not there
  *   bomb.tenrec    a package whose manifest inflates a thousandfold
+ *   detect.onnx    x (1, 3, H, W) -> rows (1, 4, 6): two overlapping boxes that score by red, one by blue, one by nothing
  *   single.onnx    x (1, 3, 12, 12) -> Conv 3x3 -> Relu -> Reshape to (1, 400) -> Gemm -> (1, 4): made for one sample
  *   learn/         folders red, green, blue, white with 8 images each; pairs.csv: images with masks, 1 where it is red
  */
@@ -170,9 +171,37 @@ static void make_sequence(void)
     put_model("sequence.onnx", &g);
 }
 
+static void put_shape(struct proto_message *graph, const char *name, const int64_t *dims, size_t n)
+{
+    struct proto_message shape = proto_message_in(&arena);
+    proto_put_packed_int64(&shape, 1, (const int64_t[]){ (int64_t)n }, 1);
+    proto_put_varint(&shape, 2, 7);
+    proto_put_packed_int64(&shape, 7, dims, n);
+    proto_put_text(&shape, 8, name);
+    proto_put_message(graph, 5, &shape);
+}
+
+/* left, top, right, bottom, score, class in pixels of what it sees, 16 x 16. */
+static void make_detect(void)
+{
+    struct proto_message g = proto_message_in(&arena);
+    static const float rows[24] = { 0, 0, 8, 8, 0, 1, 1, 0, 9, 8, -0.1f, 1, 8, 8, 16, 16, 0, 2, 0, 0, 4, 4, -5, 0 };
+    static float w[24 * 3];
+    w[4 * 3] = w[10 * 3] = w[16 * 3 + 2] = 0.9f;
+    put_port(&g, 11, "x", (const char *const[]){ "1", "3", "H", "W" }, 4);
+    put_weights(&g, "fc.weight", (const int64_t[]){ 24, 3 }, 2, w, 72);
+    put_weights(&g, "fc.bias", (const int64_t[]){ 24 }, 1, rows, 24);
+    put_shape(&g, "form", (const int64_t[]){ 1, 4, 6 }, 3);
+    put_node(&g, "ReduceMean", "x", "mean", "axes=2,3 keepdims=0");
+    put_node(&g, "Gemm", "mean fc.weight fc.bias", "flat", "transB=1");
+    put_node(&g, "Reshape", "flat form", "rows", "");
+    put_port(&g, 12, "rows", (const char *const[]){ "1", "4", "6" }, 3);
+    put_model("detect.onnx", &g);
+}
+
 static void make_single(void)
 {
-    struct proto_message g = proto_message_in(&arena), shape = g;
+    struct proto_message g = proto_message_in(&arena);
     static float w[4 * 3 * 3 * 3], fc[4 * 400], zero[4];
     for (size_t i = 0; i < sizeof w / sizeof w[0]; i++) w[i] = (float)((int)(i * 7 % 11) - 5) / 20;
     for (size_t i = 0; i < sizeof fc / sizeof fc[0]; i++) fc[i] = (float)((int)(i * 5 % 13) - 6) / 100;
@@ -180,11 +209,7 @@ static void make_single(void)
     put_weights(&g, "conv.weight", (const int64_t[]){ 4, 3, 3, 3 }, 4, w, 108);
     put_weights(&g, "fc.weight", (const int64_t[]){ 4, 400 }, 2, fc, 1600);
     put_weights(&g, "fc.bias", (const int64_t[]){ 4 }, 1, zero, 4);
-    proto_put_packed_int64(&shape, 1, (const int64_t[]){ 2 }, 1);
-    proto_put_varint(&shape, 2, 7);
-    proto_put_packed_int64(&shape, 7, (const int64_t[]){ 1, 400 }, 2);
-    proto_put_text(&shape, 8, "flat");
-    proto_put_message(&g, 5, &shape);
+    put_shape(&g, "flat", (const int64_t[]){ 1, 400 }, 2);
     put_node(&g, "Conv", "x conv.weight", "c", "");
     put_node(&g, "Relu", "c", "r", "");
     put_node(&g, "Reshape", "r flat", "f", "");
@@ -351,6 +376,7 @@ int main(int argc, char **argv)
     make_single();
     make_copy();
     make_sequence();
+    make_detect();
     make_pair("add.onnx", "Add");
     make_pair("other.onnx", "Sub");
     make_pair("wrong.onnx", "NoSuchOp");

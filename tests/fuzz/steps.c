@@ -27,7 +27,8 @@ static void answer(struct arena *a, const json_t *list, const struct provenance 
     struct shape s = shape_of(4, (int64_t[]){ 1, 3, 4, 5 });
     if (!fuzz_ok(postprocess_parse(&p, a, list, "fuzz", &e), &e)) return;
     struct tensor *t = tensor_new(a, DT_F32, &s, &e);
-    if (t) fuzz_ok(postprocess_run(&p, a, t, from, &answer, &e), &e);
+    struct outputs outputs = { t, 1, NULL };
+    if (t) fuzz_ok(postprocess_run(&p, a, &outputs, 0, from, &answer, &e), &e);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

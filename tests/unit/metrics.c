@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "metric/confusion.h"
+#include "metric/detection.h"
 #include "metric/ranking.h"
 #include "metric/regression.h"
 
@@ -50,6 +51,56 @@ TEST(classes)
     CHECK_NEAR(m.f1, 0.6339743589743589, 1e-15);
     CHECK_NEAR(m.f1_weighted, 0.6407692307692308, 1e-15);
     CHECK_NEAR(m.mean_iou, 0.47172619047619047, 1e-15);
+}
+
+static void keep(struct detection *to, size_t *n, const struct detected *found, size_t count)
+{
+    for (size_t i = 0; i < count; i++, ++*n)
+        to[*n] = (struct detection){ found[i].score, *n, (int32_t)found[i].class, found[i].matched, found[i].outside };
+}
+
+/* By hand, after COCO's definition. Image 1: a hit of IoU 0.87 and a miss; image 2: a hit of IoU 0.62. Precision at the
+ * 101 recalls: to 0.5 it is 1, beyond 2/3 where the second hit counts, else 0. */
+TEST(average_precision)
+{
+    struct detected truth[2] = { { .box = { 0, 0, 100, 100 } }, { .box = { 0, 0, 100, 100 } } };
+    struct detected first[2] = { { .score = 0.8, .box = { 500, 0, 600, 100 } }, { .score = 0.9, .box = { 0, 0, 87, 100 } } };
+    struct detected second[1] = { { .score = 0.7, .box = { 0, 0, 62, 100 } } };
+    struct detection all[8];
+    struct detection_measures m;
+    size_t n = 0;
+    CHECK_OK(detection_match(&truth[0], 1, first, 2, &arena, &err), &err);
+    CHECK_NEAR(first[0].score, 0.9, 0); /* sorted */
+    CHECK_INT(first[0].matched, 0xff);  /* 0.50 to 0.85 */
+    CHECK_INT(first[1].matched, 0);
+    keep(all, &n, first, 2);
+    CHECK_OK(detection_match(&truth[1], 1, second, 1, &arena, &err), &err);
+    CHECK_INT(second[0].matched, 7); /* 0.50, 0.55, 0.60 */
+    keep(all, &n, second, 1);
+    CHECK_OK(detection_measure(all, n, (const uint64_t[]){ 2, 0 }, 2, &arena, &m, &err), &err);
+    CHECK_NEAR(m.ap50, (51 + 50 * 2.0 / 3) / 101, 1e-12);
+    CHECK_NEAR(m.ap75, 51.0 / 101, 1e-12);
+    CHECK_NEAR(m.ap, (3 * (51 + 50 * 2.0 / 3) + 5 * 51) / 101 / 10, 1e-12);
+    CHECK_NEAR(m.recall, (3 * 1 + 5 * 0.5) / 10, 1e-12);
+    CHECK(isnan(m.class_ap[1])); /* no truth of that class */
+    CHECK_OK(detection_measure(NULL, 0, (const uint64_t[]){ 0 }, 1, &arena, &m, &err), &err);
+    CHECK(isnan(m.ap));
+}
+
+/* Each truth is taken once, by the best score; what meets an ignored one counts neither way; classes do not mix. */
+TEST(boxes_meet_once)
+{
+    struct detected truth[3] = { { .class = 1, .box = { 0, 0, 10, 10 } },
+        { .class = 1, .ignored = true, .box = { 20, 0, 30, 10 } }, { .class = 2, .box = { 40, 0, 50, 10 } } };
+    struct detected found[5] = { { .class = 1, .score = 0.5, .box = { 0, 0, 10, 10 } },
+        { .class = 1, .score = 0.6, .box = { 0, 0, 10, 9 } }, { .class = 1, .score = 0.4, .box = { 20, 0, 30, 10 } },
+        { .class = 1, .score = 0.3, .box = { 40, 0, 50, 10 } }, { .class = 2, .score = 0.2, .box = { 40, 0, 50, 10 } } };
+    CHECK_OK(detection_match(truth, 3, found, 5, &arena, &err), &err);
+    CHECK_INT(found[0].matched, 0x1ff); /* IoU 0.9: all but 0.95 */
+    CHECK_INT(found[1].matched, 0x200); /* the same box at 0.95, where the first one does not meet it */
+    CHECK_INT(found[2].outside, 0x3ff);
+    CHECK_INT(found[3].matched | found[3].outside, 0);
+    CHECK_INT(found[4].matched, 0x3ff);
 }
 
 /* roc_auc_score, with many ties */
