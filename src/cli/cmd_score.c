@@ -354,7 +354,8 @@ static int tell_metrics(struct job *job, struct err *e)
         { "pixel_accuracy", "pixel accuracy" }, { "pixel_error", "pixel error" },
         { "top_5_accuracy", "top-5 accuracy" },
         { "mean_iou", "mean IoU" }, { "map", "mAP 0.50:0.95" }, { "map_50", "mAP 0.50" },
-        { "map_75", "mAP 0.75" }, { "mar_100", "mean recall" }, { "f1_macro", "F1 (macro)" }, { "roc_auc", "ROC AUC" }, { "mae", "MAE" },
+        { "map_75", "mAP 0.75" }, { "mar_100", "mean recall" },
+        { "f1_macro", "F1 (macro)" }, { "roc_auc", "ROC AUC" }, { "mae", "MAE" },
         { "mse", "MSE" }, { "rmse", "RMSE" }, { "r2", "R2" } };
     json_t *report;
     struct bytes text;

@@ -1,4 +1,4 @@
-/* boxes.c - the forms in which detectors give boxes, suppression of those that overlap, and the way back to the image. */
+/* boxes.c - the forms in which detectors give boxes, suppression of overlaps, and the way back to the image. */
 #include "data/boxes.h"
 
 #include <math.h>

@@ -2,8 +2,8 @@
  *
  *   classification:  [{"op": "softmax", "axis": 1}, {"op": "top_k", "k": 5}]
  *   segmentation:    [{"op": "argmax", "axis": 1}, {"op": "resize_to_original", "interpolation": "nearest"}]
- *   detection:       [{"op": "boxes", "form": "separate", "scores": "scores", "labels": "labels"}], and [{"op": "omit"}]
- *                    at the outputs that it reads beside its own (data/boxes.h)
+ *   detection:       [{"op": "boxes", "form": "separate", "scores": "scores", "labels": "labels"}],
+ *                    and [{"op": "omit"}] at the outputs that it reads beside its own (data/boxes.h)
  *
  * It works on one sample at a time, so that an answer never depends on its neighbours in a batch.
  */
@@ -37,7 +37,7 @@ int postprocess_parse(struct postprocess *p, struct arena *a, const json_t *list
 /* Of output `at` of one sample. The answer lies in the arena. */
 int postprocess_run(const struct postprocess *p, struct arena *a, const struct outputs *outputs, size_t at,
     const struct provenance *from, struct answer *answer, struct err *e);
-/* The usual steps for a task ("image-classification", "image-segmentation", else none; detectors differ too much) and an output that has its
+/* The usual steps for a task ("image-classification", "image-segmentation", else none) and an output that has its
  * classes along `axis`. A new reference. */
 json_t *postprocess_for_task(const char *task, int64_t classes, int axis);
 

@@ -134,7 +134,8 @@ static json_t *choose_steps(struct making *w, const struct preset_for *to, struc
         guessed(w, "preprocess resize.size",
             "the model takes any size; 224 is used (--set resize.size=N --set center_crop.size=N change it)");
     const char *known = map_get(&w->g->metadata, "tenrec.like"); /* what the importer thinks */
-    if (!known && !strcmp(json_string_value(json_object_get(w->m, "task")), "object-detection")) known = "torchvision-detection";
+    const char *task = json_string_value(json_object_get(w->m, "task"));
+    if (!known && !strcmp(task, "object-detection")) known = "torchvision-detection";
     if (!like) {
         char text[200];
         snprintf(text, sizeof text, "as %s%s (--like, --preprocess or a file beside the model say better)",
