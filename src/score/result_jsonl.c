@@ -33,8 +33,8 @@ static json_t *classes_json(const struct results *r, const struct answer *answer
     for (int64_t k = 0; k < answer->n; k++) {
         const char *label = result_label(r, a, answer->index[k]);
         json_array_append_new(list,
-            json_pack("{s:I,s:o,s:o}", "index", (json_int_t)answer->index[k], "label", result_text(a, label ? label : ""),
-                "score", number_json(answer->score[k])));
+            json_pack("{s:I,s:o,s:o}", "index", (json_int_t)answer->index[k], "label",
+                result_text(a, label ? label : ""), "score", number_json(answer->score[k])));
     }
     return json_pack("{s:o}", "classes", list);
 }
@@ -79,8 +79,8 @@ double result_round(double v, int digits)
     return strtod(text, NULL);
 }
 
-static json_t *boxes_json(const struct results *r, const struct answer *w, const struct result_files *f,
-    struct arena *a)
+static json_t *boxes_json(
+    const struct results *r, const struct answer *w, const struct result_files *f, struct arena *a)
 {
     json_t *list = json_array();
     for (int64_t k = 0; k < w->n; k++) {
@@ -88,8 +88,8 @@ static json_t *boxes_json(const struct results *r, const struct answer *w, const
         const char *label = result_label(r, a, w->index[k]);
         json_array_append_new(list,
             json_pack("{s:I,s:o,s:o,s:[f,f,f,f]}", "index", (json_int_t)w->index[k], "label",
-                result_text(a, label ? label : ""), "score", number_json(result_round(w->score[k], 9)), "box", result_round(b[0], 7),
-                result_round(b[1], 7), result_round(b[2], 7), result_round(b[3], 7)));
+                result_text(a, label ? label : ""), "score", number_json(result_round(w->score[k], 9)), "box",
+                result_round(b[0], 7), result_round(b[1], 7), result_round(b[2], 7), result_round(b[3], 7)));
     }
     json_t *out = json_pack("{s:i,s:i,s:o}", "width", w->width, "height", w->height, "boxes", list);
     if (f->overlay) json_object_set_new(out, "overlay", result_text(a, f->overlay));
@@ -110,8 +110,8 @@ static json_t *carried_json(const struct results *r, const struct scored *s, str
     json_t *columns = json_object();
     for (size_t i = 0; i < r->o.n_carry; i++) {
         const char *text = s->source->cells[r->o.carry[i]].text;
-        json_object_set_new(
-            columns, table_column_at(r->o.table, (size_t)r->o.carry[i])->name, text ? result_text(a, text) : json_null());
+        json_object_set_new(columns, table_column_at(r->o.table, (size_t)r->o.carry[i])->name,
+            text ? result_text(a, text) : json_null());
     }
     return columns;
 }

@@ -9,7 +9,8 @@
  * then columns carried along, and `error` last. In between, per output of the model:
  *   classes   label, score, class; label_2, score_2, class_2; ...     best first; class is the index
  *   a mask    classes ("cat 0.25; dog 0.75": shares of the pixels), mask and overlay (files), where they are written
- *   boxes     objects (how many), boxes ([[label, score, left, top, right, bottom], ...] in pixels of the image), overlay
+ *   boxes     objects (how many), boxes ([[label, score, left, top, right, bottom], ...] in pixels of the image),
+ *             overlay
  *   a tensor  its numbers separated by blanks, or the .npy file when tensors go to a folder
  * With several outputs the names of columns begin with "OUTPUT.". With `old_names` label, score, class and mask are
  * _predName_, _predP_, _predClass_ and _predImg_.
@@ -17,7 +18,7 @@
  * JSON lines: one object per sample:
  *   {"path": .., "row": .., "columns": {..}, "outputs": {NAME: {"classes": [{"index", "label", "score"}]}
  *     or {"width", "height", "classes": [{"index", "label", "share"}], "mask": FILE, "overlay": FILE}
- *     or {"width", "height", "boxes": [{"index", "label", "score", "box": [left, top, right, bottom]}], "overlay": FILE}
+ *     or {"width", "height", "boxes": [{"index", "label", "score", "box": [left, top, right, bottom]}], "overlay"}
  *     or {"datatype", "shape", "data": [..]} or {"datatype", "shape", "file": FILE}}, "error": null or text}
  *
  * .npy: float32 (rows, numbers), what the model's one output was before postprocessing; a row with an error is NaN.

@@ -14,7 +14,11 @@
 #include "metric/regression.h"
 #include "score/targets_boxes.h"
 
-enum { IGNORED = 255, TOP_K = 5, CLASSES_UNKNOWN = 65536 }; /* a mask's 255 is "no class", as in Pascal VOC and Cityscapes */
+enum {
+    IGNORED = 255, /* of a mask: "no class", as in Pascal VOC and Cityscapes */
+    TOP_K = 5,
+    CLASSES_UNKNOWN = 65536 /* as many as a detector may have that names none */
+};
 
 struct targets {
     struct arena *arena;

@@ -1,4 +1,4 @@
-/* targets.h - how good the answers are, where the table knows better: loss and measures of classes, masks, boxes and numbers.
+/* targets.h - how good the answers are, where the table knows better: measures of classes, masks, boxes and numbers.
  *
  * A row leaves a line of text (targets_row), lines are added up (targets_add): so the rows of a job that was killed, or
  * dealt out to several processes, count as those of one.
@@ -17,8 +17,8 @@
 enum { TARGETS_SCORES = 16 }; /* classes up to which scores are kept, 4 bytes each a row, for the ROC's area */
 
 struct targets;
-/* What the first output that is an answer gives decides which target is wanted: a label, a mask, boxes or numbers. The table takes the model's
- * classes. ERR_USAGE when it has no such column. */
+/* What the first output that is an answer gives decides which target is wanted: a label, a mask, boxes, numbers. The
+ * table takes the model's classes. ERR_USAGE when it has no such column. */
 struct targets *targets_new(struct arena *a, const struct model *m, struct table *t, struct err *e);
 int targets_row(struct targets *j, const struct scored *s, struct str *out, struct err *e);
 int targets_add(struct targets *j, struct bytes lines, struct err *e);

@@ -14,7 +14,7 @@ struct box_targets {
     size_t n, cap;
 };
 int box_targets_init(struct box_targets *b, struct arena *a, int64_t classes, struct err *e);
-/* Adds "B N CLASS ... M CLASS SCORE MATCHED OUTSIDE ..." to `out`: 1, or 0 when the row has no boxes that can be read. */
+/* Adds "B N CLASS ... M CLASS SCORE MATCHED OUTSIDE ..." to `out`: 1, or 0 when the row has no readable boxes. */
 int box_targets_row(const struct box_targets *b, const struct scored *s, size_t output, int column, struct arena *a,
     struct str *out, struct err *e);
 /* The line behind its "B". */

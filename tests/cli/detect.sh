@@ -2,7 +2,8 @@
 # detect.sh - tenrec score with a detector: boxes in every format, over the images, and against the truth.
 . "$(dirname "$0")/cli.sh"
 printf 'none\nred thing\nblue thing\n' >things.txt
-settings='--task object-detection --labels things.txt --set resize.size=16 --set boxes.iou=0.5 --set boxes.threshold=0.3'
+settings='--task object-detection --labels things.txt --set resize.size=16'
+settings="$settings --set boxes.iou=0.5 --set boxes.threshold=0.3"
 
 run score detect.onnx photos $settings --set boxes.treshold=1
 exits 2 'a misspelt parameter of the step'
@@ -17,11 +18,12 @@ run score detect.onnx photos $settings -o found
 exits 0 'a detector'
 is 'two boxes that overlap become one, pixels are those of the image' "$(grep red.png found/results.csv)" \
     'photos/red.png,1,"[[""red thing"",0.705882251,0.0,0.0,5.052632,5.0]]",overlays/red.png,'
-is 'nothing found is no error' "$(grep green.png found/results.csv)" 'photos/green/green.png,0,[],overlays/green/green.png,'
+is 'nothing found is no error' "$(grep green.png found/results.csv)" \
+    'photos/green/green.png,0,[],overlays/green/green.png,'
 is 'overlays, no masks' "$(cd found && find . -type f | LC_ALL=C sort | tr '\n' ' ')" \
     './overlays/green/green.png ./overlays/half.png ./overlays/red.png ./results.csv '
 run score detect.onnx photos $settings -o found.jsonl
-says found.jsonl '"boxes":\[\{"index":1,"label":"red thing","score":0.705882251,"box":\[0.0,0.0,5.052632,5.0\]\}\]' 'JSON lines'
+says found.jsonl '"index":1,"label":"red thing","score":0.705882251,"box":\[0.0,0.0,5.052632,5.0\]\}' 'JSON lines'
 run score detect.onnx photos $settings -o found.db
 exits 0 'SQLite'
 run score detect.onnx photos $settings --set boxes.iou=0
@@ -29,17 +31,22 @@ is 'without suppression all are there' "$(grep -o 'red thing' out | wc -l | tr -
 run score detect.onnx photos $settings --batch 2
 exits 2 'a model of one image takes no batch'
 
+table() {
+    echo image,boxes
+    for name in half red green/green; do echo "photos/$name.png,truth/${name#*/}.xml"; done
+} >rows.csv
+
 # The truth of half.png is met nearly, that of red.png is elsewhere; green.png has an object that does not count.
 mkdir truth
 voc() { # NAME DIFFICULT LEFT TOP RIGHT BOTTOM CLASS
-    echo "<annotation><size><width>12</width><height>10</height></size><object><name>$7</name><difficult>$2</difficult>
+    echo "<annotation><size><width>12</width><height>10</height></size>
+        <object><name>$7</name><difficult>$2</difficult>
         <bndbox><xmin>$3</xmin><ymin>$4</ymin><xmax>$5</xmax><ymax>$6</ymax></bndbox></object></annotation>" >"truth/$1.xml"
 }
 voc half 0 6 6 10 10 'blue thing'
 voc red 0 8 6 12 10 'red thing'
 voc green 1 1 1 5 5 'red thing'
-printf 'image,boxes\nphotos/half.png,truth/half.xml\nphotos/red.png,truth/red.xml\nphotos/green/green.png,truth/green.xml\n' \
-    >rows.csv
+table
 run score detect.onnx rows.csv $settings --metrics -o judged.csv
 exits 0 'boxes are compared'
 says judged.csv.metrics.json '"map_50": 0.5' 'one class is found, the other is not'
@@ -53,8 +60,7 @@ says judged.csv.metrics.json '"map_50": 1.0|"map_50": 0.99999' 'YOLO text and JS
 
 echo '<annotation><size>' >truth/red.xml
 sed 's/blue thing/bleu thing/' truth/half.xml >truth/green.xml
-printf 'image,boxes\nphotos/half.png,truth/half.xml\nphotos/red.png,truth/red.xml\nphotos/green/green.png,truth/green.xml\n' \
-    >rows.csv
+table
 run score detect.onnx rows.csv $settings --metrics -o judged.csv
 exits 0 'a broken file of boxes does not end the job'
 says talk '2 rows have no target' 'and is counted'

@@ -10,7 +10,7 @@
  *   cycle.onnx     two nodes that read each other
  *   outside.onnx, missing.onnx  weights in a file outside the folder, and in one that is not there
  *   bomb.tenrec    a package whose manifest inflates a thousandfold
- *   detect.onnx    x (1, 3, H, W) -> rows (1, 4, 6): two overlapping boxes that score by red, one by blue, one by nothing
+ *   detect.onnx    x (1, 3, H, W) -> rows (1, 4, 6): two overlapping boxes that score by red, one by blue, one never
  *   single.onnx    x (1, 3, 12, 12) -> Conv 3x3 -> Relu -> Reshape to (1, 400) -> Gemm -> (1, 4): made for one sample
  *   learn/         folders red, green, blue, white with 8 images each; pairs.csv: images with masks, 1 where it is red
  */

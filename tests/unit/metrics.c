@@ -64,7 +64,8 @@ static void keep(struct detection *to, size_t *n, const struct detected *found, 
 TEST(average_precision)
 {
     struct detected truth[2] = { { .box = { 0, 0, 100, 100 } }, { .box = { 0, 0, 100, 100 } } };
-    struct detected first[2] = { { .score = 0.8, .box = { 500, 0, 600, 100 } }, { .score = 0.9, .box = { 0, 0, 87, 100 } } };
+    struct detected first[2] = { { .score = 0.8, .box = { 500, 0, 600, 100 } },
+        { .score = 0.9, .box = { 0, 0, 87, 100 } } };
     struct detected second[1] = { { .score = 0.7, .box = { 0, 0, 62, 100 } } };
     struct detection all[8];
     struct detection_measures m;
@@ -94,7 +95,8 @@ TEST(boxes_meet_once)
         { .class = 1, .ignored = true, .box = { 20, 0, 30, 10 } }, { .class = 2, .box = { 40, 0, 50, 10 } } };
     struct detected found[5] = { { .class = 1, .score = 0.5, .box = { 0, 0, 10, 10 } },
         { .class = 1, .score = 0.6, .box = { 0, 0, 10, 9 } }, { .class = 1, .score = 0.4, .box = { 20, 0, 30, 10 } },
-        { .class = 1, .score = 0.3, .box = { 40, 0, 50, 10 } }, { .class = 2, .score = 0.2, .box = { 40, 0, 50, 10 } } };
+        { .class = 1, .score = 0.3, .box = { 40, 0, 50, 10 } },
+        { .class = 2, .score = 0.2, .box = { 40, 0, 50, 10 } } };
     CHECK_OK(detection_match(truth, 3, found, 5, &arena, &err), &err);
     CHECK_INT(found[0].matched, 0x1ff); /* IoU 0.9: all but 0.95 */
     CHECK_INT(found[1].matched, 0x200); /* the same box at 0.95, where the first one does not meet it */
