@@ -41,7 +41,8 @@ mkdir truth
 voc() { # NAME DIFFICULT LEFT TOP RIGHT BOTTOM CLASS
     echo "<annotation><size><width>12</width><height>10</height></size>
         <object><name>$7</name><difficult>$2</difficult>
-        <bndbox><xmin>$3</xmin><ymin>$4</ymin><xmax>$5</xmax><ymax>$6</ymax></bndbox></object></annotation>" >"truth/$1.xml"
+        <bndbox><xmin>$3</xmin><ymin>$4</ymin><xmax>$5</xmax><ymax>$6</ymax></bndbox>
+        </object></annotation>" >"truth/$1.xml"
 }
 voc half 0 6 6 10 10 'blue thing'
 voc red 0 8 6 12 10 'red thing'
