@@ -1,5 +1,5 @@
 # Makefile - a thin door: each target installs the Debian packages it needs, then calls Meson. The build itself is meson.build.
-.PHONY: all test demo test-oracle fidelity matrix bench install deb clean
+.PHONY: all test demo test-oracle fidelity matrix bench bench-e2e install deb clean
 
 all:
 	@tools/install-packages.sh build
@@ -30,6 +30,11 @@ matrix: all
 bench: all
 	@tools/install-packages.sh bench
 	@tools/bench.sh $(BENCH)
+
+# A hundred JPEGs through resnet18, whole processes, beside PyTorch (about a minute).
+bench-e2e: all
+	@tools/install-packages.sh oracle
+	@/usr/bin/python3 bench/e2e.py build/tenrec
 
 # PREFIX and DESTDIR as everywhere.
 install: all
