@@ -1,10 +1,10 @@
 #!/usr/bin/python3
-"""e2e.py - whole processes beside PyTorch: a hundred JPEGs of 500 x 375 through resnet18, from the command to the table.
+"""e2e.py - whole processes beside PyTorch: JPEGs of 500 x 375 through resnet18, from the command to the table.
 
     e2e.py TENREC [--rounds 3] [--images 100] [--threads 2]
 
-Makes the model (random weights) and the images in a scratch folder, then lets Tenrec and PyTorch take turns; only ratios
-within one round are compared. PyTorch's side is the plain torchvision recipe, one image at a time.
+Makes the model (random weights) and the images in a scratch folder, then lets Tenrec and PyTorch take turns; only
+ratios within one round are compared. PyTorch's side is the plain torchvision recipe, one image at a time.
 """
 import argparse
 import os
