@@ -12,8 +12,9 @@ static int bind_dim(struct graph *g, struct value *v, int d, int64_t number, str
 {
     int64_t *dim = &v->shape.dim[d];
     if (*dim >= 0 && *dim != number)
-        return fail(e, ERR_SHAPE, "input %s: dimension %d is %lld, the model expects %lld", v->name, d,
-            (long long)number, (long long)*dim);
+        return fail(e, ERR_SHAPE,
+            "input %s: dimension %d is %lld, the model expects %lld; a letter in its place, as in %s=Nx3x224x224, when "
+            "the model is opened leaves it free", v->name, d, (long long)number, (long long)*dim, v->name);
     if (*dim < DIM_UNKNOWN) {
         struct binding *s = &symbols[DIM_SYMBOL_INDEX(*dim)];
         if (s->by && s->number != number)

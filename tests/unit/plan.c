@@ -79,7 +79,7 @@ TEST(wrong_shapes_and_types_are_named)
     struct session *s = session_new(f.g, &(struct session_options){ 0 }, &f.e);
     struct tensor *x = filled(&f, 2, (int64_t[]){ 2, 5 }), out;
     CHECK_INT(session_run(s, (const struct tensor *[]){ x }, &out, &f.e), ERR_SHAPE);
-    CHECK_STR(f.e.text, "input x: dimension 1 is 5, the model expects 4");
+    CHECK(strstr(f.e.text, "input x: dimension 1 is 5, the model expects 4; a letter in its place") != NULL);
     err_clear(&f.e);
     CHECK_INT(session_run(s, (const struct tensor *[]){ NULL }, &out, &f.e), ERR_USAGE);
     session_free(s);
