@@ -216,7 +216,7 @@ static bool is_detector(const char *name)
 /* Detectors: non-maximum suppression, and what hangs on how many boxes are left. */
 TEST(detectors)
 {
-    all(is_detector, &(struct way){ .in_plan = true, .at_least = 4 });
+    all(is_detector, &(struct way){ .in_plan = true, .at_least = 6 });
 }
 
 /* The number of images stays open, whatever example the program was run with. */

@@ -33,6 +33,31 @@ static struct object *merge_lists(struct branch *b, struct object *yes, struct o
     return out;
 }
 
+static bool is_empty(const struct shape *s)
+{
+    for (int i = 0; i < s->rank; i++)
+        if (!s->dim[i]) return true;
+    return false;
+}
+
+/* What follows a branch needs one rank. Where the sides part, as in torchvision's BoxCoder.decode, one of them is for
+ * the case of no boxes at all: the side that is empty, else the second. It takes the rank of the other, with a first
+ * dimension of 0: the same tensor when it is empty, and an error of the run when it is not. */
+static int fit_rank(struct branch *b, struct value **x, struct value **y)
+{
+    struct eval *v = b->v;
+    const struct value *one = value_resolve(*x), *other = value_resolve(*y);
+    if (one->shape.rank < 1 || other->shape.rank < 1 || one->shape.rank == other->shape.rank) return 0;
+    bool first = is_empty(&one->shape) && !is_empty(&other->shape);
+    struct value **odd = first ? x : y;
+    struct shape like = first ? other->shape : one->shape;
+    like.dim[0] = 0;
+    for (int i = 1; i < like.rank; i++)
+        if (like.dim[i] < 0) like.dim[i] = 1; /* of nothing */
+    *odd = emit(&v->t.b, "Reshape", ATTRS(attr_int("allowzero", 1)), *odd, emit_i64s(&v->t.b, like.dim, like.rank));
+    return *odd ? 0 : v->err->code;
+}
+
 /* One object for what the two sides give. */
 static struct object *merge(struct branch *b, struct object *yes, struct object *no, int depth)
 {
@@ -51,6 +76,7 @@ static struct object *merge(struct branch *b, struct object *yes, struct object 
         return eval_fault(v, ERR_UNSUPPORTED, "a branch on data gives %s on one side and %s on the other",
                    object_kind_name(yes->kind), object_kind_name(no->kind)),
                NULL;
+    if (fit_rank(b, &x, &y)) return NULL;
     out->number = yes->number || object_is_number(yes);
     size_t n = b->n;
     if (!ARRAY_PUSH(v->arena, b->yes, b->n, b->cap_yes, x)) return fail_nomem(v->err), NULL;

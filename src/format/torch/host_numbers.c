@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "format/torch/eval.h"
+#include "format/torch/region.h"
 #include "graph/known.h"
 
 static int64_t floor_div(int64_t a, int64_t b)
@@ -219,14 +220,25 @@ static struct object *equal_objects(
     return object_bool(c->v->arena, object_equal(a, b) == (f->what == EQ), NULL);
 }
 
+/* The lesser or the greater of two numbers of which one at least only a run knows. */
+static struct object *data_extreme(
+    struct host_call *c, const struct binary *f, const struct object *a, const struct object *b)
+{
+    struct value *x = region_value(c->v, a, DT_I64), *y = region_value(c->v, b, DT_I64);
+    bool data = x && y && (a->number || b->number);
+    if (!data) return host_fail(c, "items that are no numbers");
+    struct value *best = emit(&c->v->t.b, f->what == MIN ? "Min" : "Max", NO_ATTRS, x, y);
+    return best ? region_result(c->v, best, a->number ? a : b) : NULL;
+}
+
 static struct object *extreme(struct host_call *c, const struct binary *f, const struct object_list *l)
 {
     struct object *best = l->n ? l->items[0] : NULL;
     for (size_t i = 0; i < l->n; i++)
         if (l->items[i]->kind == OBJECT_UNKNOWN) return l->items[i];
     for (size_t i = 1; best && i < l->n; i++) {
-        if (!object_is_number(best) || !object_is_number(l->items[i])) return host_fail(c, "items that are no numbers");
-        best = binary_numbers(c, f, best, l->items[i]);
+        bool known = object_is_number(best) && object_is_number(l->items[i]);
+        best = known ? binary_numbers(c, f, best, l->items[i]) : data_extreme(c, f, best, l->items[i]);
     }
     return best ? best : host_fail(c, "of an empty list");
 }

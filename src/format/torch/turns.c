@@ -377,5 +377,7 @@ struct object *host_rows(struct eval *v, const char *name, struct object *const 
         struct object *at[3] = { list, &zero, axis };
         return eval_builtin(v, "torch.select", at, 3, NULL, 0);
     }
+    struct value *length = strcmp(name, "len") ? NULL : torch_size(&v->t, rows, 0);
+    if (length) return region_result(v, length, &zero);
     return eval_fault(v, ERR_UNSUPPORTED, "%s of a list whose length depends on data", name), NULL;
 }
