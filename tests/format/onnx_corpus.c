@@ -4,6 +4,7 @@
 #include <jansson.h>
 
 #include "base/report.h"
+#include "base/str.h"
 #include "exec/session.h"
 #include "pass/pass.h"
 #include "corpus_line.h"
@@ -74,6 +75,25 @@ static int compare(struct sample *s, const json_t *inputs, const json_t *outputs
     return code;
 }
 
+/* A file may declare another number of samples than its reference was made with: opened again with that left free. */
+static int free_samples(struct sample *s, const char *model, struct err *e)
+{
+    struct report r = report_in(s->arena);
+    const struct graph *g = s->graph;
+    struct import_hint *hints = ARENA_ARRAY(s->arena, g->n_inputs, struct import_hint);
+    TRY_MEM(hints, e);
+    for (size_t i = 0; i < g->n_inputs; i++) {
+        struct str text = str_in(s->arena);
+        str_addf(&text, "%s=N", g->inputs[i]->name);
+        for (int d = 1; d < g->inputs[i]->shape.rank; d++)
+            str_addf(&text, "x%lld", (long long)g->inputs[i]->shape.dim[d]);
+        TRY(import_hint_parse(s->arena, str_done(&text), &hints[i], e));
+    }
+    struct import_options o = { .inputs = hints, .n_inputs = g->n_inputs };
+    TRY(format_read(s->arena, model, &o, &s->graph, &r, e));
+    return pass_run(s->graph, PASS_IMPORT, NULL, e);
+}
+
 static int run(struct sample *s, double *most, struct err *e)
 {
     struct report r = report_in(s->arena);
@@ -88,12 +108,17 @@ static int run(struct sample *s, double *most, struct err *e)
     TRY(code);
     TRY(pass_run(s->graph, PASS_IMPORT, NULL, e));
     if (strcmp(status, "reference") != 0) return 0;
-    return compare(s, json_object_get(s->refs, "inputs"), json_object_get(s->refs, "outputs"), most, e);
+    const json_t *inputs = json_object_get(s->refs, "inputs"), *outputs = json_object_get(s->refs, "outputs");
+    struct err other = { 0 };
+    int outcome = compare(s, inputs, outputs, most, &other);
+    if (outcome != ERR_SHAPE) return outcome ? fail(e, outcome, "%s", other.text) : 0;
+    TRY(free_samples(s, model, e));
+    return compare(s, inputs, outputs, most, e);
 }
 
 TEST(outputs_of_the_corpus)
 {
-    enum { AT_LEAST = 30 }; /* all but one, whose reference was made for another batch than the file declares */
+    enum { AT_LEAST = 31 };
     struct arena a;
     struct err e = { 0 };
     const char **names;

@@ -171,9 +171,10 @@ def corpus_table(kinds):
     reasons = []
     for kind, files in kinds.items():
         count = lambda what: sum(f[1] == what for f in files)
-        worst = max([f[2] for f in files if f[1] == "right"], default=0)
+        run = [f[2] for f in files if f[1] == "right" and f[2] >= 0]
+        worst = "%.1e" % max(run) if run else ""
         counts = [count(w) for w in ("right", "weights", "parsed", "refused", "WRONG")]
-        lines.append("| %s | %d | %s | %.1e |" % (kind, len(files), " | ".join(map(str, counts)), worst))
+        lines.append("| %s | %d | %s | %s |" % (kind, len(files), " | ".join(map(str, counts)), worst))
         told = [f for f in files if f[1] in ("refused", "left out", "WRONG")]
         reasons += ["- %s `%s` %s: %s" % (kind, f[0], f[1].lower(), reason(f)) for f in told]
     return lines + [""] + reasons
