@@ -144,6 +144,13 @@ static struct graph *quantized(struct fixture *f, const struct qdq_options *o)
     return g;
 }
 
+static bool has_backend(const char *name)
+{
+    for (int i = 0; backend_list[i]; i++)
+        if (!strcmp(backend_list[i]->name, name)) return true;
+    return false;
+}
+
 TEST(a_quantized_network_answers_alike_and_its_plan_works_on_integers)
 {
     for (int bits = 7; bits <= 8; bits++) {
@@ -163,7 +170,7 @@ TEST(a_quantized_network_answers_alike_and_its_plan_works_on_integers)
         CHECK_INT(steps_of(&f, g, "QuantizedConv", &reference), 4);
         CHECK_INT(steps_of(&f, g, "QuantizedGemm", &reference), 1);
         CHECK_INT(steps_of(&f, g, "QuantizedAdd", &reference), 1);
-        if (backend_list[0]) CHECK_INT(reference, 0);
+        if (has_backend("dnnl")) CHECK_INT(reference, 0); /* our kernels work in its layouts */
         arena_release(&f.a);
     }
 }

@@ -182,6 +182,7 @@ static void say_conv(struct kwriter *w, const struct node *n)
         int64_t in = node_int(n, "group");
         struct tensor *parts = ARENA_NEW(w->arena, struct tensor);
         if (!parts) {
+            json_decref(c);
             fail_nomem(w->err);
             return;
         }

@@ -134,7 +134,8 @@ static int say_nodes(struct kwriter *w)
 static int write_model(struct kwriter *w, const char *path)
 {
     json_t *inputs = json_array(), *outputs = json_array();
-    if (json_own(w->arena, inputs, w->err) || json_own(w->arena, outputs, w->err)) return w->err->code;
+    bool both = !json_own(w->arena, inputs, w->err);
+    if (json_own(w->arena, outputs, w->err) || !both) return w->err->code; /* each is owned or gone */
     for (size_t i = 0; i < w->graph->n_states; i++)
         if (w->graph->states[i]->next)
             return fail(w->err, ERR_UNSUPPORTED, "the state %s changes while the model runs, which Keras cannot say",

@@ -118,6 +118,7 @@ static struct made *called(
     struct made *t = ARENA_NEW(w->arena, struct made);
     w->n_pending = 0;
     w->source = NULL;
+    if (!t) json_decref(call);
     if (!t || !call || json_array_append_new(l->calls, call)) return fail_nomem(w->err), NULL;
     *t = (struct made){ .layer = l, .call = l->n_calls++, .dtype = type, .shape = *out };
     return t;
