@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/team.h"
+#include "cli/openmp.h"
 
 enum {
     MOST = 256,             /* workers of a crew */
@@ -67,16 +68,6 @@ static _Thread_local struct {
     unsigned number, of;     /* its share; `of` is 0 outside every region */
     int most;                /* threads of a region that does not say; 0: not set */
 } here;
-
-#pragma GCC visibility push(default) /* oneDNN finds them in the program before it finds libgomp's */
-int omp_get_max_threads(void);
-int omp_get_num_threads(void);
-int omp_get_thread_num(void);
-int omp_in_parallel(void);
-void omp_set_num_threads(int n);
-void GOMP_barrier(void);
-void GOMP_parallel(void (*fn)(void *), void *data, unsigned n, unsigned flags);
-#pragma GCC visibility pop
 
 static int64_t now(void)
 {

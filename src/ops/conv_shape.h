@@ -17,6 +17,14 @@ struct window {
     int64_t before[WINDOW_AXES], after[WINDOW_AXES]; /* padding; negative crops */
 };
 
+/* The attributes of an operator that stands for a Conv with more around it. */
+#define LIKE_CONV_ATTRS \
+    { "auto_pad", ATTR_STRING, ATTR_DEFAULT, .s = "NOTSET", .doc = "as Conv's" }, \
+        { "dilations", ATTR_INTS, .doc = "as Conv's" }, \
+        { "group", ATTR_INT, ATTR_DEFAULT, .i = 1, .doc = "as Conv's" }, \
+        { "kernel_shape", ATTR_INTS, .doc = "as Conv's" }, { "pads", ATTR_INTS, .doc = "as Conv's" }, \
+        { "strides", ATTR_INTS, .doc = "as Conv's" }
+
 /* Reads strides, dilations, pads, auto_pad (and ceil_mode, where the operator has it) of a node. `x` is the shape of
  * the large side with batch and channels in front, its rank known; `kernel` has rank - 2 sizes, -1 where not known. */
 int window_init(struct window *w, const struct node *n, const struct shape *x, const int64_t *kernel, struct err *e);

@@ -16,12 +16,7 @@ static const struct attr_spec fused_attrs[] = {
     { "activation", ATTR_STRING, ATTR_DEFAULT, .s = "", .doc = "an element-wise operator's name; none when empty" },
     { "alpha", ATTR_FLOAT, ATTR_DEFAULT, .f = 0, .doc = "of the activation; Clip: min; Gelu: 1 for the tanh form" },
     { "beta", ATTR_FLOAT, ATTR_DEFAULT, .f = 0, .doc = "of the activation; Clip: max" },
-    { "auto_pad", ATTR_STRING, ATTR_DEFAULT, .s = "NOTSET", .doc = "as Conv's" },
-    { "dilations", ATTR_INTS, .doc = "as Conv's" },
-    { "group", ATTR_INT, ATTR_DEFAULT, .i = 1, .doc = "as Conv's" },
-    { "kernel_shape", ATTR_INTS, .doc = "as Conv's" },
-    { "pads", ATTR_INTS, .doc = "as Conv's" },
-    { "strides", ATTR_INTS, .doc = "as Conv's" },
+    LIKE_CONV_ATTRS,
     { 0 },
 };
 

@@ -92,12 +92,7 @@ static bool is_own(const char *name)
 
 static const struct attr_spec conv_own_attrs[] = {
     RANGE_ATTRS,
-    { "auto_pad", ATTR_STRING, ATTR_DEFAULT, .s = "NOTSET", .doc = "as Conv's" },
-    { "dilations", ATTR_INTS, .doc = "as Conv's" },
-    { "group", ATTR_INT, ATTR_DEFAULT, .i = 1, .doc = "as Conv's" },
-    { "kernel_shape", ATTR_INTS, .doc = "as Conv's" },
-    { "pads", ATTR_INTS, .doc = "as Conv's" },
-    { "strides", ATTR_INTS, .doc = "as Conv's" },
+    LIKE_CONV_ATTRS,
     { 0 },
 };
 

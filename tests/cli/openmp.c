@@ -6,15 +6,8 @@
 #include <string.h>
 
 #include "base/team.h"
+#include "cli/openmp.h"
 #include "tap.h"
-
-int omp_get_max_threads(void);
-int omp_get_num_threads(void);
-int omp_get_thread_num(void);
-int omp_in_parallel(void);
-void omp_set_num_threads(int n);
-void GOMP_barrier(void);
-void GOMP_parallel(void (*fn)(void *), void *data, unsigned n, unsigned flags);
 
 enum { MOST = 8, REGIONS = 2000 };
 

@@ -6,8 +6,7 @@
 #include <string.h>
 
 /* `what`: "right", "weights" (every tensor read), "parsed" (shapes inferred), "refused", "left out" or "WRONG"; the
- * last three with a reason. `worst` counts
- * where the file was run; negative: it was not. */
+ * last three with a reason. `worst` counts where the file was run; negative: it was not. */
 static inline void corpus_line(const char *format, const char *name, const char *what, double worst, const char *why)
 {
     printf("# corpus\t%s\t%s\t%s\t%.2g\t", format, name, what, worst);

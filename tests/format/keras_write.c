@@ -3,59 +3,16 @@
 
 #include <unistd.h>
 
-#include "base/report.h"
 #include "base/str.h"
 #include "enc/hdf5.h"
-#include "format/format.h"
 #include "graph/builder.h"
-#include "graph/graph.h"
-#include "graph/op.h"
-#include "ops/interpret.h"
 #include "ops/registry.h"
-#include "pass/expand.h"
+#include "round_trip.h"
 #include "shared.h"
-#include "tensors.h"
 
 static const struct format *keras(void)
 {
     return format_find("keras");
-}
-
-static struct tensor *made_up(struct arena *a, const struct value *x, struct err *e)
-{
-    struct shape s = x->shape;
-    for (int d = 0; d < s.rank; d++)
-        if (s.dim[d] < 0) s.dim[d] = 3;
-    struct tensor *t = tensor_new(a, x->dtype, &s, e);
-    for (int64_t i = 0; t && i < tensor_count(t); i++) {
-        if (dtype_is_float(x->dtype)) tensor_set_f64(t, i, (double)(i * 37 % 101) / 50 - 1);
-        else tensor_set_i64(t, i, i % 2);
-    }
-    return t;
-}
-
-/* Writes g, reads it back, runs both; ERR_UNSUPPORTED when it cannot be said. */
-static int round_trip(struct arena *a, struct graph *g, const char *ending, double *most, struct err *e)
-{
-    struct report r = report_in(a);
-    struct graph *again;
-    struct export_options none = { 0 };
-    struct tensor **in = ARENA_ARRAY(a, g->n_inputs + 1, struct tensor *);
-    struct tensor **x = ARENA_ARRAY(a, g->n_outputs + 1, struct tensor *);
-    struct tensor **y = ARENA_ARRAY(a, g->n_outputs + 1, struct tensor *);
-    const char *path = arena_printf(a, "/tmp/tenrec-keras-%d.%s", (int)getpid(), ending);
-    for (size_t i = 0; i < g->n_inputs; i++)
-        if (!(in[i] = made_up(a, g->inputs[i], e))) return e->code;
-    TRY(graph_expand(g, keras()->cannot, e));
-    TRY(keras()->write(g, path, &none, &r, e));
-    int code = format_read(a, path, NULL, &again, &r, e);
-    unlink(path);
-    if (code) return e->code = ERR_FAILED;
-    if (again->n_outputs != g->n_outputs) return fail(e, ERR_FAILED, "%zu outputs", again->n_outputs);
-    TRY(graph_interpret(g, in, x, a, &(struct interpret){ 0 }, e));
-    TRY(graph_interpret(again, in, y, a, &(struct interpret){ 0 }, e));
-    for (size_t i = 0; i < g->n_outputs; i++) *most = fmax(*most, tensor_difference(y[i], x[i]));
-    return 0;
 }
 
 struct tally {
@@ -72,7 +29,7 @@ static void one(struct tally *t, const char *path, const char *ending)
     struct report r = report_in(&a);
     int code = format_read(&a, path, NULL, &g, &r, &e);
     bool read = !code;
-    if (read) code = round_trip(&a, g, ending, &most, &e);
+    if (read) code = round_trip(&a, keras(), g, ending, &most, &e);
     bool right = !code && most <= 1e-5;
     bool refused = read && code && code != ERR_FAILED;
     t->tried += read;

@@ -3,66 +3,17 @@
 
 #include <unistd.h>
 
-#include "base/report.h"
 #include "base/str.h"
-#include "format/format.h"
 #include "graph/builder.h"
-#include "graph/graph.h"
-#include "graph/op.h"
-#include "ops/interpret.h"
 #include "ops/registry.h"
-#include "pass/expand.h"
+#include "round_trip.h"
 #include "shared.h"
-#include "tensors.h"
 
 enum { MOST_BYTES = 3 << 20 }; /* of a sample: the large ones are run by the samples' own test */
 
 static const struct format *torch(void)
 {
     return format_find("torch");
-}
-
-static struct tensor *made_up(struct arena *a, const struct value *x, struct err *e)
-{
-    struct shape s = x->shape;
-    for (int d = 0; d < s.rank; d++)
-        if (s.dim[d] < 0) s.dim[d] = 3;
-    struct tensor *t = tensor_new(a, x->dtype, &s, e);
-    for (int64_t i = 0; t && i < tensor_count(t); i++) {
-        if (dtype_is_float(x->dtype)) tensor_set_f64(t, i, (double)(i * 37 % 101) / 50 - 1);
-        else tensor_set_i64(t, i, i % 2);
-    }
-    return t;
-}
-
-/* Writes g, reads it back, runs both; the largest difference of an output, relative to its scale. */
-static int round_trip(struct arena *a, struct graph *g, double *most, struct err *e)
-{
-    char path[64];
-    struct report r = report_in(a);
-    struct graph *again;
-    struct export_options none = { 0 };
-    struct tensor **in = ARENA_ARRAY(a, g->n_inputs + 1, struct tensor *);
-    struct tensor **x = ARENA_ARRAY(a, g->n_outputs + 1, struct tensor *);
-    struct tensor **y = ARENA_ARRAY(a, g->n_outputs + 1, struct tensor *);
-    struct import_hint *hints = ARENA_ARRAY(a, g->n_inputs + 1, struct import_hint);
-    snprintf(path, sizeof path, "/tmp/tenrec-write-%d.pt", (int)getpid());
-    for (size_t i = 0; i < g->n_inputs; i++) {
-        if (!(in[i] = made_up(a, g->inputs[i], e))) return e->code;
-        hints[i] = (struct import_hint){ .dtype = in[i]->dtype, .rank = in[i]->shape.rank };
-        for (int d = 0; d < in[i]->shape.rank; d++) hints[i].dim[d].size = in[i]->shape.dim[d];
-    }
-    struct import_options o = { .inputs = hints, .n_inputs = g->n_inputs };
-    TRY(graph_expand(g, torch()->cannot, e));
-    TRY(torch()->write(g, path, &none, &r, e));
-    int code = format_read(a, path, &o, &again, &r, e);
-    unlink(path);
-    if (code) return code;
-    if (again->n_outputs != g->n_outputs) return fail(e, ERR_FAILED, "%zu outputs", again->n_outputs);
-    TRY(graph_interpret(g, in, x, a, &(struct interpret){ 0 }, e));
-    TRY(graph_interpret(again, in, y, a, &(struct interpret){ 0 }, e));
-    for (size_t i = 0; i < g->n_outputs; i++) *most = fmax(*most, tensor_difference(y[i], x[i]));
-    return 0;
 }
 
 static bool is_asked(const char *name)
@@ -110,7 +61,7 @@ static bool one(const char *folder, const char *name)
     const char *io = arena_printf(&a, "%.*s.io.npz", (int)(strlen(path) - strlen(".traced.pt")), path);
     int code = hints_of(&a, io, &o, &e);
     if (!code) code = format_read(&a, path, &o, &g, &r, &e);
-    if (!code) code = round_trip(&a, g, &most, &e);
+    if (!code) code = round_trip(&a, torch(), g, "pt", &most, &e);
     bool right = !code && most <= 1e-5;
     if (!right) printf("# wrong %s %g %s\n", name, most, e.text);
     arena_release(&a);

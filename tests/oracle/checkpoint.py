@@ -4,7 +4,6 @@ PyTorch (load_state_dict of model and optimizer, strictly), with the losses that
     checkpoint.py TENREC
 """
 import os
-import struct
 import subprocess
 import sys
 import tempfile
@@ -12,6 +11,8 @@ import warnings
 
 import numpy as np
 import torch
+
+from runs import Verdicts, losses_of, write_idx
 
 warnings.filterwarnings("ignore")
 TENREC = os.path.abspath(sys.argv[1])
@@ -24,14 +25,7 @@ OPTIMIZERS = {
                 dict(lr=0.001, momentum=0.5, centered="true")),
     "adagrad": (lambda p: torch.optim.Adagrad(p, lr=0.01), dict(lr=0.01)),
 }
-number = failed = 0
-
-
-def verdict(good, what):
-    global number, failed
-    number += 1
-    failed += not good
-    print(f"{'ok' if good else 'not ok'} {number} - {what}", flush=True)
+verdict = Verdicts()
 
 
 class Net(torch.nn.Module):
@@ -46,28 +40,6 @@ class Net(torch.nn.Module):
     def forward(self, x):
         x = torch.relu(self.norm(self.conv(x)))
         return self.fc(torch.flatten(torch.nn.functional.max_pool2d(x, 4), 1))
-
-
-def write_idx(path, images, labels):
-    with open(path + "-images-idx3-ubyte", "wb") as f:
-        f.write(struct.pack(">4i", 0x803, *images.shape) + images.tobytes())
-    with open(path + "-labels-idx1-ubyte", "wb") as f:
-        f.write(struct.pack(">2i", 0x801, len(labels)) + labels.tobytes())
-
-
-def losses_of(folder):
-    """train/loss of every update, from the event file."""
-    name = next(f for f in os.listdir(folder) if "tfevents" in f)
-    data = open(os.path.join(folder, name), "rb").read()
-    out, at = [], 0
-    while at < len(data):
-        size = struct.unpack("<Q", data[at:at + 8])[0]
-        body = data[at + 12:at + 12 + size]
-        at += size + 16
-        mark = body.find(b"train/loss\x15")
-        if mark >= 0:
-            out.append(struct.unpack("<f", body[mark + 11:mark + 15])[0])
-    return out
 
 
 def tenrec(work, **keys):
@@ -137,5 +109,5 @@ with tempfile.TemporaryDirectory() as work:
     x, y = torch.from_numpy(images[:, None] / np.float32(255)), torch.from_numpy(labels)
     for name in OPTIMIZERS:
         one(name, work, x, y)
-print(f"1..{number}")
-sys.exit(failed > 0)
+print(f"1..{verdict.number}")
+sys.exit(verdict.failed > 0)
