@@ -56,6 +56,8 @@ struct step {
     /* prepare() may fill these; NULL entries: plain. in[i]->layout and out[i]->layout hold what was agreed at
      * run(). */
     const struct layout **want_in, **want_out;
+    int sums_into;     /* prepare() may say: the input that the result is added to. Output 0 takes its memory where that is
+                        * free; run() copies where it is not. 0: none */
     size_t work_bytes; /* prepare() asks; memory of the plan's arena, aligned to 64, valid during run() */
     void *work;
 };

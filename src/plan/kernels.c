@@ -130,6 +130,7 @@ static void forget(struct step *s)
     for (int i = 0; i < s->node->n_in; i++) s->want_in[i] = NULL;
     for (int i = 0; i < s->node->n_out; i++) s->want_out[i] = NULL;
     s->work_bytes = 0;
+    s->sums_into = 0;
     s->priv = NULL;
 }
 

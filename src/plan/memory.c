@@ -43,26 +43,31 @@ static void list_dying(struct plan *p)
     }
 }
 
+/* An element-wise step reads each element before it writes it; one that sums into an input still reads the others. */
 static bool shares_other_input(const struct plan_step *s, int j, const struct place *root)
 {
     for (int k = 0; k < s->step.node->n_in; k++)
-        if (s->in[k] && s->in[k] != s->in[j] && place_root(s->in[k]) == root) return true;
+        if (k != j && s->in[k] && (s->in[k] != s->in[j] || s->step.sums_into) && place_root(s->in[k]) == root)
+            return true;
     return false;
 }
 
-/* The input whose memory output k may take: the state it replaces, or input 0 for output 0; -1: none. */
-static int source_of(const struct node *n, int k)
+/* The input whose memory output k may take: the state it replaces, what the step sums into, or input 0 for output 0;
+ * -1: none. */
+static int source_of(const struct step *s, int k)
 {
-    for (int i = 0; i < n->n_in; i++)
+    const struct node *n = s->node;
+    for (int i = 0; i < n->n_in && n->op->flags & OP_INPLACE; i++)
         if (n->in[i] && n->in[i]->kind == VALUE_STATE && n->in[i]->next == n->out[k]) return i;
-    return k ? -1 : 0;
+    if (k) return -1;
+    return s->sums_into ? s->sums_into : n->op->flags & OP_INPLACE ? 0 : -1;
 }
 
 /* Whether output k of step i may be written over input j. */
 static bool may_overwrite(const struct plan *p, int i, int k, int j)
 {
     const struct plan_step *s = p->steps[i];
-    if (s->step.kernel && !s->step.kernel->inplace) return false;
+    if (s->step.kernel && !s->step.kernel->inplace && !s->step.sums_into) return false;
     const struct place *from = s->in[j], *to = s->out[k];
     if (from->tensor.dtype != to->tensor.dtype || !shape_equal(&from->tensor.shape, &to->tensor.shape)) return false;
     if (from->tensor.layout != to->tensor.layout || place_root(s->out[k])->kind != PLACE_ARENA) return false;
@@ -77,9 +82,9 @@ static void write_in_place(struct plan *p)
 {
     for (int i = 0; i < (int)p->n_steps; i++) {
         const struct node *n = p->steps[i]->step.node;
-        if (p->steps[i]->kind != STEP_KERNEL || !(n->op->flags & OP_INPLACE)) continue;
+        if (p->steps[i]->kind != STEP_KERNEL) continue;
         for (int k = 0; k < n->n_out; k++) {
-            int j = source_of(n, k);
+            int j = source_of(&p->steps[i]->step, k);
             if (j < 0 || !p->steps[i]->in[j] || !may_overwrite(p, i, k, j)) continue;
             struct place *to = place_root(p->steps[i]->out[k]), *root = place_root(p->steps[i]->in[j]);
             if (to->last > root->last) root->last = to->last;

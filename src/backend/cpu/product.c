@@ -9,12 +9,12 @@
 /* A panel by name##_panel, a few rows at a time, for one instruction set: vectors of `width` numbers, and so many rows
  * that their sums stay in registers. */
 #define PANEL_FUNCTIONS(name, target, high, width, vector, load, store, spread, fma) \
-    target INLINE void name##_rows(int rows, const struct product *g, const float *a, const float *b, float *c, \
-        int64_t c_row, int64_t k) \
+    target INLINE void name##_rows(int rows, const struct product *g, bool fresh, const float *a, const float *b, \
+        float *c, int64_t c_row, int64_t k) \
     { \
         vector sum[high][PANEL / width]; \
         for (int r = 0; r < rows; r++) \
-            for (int v = 0; v < PANEL / width; v++) sum[r][v] = load(c + r * c_row + v * width); \
+            for (int v = 0; v < PANEL / width; v++) sum[r][v] = fresh ? (vector){ 0 } : load(c + r * c_row + v * width); \
         for (int64_t i = 0; i < k; i++) \
             for (int r = 0; r < rows; r++) { \
                 vector x = spread(a[r * g->a_row + i * g->a_col]); \
@@ -24,13 +24,14 @@
         for (int r = 0; r < rows; r++) \
             for (int v = 0; v < PANEL / width; v++) store(c + r * c_row + v * width, sum[r][v]); \
     } \
-    target static void name##_panel( \
-        const struct product *g, const float *a, const float *b, float *c, int64_t c_row, int64_t k) \
+    target static void name##_panel(const struct product *g, bool fresh, const float *a, const float *b, float *c, \
+        int64_t c_row, int64_t k) \
     { \
         int64_t r = 0; \
-        for (; r + high <= g->m; r += high) name##_rows(high, g, a + r * g->a_row, b, c + r * c_row, c_row, k); \
-        for (; r + 2 <= g->m; r += 2) name##_rows(2, g, a + r * g->a_row, b, c + r * c_row, c_row, k); \
-        for (; r < g->m; r++) name##_rows(1, g, a + r * g->a_row, b, c + r * c_row, c_row, k); \
+        for (; r + high <= g->m; r += high) \
+            name##_rows(high, g, fresh, a + r * g->a_row, b, c + r * c_row, c_row, k); \
+        for (; r + 2 <= g->m; r += 2) name##_rows(2, g, fresh, a + r * g->a_row, b, c + r * c_row, c_row, k); \
+        for (; r < g->m; r++) name##_rows(1, g, fresh, a + r * g->a_row, b, c + r * c_row, c_row, k); \
     }
 
 #define LOAD_ONE(p) (*(p))
@@ -49,7 +50,7 @@ PANEL_FUNCTIONS(avx512, __attribute__((target("avx512f"))), 6, 16, __m512, _mm51
 enum { DEPTH = 256 }; /* so much of a panel stays in the first cache */
 
 typedef void (*panel_function)(
-    const struct product *g, const float *a, const float *b, float *c, int64_t c_row, int64_t k);
+    const struct product *g, bool fresh, const float *a, const float *b, float *c, int64_t c_row, int64_t k);
 
 static panel_function best(void)
 {
@@ -81,8 +82,8 @@ void product_unpack(int64_t k, int64_t n, const float *packed, float *b, int64_t
 }
 
 /* A panel that is not full is worked on a few rows at a time in a place of its own. */
-static void narrow_panel(
-    panel_function run, const struct product *g, const float *a, const float *b, float *c, int64_t cols, int64_t k)
+static void narrow_panel(panel_function run, const struct product *g, bool fresh, const float *a, const float *b,
+    float *c, int64_t cols, int64_t k)
 {
     enum { ROWS = 12 };
     float whole[ROWS * PANEL];
@@ -92,7 +93,7 @@ static void narrow_panel(
         memset(whole, 0, sizeof whole);
         for (int64_t i = 0; i < some.m; i++)
             memcpy(whole + i * PANEL, c + (r + i) * g->c_row, (size_t)cols * sizeof *c);
-        run(&some, a + r * g->a_row, b, whole, PANEL, k);
+        run(&some, fresh, a + r * g->a_row, b, whole, PANEL, k);
         for (int64_t i = 0; i < some.m; i++)
             memcpy(c + (r + i) * g->c_row, whole + i * PANEL, (size_t)cols * sizeof *c);
     }
@@ -104,11 +105,12 @@ void product_panels(const struct product *g, int64_t begin, int64_t end)
     for (int64_t from = 0; from < g->k; from += DEPTH) {
         int64_t k = g->k - from < DEPTH ? g->k - from : DEPTH;
         const float *a = g->a + from * g->a_col;
+        bool fresh = g->fresh && !from;
         for (int64_t p = begin; p < end; p++) {
             const float *b = g->b + (p * g->k + from) * PANEL;
             int64_t cols = g->n - p * PANEL;
-            if (cols >= PANEL) run(g, a, b, g->c + p * PANEL, g->c_row, k);
-            else narrow_panel(run, g, a, b, g->c + p * PANEL, cols, k);
+            if (cols >= PANEL) run(g, fresh, a, b, g->c + p * PANEL, g->c_row, k);
+            else narrow_panel(run, g, fresh, a, b, g->c + p * PANEL, cols, k);
         }
     }
 }

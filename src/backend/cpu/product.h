@@ -22,9 +22,10 @@ static inline int64_t packed_floats(int64_t k, int64_t n)
 void product_pack(int64_t k, int64_t n, const float *b, int64_t row, int64_t col, float *packed);
 void product_unpack(int64_t k, int64_t n, const float *packed, float *b, int64_t row, int64_t col);
 
-/* c (m, n) += a (m, k) b (k, n), b packed. */
+/* c (m, n) += a (m, k) b (k, n), b packed; `fresh`: c = a b, whatever lay there. */
 struct product {
     int64_t m, n, k;
+    bool fresh;
     const float *a;
     int64_t a_row, a_col; /* element (r, i) of a is a[r * a_row + i * a_col] */
     const float *b;

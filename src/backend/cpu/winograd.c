@@ -17,12 +17,14 @@
 #include "graph/op.h"
 #include "ops/conv_shape.h"
 
-enum { SIDE = 8, CACHE = 1 << 20, LEAST_TILES = 36, LEAST_CHANNELS = 64 };
+enum { SIDE = 8, WIDE = 16, LINE = 16, CACHE = 1 << 20, MOST_TILES = 96, LEAST_TILES = 16, LEAST_CHANNELS = 64 };
 
 struct wino {
     int64_t before[2], in[2], out[2], tiles[2]; /* height, width */
     int64_t k, n;                               /* channels of the input and of the output */
+    int side;                                   /* channels taken at a time: SIDE or WIDE */
     int64_t block;                              /* tiles taken at a time */
+    int64_t in_point, out_point;                /* floats from one of the 36 matrices to the next */
     int activation;                             /* place in the list, -1: none */
     float alpha, beta;
 };
@@ -36,7 +38,7 @@ struct job {
     int64_t tiles, parts;
 };
 
-/* --- the three transforms, SIDE channels at a time --- */
+/* --- the three transforms, SIDE or WIDE channels at a time --- */
 
 /* The polynomials are taken at 0, P, -P, Q, -Q and infinity. These points are exact in binary, and their rounding is a
  * quarter of that at 1 and 2 (largest difference of 64 channels of random numbers: 7 and 28 times a direct sum's). */
@@ -81,33 +83,33 @@ void winograd_pack(int64_t n, int64_t k, const float *w, float *packed, int thre
     team_run(threads, panels_of(n), 1, pack_panels, &(struct packing){ n, k, w, packed });
 }
 
-/* Six vectors `apart` from each other, through B. */
-INLINE void input_line(float *v, int apart)
+/* Six vectors through B, to `apart` from each other. */
+INLINE void input_line(const float *const from[WINO_IN], float *restrict to, int64_t apart, int side)
 {
     const float p = P, q = Q, p2 = P2, q2 = Q2, sum = P2 + Q2, product = P2 * Q2;
-    for (int l = 0; l < SIDE; l++) {
-        float *d = v + l, a = d[0], b = d[apart], c = d[2 * apart], e = d[3 * apart], f = d[4 * apart];
-        float g = d[5 * apart], even = f - q2 * c, odd = p * (e - q2 * b), even2 = f - p2 * c, odd2 = q * (e - p2 * b);
-        d[0] = product * a - sum * c + f;
-        d[apart] = even + odd;
-        d[2 * apart] = even - odd;
-        d[3 * apart] = even2 + odd2;
-        d[4 * apart] = even2 - odd2;
-        d[5 * apart] = product * b - sum * e + g;
+    for (int l = 0; l < side; l++) {
+        float a = from[0][l], b = from[1][l], c = from[2][l], e = from[3][l], f = from[4][l], g = from[5][l];
+        float even = f - q2 * c, odd = p * (e - q2 * b), even2 = f - p2 * c, odd2 = q * (e - p2 * b);
+        to[l] = product * a - sum * c + f;
+        to[apart + l] = even + odd;
+        to[2 * apart + l] = even - odd;
+        to[3 * apart + l] = even2 + odd2;
+        to[4 * apart + l] = even2 - odd2;
+        to[5 * apart + l] = product * b - sum * e + g;
     }
 }
 
 /* Six vectors to four, through A. */
-INLINE void output_line(float *v, int apart)
+INLINE void output_line(const float *const from[WINO_IN], float *restrict to, int64_t apart, int side)
 {
     const float p = P, q = Q, p2 = P2, q2 = Q2, p3 = P2 * P, q3 = Q2 * Q;
-    for (int l = 0; l < SIDE; l++) {
-        float *d = v + l, even = d[apart] + d[2 * apart], odd = d[apart] - d[2 * apart];
-        float even2 = d[3 * apart] + d[4 * apart], odd2 = d[3 * apart] - d[4 * apart];
-        d[0] = d[0] + even + even2;
-        d[apart] = p * odd + q * odd2;
-        d[2 * apart] = p2 * even + q2 * even2;
-        d[3 * apart] = p3 * odd + q3 * odd2 + d[5 * apart];
+    for (int l = 0; l < side; l++) {
+        float even = from[1][l] + from[2][l], odd = from[1][l] - from[2][l];
+        float even2 = from[3][l] + from[4][l], odd2 = from[3][l] - from[4][l];
+        to[l] = from[0][l] + even + even2;
+        to[apart + l] = p * odd + q * odd2;
+        to[2 * apart + l] = p2 * even + q2 * even2;
+        to[3 * apart + l] = p3 * odd + q3 * odd2 + from[5][l];
     }
 }
 
@@ -127,29 +129,32 @@ static struct tile tile_at(const struct wino *p, int64_t index)
     return (struct tile){ index / each, inner / p->tiles[1] * WINO_OUT, inner % p->tiles[1] * WINO_OUT };
 }
 
-/* One tile's SIDE channels into row `row` of the 36 matrices (block, k). */
-CLONES static void input_tile(const struct job *j, const struct tile *t, int64_t c, float *to)
+/* One tile's `side` channels into row `row` of the 36 matrices (block, k). */
+INLINE void input_tile(const struct job *j, const struct tile *t, int64_t c, float *to, int side)
 {
+    static const float zeros[WIDE];
     const struct wino *p = j->p;
-    float v[WINO_POINTS * SIDE];
-    const float *x = j->x + place(&j->x_form, t->sample, c);
-    for (int r = 0; r < WINO_IN; r++)
+    const float *x = j->x + place(&j->x_form, t->sample, c), *from[WINO_IN];
+    float v[WINO_POINTS * WIDE];
+    for (int r = 0; r < WINO_IN; r++) {
+        int64_t y = t->y - p->before[0] + r;
         for (int q = 0; q < WINO_IN; q++) {
-            int64_t y = t->y - p->before[0] + r, at = t->x - p->before[1] + q;
-            float *d = v + (r * WINO_IN + q) * SIDE;
+            int64_t at = t->x - p->before[1] + q;
             bool inside = y >= 0 && y < p->in[0] && at >= 0 && at < p->in[1];
-            if (inside) memcpy(d, x + (y * p->in[1] + at) * j->x_form.channels, SIDE * sizeof *d);
-            else memset(d, 0, SIDE * sizeof *d);
+            from[q] = inside ? x + (y * p->in[1] + at) * j->x_form.channels : zeros;
         }
-    for (int r = 0; r < WINO_IN; r++) input_line(v + r * WINO_IN * SIDE, SIDE);
-    for (int q = 0; q < WINO_IN; q++) input_line(v + q * SIDE, WINO_IN * SIDE);
-    for (int q = 0; q < WINO_POINTS; q++) memcpy(to + q * p->block * p->k, v + q * SIDE, SIDE * sizeof *to);
+        input_line(from, v + r * WINO_IN * side, side, side);
+    }
+    for (int q = 0; q < WINO_IN; q++) {
+        for (int r = 0; r < WINO_IN; r++) from[r] = v + (r * WINO_IN + q) * side;
+        input_line(from, to + q * p->in_point, WINO_IN * p->in_point, side);
+    }
 }
 
 #define ACTIVATION(name, expression) \
-    INLINE void name(float *v, float alpha, float beta) \
+    INLINE void name(float *v, float alpha, float beta, int side) \
     { \
-        for (int l = 0; l < SIDE; l++) { \
+        for (int l = 0; l < side; l++) { \
             float x = v[l]; \
             v[l] = expression; \
         } \
@@ -164,33 +169,58 @@ ACTIVATION(clip_high, x > beta ? beta : x)
 enum { RELU, LEAKY, SWISH, SIGMOID, CLIP, N_ACTIVATIONS };
 static const char *const activations[N_ACTIVATIONS] = { "Relu", "LeakyRelu", "Swish", "Sigmoid", "Clip" };
 
-INLINE void activate(const struct wino *p, float *v)
+INLINE void activate(const struct wino *p, float *v, int side)
 {
-    if (p->activation == RELU) relu(v, 0, 0);
-    else if (p->activation == LEAKY) leaky(v, p->alpha, 0);
-    else if (p->activation == SWISH) swish(v, p->alpha, 0);
-    else if (p->activation == SIGMOID) sigmoid(v, 0, 0);
-    else if (p->activation == CLIP) clip_low(v, p->alpha, 0), clip_high(v, 0, p->beta);
+    if (p->activation == RELU) relu(v, 0, 0, side);
+    else if (p->activation == LEAKY) leaky(v, p->alpha, 0, side);
+    else if (p->activation == SWISH) swish(v, p->alpha, 0, side);
+    else if (p->activation == SIGMOID) sigmoid(v, 0, 0, side);
+    else if (p->activation == CLIP) clip_low(v, p->alpha, 0, side), clip_high(v, 0, p->beta, side);
 }
 
-/* The same way back: from the 36 matrices (block, width) to SIDE channels of 4x4 outputs. */
-CLONES static void output_tile(const struct job *j, const struct tile *t, int64_t c, const float *from, int64_t point)
+/* `side` channels of one output: bias, residual, activation. */
+INLINE void finish(const struct job *j, int64_t c, int64_t at, float *d, int side)
+{
+    for (int l = 0; j->bias && l < side; l++) d[l] += j->bias[c + l];
+    for (int l = 0; j->residual && l < side; l++) d[l] += j->residual[at + l];
+    activate(j->p, d, side);
+    memcpy(j->y + at, d, (size_t)side * sizeof *d);
+}
+
+/* The same way back: from the 36 matrices (block, width) to `side` channels of 4x4 outputs. */
+INLINE void output_tile(const struct job *j, const struct tile *t, int64_t c, const float *product, int side)
 {
     const struct wino *p = j->p;
-    float v[WINO_POINTS * SIDE];
+    const float *from[WINO_IN];
+    float v[WINO_OUT * WINO_IN * WIDE], d[WINO_OUT * WIDE];
     int64_t base = place(&j->y_form, t->sample, c);
-    for (int q = 0; q < WINO_POINTS; q++) memcpy(v + q * SIDE, from + q * point, SIDE * sizeof *v);
-    for (int q = 0; q < WINO_IN; q++) output_line(v + q * SIDE, WINO_IN * SIDE);
-    for (int r = 0; r < WINO_OUT; r++) output_line(v + r * WINO_IN * SIDE, SIDE);
-    for (int64_t r = 0; r < WINO_OUT && t->y + r < p->out[0]; r++)
-        for (int64_t q = 0; q < WINO_OUT && t->x + q < p->out[1]; q++) {
-            int64_t at = base + ((t->y + r) * p->out[1] + t->x + q) * j->y_form.channels;
-            float *d = v + (r * WINO_IN + q) * SIDE;
-            for (int l = 0; j->bias && l < SIDE; l++) d[l] += j->bias[c + l];
-            for (int l = 0; j->residual && l < SIDE; l++) d[l] += j->residual[at + l];
-            activate(p, d);
-            memcpy(j->y + at, d, SIDE * sizeof *d);
-        }
+    for (int q = 0; q < WINO_IN; q++) {
+        for (int r = 0; r < WINO_IN; r++) from[r] = product + (r * WINO_IN + q) * p->out_point;
+        output_line(from, v + q * side, WINO_IN * side, side);
+    }
+    for (int64_t r = 0; r < WINO_OUT && t->y + r < p->out[0]; r++) {
+        for (int q = 0; q < WINO_IN; q++) from[q] = v + (r * WINO_IN + q) * side;
+        output_line(from, d, side, side);
+        for (int64_t q = 0; q < WINO_OUT && t->x + q < p->out[1]; q++)
+            finish(j, c, base + ((t->y + r) * p->out[1] + t->x + q) * j->y_form.channels, d + q * side, side);
+    }
+}
+
+/* All channels of one tile, WIDE at a time where they lie so. */
+CLONES static void input_channels(const struct job *j, const struct tile *t, float *to)
+{
+    if (j->p->side == WIDE)
+        for (int64_t c = 0; c < j->p->k; c += WIDE) input_tile(j, t, c, to + c, WIDE);
+    else
+        for (int64_t c = 0; c < j->p->k; c += SIDE) input_tile(j, t, c, to + c, SIDE);
+}
+
+CLONES static void output_channels(const struct job *j, const struct tile *t, const float *product)
+{
+    if (j->p->side == WIDE)
+        for (int64_t c = 0; c < j->p->n; c += WIDE) output_tile(j, t, c, product + c, WIDE);
+    else
+        for (int64_t c = 0; c < j->p->n; c += SIDE) output_tile(j, t, c, product + c, SIDE);
 }
 
 /* --- the whole, a block of tiles at a time --- */
@@ -199,21 +229,20 @@ static void block(const struct job *j, int64_t first, int64_t count, float *work
 {
     const struct wino *p = j->p;
     int64_t width = panels_of(p->n) * PANEL;
-    float *in = work, *out = work + WINO_POINTS * p->block * p->k;
+    float *in = work, *out = work + WINO_POINTS * p->in_point;
     for (int64_t i = 0; i < count; i++) {
         struct tile t = tile_at(p, first + i);
-        for (int64_t c = 0; c < p->k; c += SIDE) input_tile(j, &t, c, in + i * p->k + c);
+        input_channels(j, &t, in + i * p->k);
     }
-    memset(out, 0, (size_t)(WINO_POINTS * p->block * width) * sizeof *out);
     for (int q = 0; q < WINO_POINTS; q++) {
-        struct product g = { .m = count, .n = width, .k = p->k, .a = in + q * p->block * p->k, .a_row = p->k,
-            .a_col = 1, .b = j->weight + q * packed_floats(p->k, p->n), .c = out + q * p->block * width,
+        struct product g = { .m = count, .n = width, .k = p->k, .fresh = true, .a = in + q * p->in_point,
+            .a_row = p->k, .a_col = 1, .b = j->weight + q * packed_floats(p->k, p->n), .c = out + q * p->out_point,
             .c_row = width };
         product_panels(&g, 0, width / PANEL);
     }
     for (int64_t i = 0; i < count; i++) {
         struct tile t = tile_at(p, first + i);
-        for (int64_t c = 0; c < p->n; c += SIDE) output_tile(j, &t, c, out + i * width + c, p->block * width);
+        output_channels(j, &t, out + i * width);
     }
 }
 
@@ -264,15 +293,21 @@ static int check(const struct step *s, struct wino *p, struct err *e)
     return find_activation(s->node, p, e);
 }
 
-static int64_t block_size(const struct wino *p)
+/* So many tiles are taken at a time that what is read of them and of the weights is of one size at least, or as many as
+ * stay in the cache. The matrices begin a line later each, lest all their lines fall into one set of it. */
+static void block_size(struct wino *p)
 {
-    int64_t n = CACHE / ((int64_t)sizeof(float) * WINO_POINTS * (p->k + panels_of(p->n) * PANEL)) / 6 * 6;
-    return n < 12 ? 12 : n > 96 ? 96 : n;
+    int64_t width = panels_of(p->n) * PANEL, even = p->k * width / (p->k + width);
+    int64_t n = CACHE / ((int64_t)sizeof(float) * WINO_POINTS * (p->k + width));
+    if (n < even) n = even;
+    p->block = n < 12 ? 12 : n > MOST_TILES ? MOST_TILES : n / 6 * 6;
+    p->in_point = p->block * p->k + LINE;
+    p->out_point = p->block * width + LINE;
 }
 
 static size_t work_floats(const struct wino *p)
 {
-    return (size_t)(WINO_POINTS * p->block * (p->k + panels_of(p->n) * PANEL));
+    return (size_t)(WINO_POINTS * (p->in_point + p->out_point));
 }
 
 /* in: x, weight, bias, residual */
@@ -284,7 +319,8 @@ int winograd_prepare(struct step *s, struct err *e)
     TRY(check(s, p, e));
     const struct layout *l = form_keep(s, 0);
     if (!l || !form_of(s->in[0], &f) || f.channels % SIDE) return fail(e, ERR_UNSUPPORTED, "no channels side by side");
-    p->block = block_size(p);
+    block_size(p);
+    p->side = f.channels % WIDE || p->k % WIDE || p->n % WIDE ? SIDE : WIDE;
     if (!(s->want_out[0] = l->backend->layout_alike(l, &s->out[0]->shape, s->arena, e))) return e->code;
     struct tensor y = { .dtype = DT_F32, .shape = s->out[0]->shape, .layout = s->want_out[0] };
     if (!form_of(&y, &f) || f.channels % SIDE) return fail(e, ERR_UNSUPPORTED, "no channels side by side");

@@ -250,6 +250,13 @@ int primitive_then_eltwise(struct primitive *p, dnnl_alg_kind_t alg, float alpha
     return status_fail(dnnl_primitive_attr_set_post_ops(p->attr, p->post), "post-operation", e);
 }
 
+int primitive_then_sum(struct primitive *p, struct err *e)
+{
+    TRY(post_ops(p, e));
+    TRY(status_fail(dnnl_post_ops_append_sum(p->post, 1), "post-operation", e));
+    return status_fail(dnnl_primitive_attr_set_post_ops(p->attr, p->post), "post-operation", e);
+}
+
 int primitive_then_binary(struct primitive *p, dnnl_alg_kind_t alg, const struct desc *other, struct err *e)
 {
     TRY(post_ops(p, e));

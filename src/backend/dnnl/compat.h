@@ -64,6 +64,7 @@ int primitive_scales(struct primitive *p, int n, int mask, const float *scales, 
 int primitive_zero_point(struct primitive *p, int arg, int32_t zero, struct err *e);
 /* What is applied to the result, in this order. */
 int primitive_then_eltwise(struct primitive *p, dnnl_alg_kind_t alg, float alpha, float beta, struct err *e);
+int primitive_then_sum(struct primitive *p, struct err *e); /* with what lies where the result goes */
 int primitive_then_binary(struct primitive *p, dnnl_alg_kind_t alg, const struct desc *other, struct err *e);
 
 enum direction { FORWARD, BACKWARD_DATA, BACKWARD_WEIGHTS };

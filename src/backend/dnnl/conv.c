@@ -110,15 +110,6 @@ static int plain_conv(struct step *s, const char *name, struct err *e)
     return job_end(j, e);
 }
 
-/* The form the convolution gives its result when nothing follows. */
-static int result_form(const struct step *s, const struct conv_shapes *d, struct desc *to, struct err *e)
-{
-    struct primitive alone;
-    TRY(primitive_init(&alone, s->arena, e));
-    TRY(make_convolution(&alone, FORWARD, &d->any, e));
-    return primitive_desc(&alone, DNNL_ARG_DST, to, e);
-}
-
 /* in: x, weight, bias, residual; the residual must lie as the result does */
 static int fused_conv(struct step *s, const char *name, struct err *e)
 {
@@ -132,18 +123,23 @@ static int fused_conv(struct step *s, const char *name, struct err *e)
     TRY(by_name(s, name, &d, e));
     struct job *j = job_begin(s, e);
     if (!j) return e->code;
-    if (residual) {
-        TRY(result_form(s, &d, &d.any.dst, e));
-        TRY(primitive_then_binary(&j->primitive, dnnl_binary_add, &d.any.dst, e));
-    }
+    if (residual) TRY(primitive_then_sum(&j->primitive, e));
     if (activation[0] && !eltwise_named(activation, node_float(n, "alpha"), node_float(n, "beta"), &f))
         return fail(e, ERR_UNSUPPORTED, "no activation %s", activation);
     if (activation[0]) TRY(primitive_then_eltwise(&j->primitive, f.alg, f.alpha, f.beta, e));
     TRY(make_convolution(&j->primitive, FORWARD, &d.any, e));
+    if (primitive_is_slow(&j->primitive)) return fail(e, ERR_UNSUPPORTED, "oneDNN is slow with what follows");
     TRY(forward_args(j, &d, e));
-    int other = DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1;
-    if (residual) TRY(job_in(j, other, 3, &d.plain.dst, e));
+    if (residual) s->sums_into = 3, s->want_in[3] = s->want_out[0];
     return job_end(j, e);
+}
+
+int fused_conv_run(const struct step *s, struct err *e)
+{
+    const struct tensor *to = s->out[0], *residual = job_tensor(s, 3);
+    size_t bytes = to->layout ? to->layout->bytes : (size_t)tensor_bytes(to);
+    if (residual && residual->data != to->data) memcpy(to->data, residual->data, bytes);
+    return job_run(s, e);
 }
 
 #define CONV(way, name) \

@@ -21,11 +21,11 @@ static bool named_accepts(const struct step *s, struct str *why)
 
 static const struct kernel kernels[] = {
     NARROW("Conv", conv_prepare),
-    NARROW("FusedConv", conv_prepare),
+    { "FusedConv", "dnnl", false, job_accepts_bf16, conv_prepare, fused_conv_run },
     NAMED("Conv", "dnnl-blocked", conv_blocked_prepare),
     NAMED("Conv", "dnnl-winograd", conv_winograd_prepare),
-    NAMED("FusedConv", "dnnl-blocked", conv_blocked_prepare),
-    NAMED("FusedConv", "dnnl-winograd", conv_winograd_prepare),
+    { "FusedConv", "dnnl-blocked", false, named_accepts, conv_blocked_prepare, fused_conv_run },
+    { "FusedConv", "dnnl-winograd", false, named_accepts, conv_winograd_prepare, fused_conv_run },
     KERNEL("ConvTranspose", conv_transpose_prepare),
     NARROW("ConvGradInput", conv_grad_input_prepare),
     NARROW("ConvGradWeight", conv_grad_weight_prepare),

@@ -7,6 +7,7 @@
 extern const struct backend backend_dnnl;
 
 int conv_prepare(struct step *s, struct err *e);
+int fused_conv_run(const struct step *s, struct err *e); /* of those of FusedConv */
 int conv_blocked_prepare(struct step *s, struct err *e);
 int conv_winograd_prepare(struct step *s, struct err *e);
 int conv_transpose_prepare(struct step *s, struct err *e);
