@@ -6,59 +6,70 @@
 
 #include "base/team.h"
 
-/* A panel by name##_panel, a few rows at a time, for one instruction set: vectors of `width` numbers, and so many rows
- * that their sums stay in registers. */
-#define PANEL_FUNCTIONS(name, target, high, width, vector, load, store, spread, fma) \
-    target INLINE void name##_rows(int rows, const struct product *g, bool fresh, const float *a, const float *b, \
-        float *c, int64_t c_row, int64_t k) \
+/* Elements from .. from + k of the sums of some panels, for one instruction set with vectors of `width` numbers: `high`
+ * rows of a panel at a time, and of a single row that is left `side` panels, so that the sums fill the registers. */
+#define PANEL_FUNCTIONS(name, target, high, side, width, vector, load, store, spread, fma) \
+    target INLINE void name##_block( \
+        int rows, int panels, const struct product *g, int64_t row, int64_t panel, int64_t from, int64_t k) \
     { \
-        vector sum[high][PANEL / width]; \
+        const float *a = g->a + row * g->a_row + from * g->a_col, *b = g->b + (panel * g->k + from) * PANEL; \
+        float *c = g->c + row * g->c_row + panel * PANEL; \
+        bool fresh = g->fresh && !from; \
+        vector sum[high][side][PANEL / width]; \
         for (int r = 0; r < rows; r++) \
-            for (int v = 0; v < PANEL / width; v++) sum[r][v] = fresh ? (vector){ 0 } : load(c + r * c_row + v * width); \
+            for (int p = 0; p < panels; p++) \
+                for (int v = 0; v < PANEL / width; v++) \
+                    sum[r][p][v] = fresh ? (vector){ 0 } : load(c + r * g->c_row + p * PANEL + v * width); \
         for (int64_t i = 0; i < k; i++) \
             for (int r = 0; r < rows; r++) { \
                 vector x = spread(a[r * g->a_row + i * g->a_col]); \
-                for (int v = 0; v < PANEL / width; v++) \
-                    sum[r][v] = fma(x, load(b + i * PANEL + v * width), sum[r][v]); \
+                for (int p = 0; p < panels; p++) \
+                    for (int v = 0; v < PANEL / width; v++) \
+                        sum[r][p][v] = fma(x, load(b + (p * g->k + i) * PANEL + v * width), sum[r][p][v]); \
             } \
         for (int r = 0; r < rows; r++) \
-            for (int v = 0; v < PANEL / width; v++) store(c + r * c_row + v * width, sum[r][v]); \
+            for (int p = 0; p < panels; p++) \
+                for (int v = 0; v < PANEL / width; v++) \
+                    store(c + r * g->c_row + p * PANEL + v * width, sum[r][p][v]); \
     } \
-    target static void name##_panel(const struct product *g, bool fresh, const float *a, const float *b, float *c, \
-        int64_t c_row, int64_t k) \
+    target static void name##_panels(const struct product *g, int64_t begin, int64_t end, int64_t from, int64_t k) \
     { \
-        int64_t r = 0; \
-        for (; r + high <= g->m; r += high) \
-            name##_rows(high, g, fresh, a + r * g->a_row, b, c + r * c_row, c_row, k); \
-        for (; r + 2 <= g->m; r += 2) name##_rows(2, g, fresh, a + r * g->a_row, b, c + r * c_row, c_row, k); \
-        for (; r < g->m; r++) name##_rows(1, g, fresh, a + r * g->a_row, b, c + r * c_row, c_row, k); \
+        int64_t single = g->m % high % 2, p; \
+        for (p = begin; p < end; p++) { \
+            int64_t r = 0; \
+            for (; r + high <= g->m; r += high) name##_block(high, 1, g, r, p, from, k); \
+            for (; high > 4 && r + 4 <= g->m; r += 4) name##_block(4, 1, g, r, p, from, k); \
+            for (; r + 2 <= g->m; r += 2) name##_block(2, 1, g, r, p, from, k); \
+        } \
+        for (p = begin; single && p + side <= end; p += side) name##_block(1, side, g, g->m - 1, p, from, k); \
+        for (; single && p < end; p++) name##_block(1, 1, g, g->m - 1, p, from, k); \
     }
 
 #define LOAD_ONE(p) (*(p))
 #define STORE_ONE(p, v) (*(p) = (v))
 #define SPREAD_ONE(v) (v)
-PANEL_FUNCTIONS(plain, , 2, 1, float, LOAD_ONE, STORE_ONE, SPREAD_ONE, fmaf)
+PANEL_FUNCTIONS(plain, , 4, 1, 1, float, LOAD_ONE, STORE_ONE, SPREAD_ONE, fmaf)
 
 #if defined __x86_64__
 #include <immintrin.h>
-PANEL_FUNCTIONS(avx2, __attribute__((target("avx2,fma"))), 3, 8, __m256, _mm256_loadu_ps, _mm256_storeu_ps,
+PANEL_FUNCTIONS(avx2, __attribute__((target("avx2,fma"))), 3, 2, 8, __m256, _mm256_loadu_ps, _mm256_storeu_ps,
     _mm256_set1_ps, _mm256_fmadd_ps)
-PANEL_FUNCTIONS(avx512, __attribute__((target("avx512f"))), 6, 16, __m512, _mm512_loadu_ps, _mm512_storeu_ps,
+PANEL_FUNCTIONS(avx512, __attribute__((target("avx512f"))), 8, 4, 16, __m512, _mm512_loadu_ps, _mm512_storeu_ps,
     _mm512_set1_ps, _mm512_fmadd_ps)
 #endif
 
 enum { DEPTH = 256 }; /* so much of a panel stays in the first cache */
 
-typedef void (*panel_function)(
-    const struct product *g, bool fresh, const float *a, const float *b, float *c, int64_t c_row, int64_t k);
+typedef void (*panels_function)(
+    const struct product *g, int64_t begin, int64_t end, int64_t from, int64_t k);
 
-static panel_function best(void)
+static panels_function best(void)
 {
 #if defined __x86_64__
-    if (__builtin_cpu_supports("avx512f")) return avx512_panel;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return avx2_panel;
+    if (__builtin_cpu_supports("avx512f")) return avx512_panels;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return avx2_panels;
 #endif
-    return plain_panel;
+    return plain_panels;
 }
 
 void product_pack(int64_t k, int64_t n, const float *b, int64_t row, int64_t col, float *packed)
@@ -82,36 +93,33 @@ void product_unpack(int64_t k, int64_t n, const float *packed, float *b, int64_t
 }
 
 /* A panel that is not full is worked on a few rows at a time in a place of its own. */
-static void narrow_panel(panel_function run, const struct product *g, bool fresh, const float *a, const float *b,
-    float *c, int64_t cols, int64_t k)
+static void narrow_panel(panels_function run, const struct product *g, int64_t panel, int64_t from, int64_t k)
 {
-    enum { ROWS = 12 };
-    float whole[ROWS * PANEL];
+    enum { ROWS = 16 };
+    float whole[ROWS * PANEL] = { 0 };
     struct product some = *g;
+    size_t bytes = (size_t)(g->n - panel * PANEL) * sizeof *g->c;
+    some.b = g->b + panel * g->k * PANEL;
+    some.c = whole;
+    some.c_row = PANEL;
     for (int64_t r = 0; r < g->m; r += ROWS) {
+        float *c = g->c + r * g->c_row + panel * PANEL;
         some.m = g->m - r < ROWS ? g->m - r : ROWS;
-        memset(whole, 0, sizeof whole);
-        for (int64_t i = 0; i < some.m; i++)
-            memcpy(whole + i * PANEL, c + (r + i) * g->c_row, (size_t)cols * sizeof *c);
-        run(&some, fresh, a + r * g->a_row, b, whole, PANEL, k);
-        for (int64_t i = 0; i < some.m; i++)
-            memcpy(c + (r + i) * g->c_row, whole + i * PANEL, (size_t)cols * sizeof *c);
+        some.a = g->a + r * g->a_row;
+        for (int64_t i = 0; i < some.m; i++) memcpy(whole + i * PANEL, c + i * g->c_row, bytes);
+        run(&some, 0, 1, from, k);
+        for (int64_t i = 0; i < some.m; i++) memcpy(c + i * g->c_row, whole + i * PANEL, bytes);
     }
 }
 
 void product_panels(const struct product *g, int64_t begin, int64_t end)
 {
-    panel_function run = best();
+    panels_function run = best();
+    int64_t full = g->n / PANEL < end ? g->n / PANEL : end;
     for (int64_t from = 0; from < g->k; from += DEPTH) {
         int64_t k = g->k - from < DEPTH ? g->k - from : DEPTH;
-        const float *a = g->a + from * g->a_col;
-        bool fresh = g->fresh && !from;
-        for (int64_t p = begin; p < end; p++) {
-            const float *b = g->b + (p * g->k + from) * PANEL;
-            int64_t cols = g->n - p * PANEL;
-            if (cols >= PANEL) run(g, fresh, a, b, g->c + p * PANEL, g->c_row, k);
-            else narrow_panel(run, g, fresh, a, b, g->c + p * PANEL, cols, k);
-        }
+        run(g, begin, full, from, k);
+        if (full < end) narrow_panel(run, g, full, from, k);
     }
 }
 
