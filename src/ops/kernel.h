@@ -79,7 +79,7 @@ struct backend {
     const struct kernel *kernels; /* ends with a NULL op */
     bool (*layout_same)(const struct layout *a, const struct layout *b);
     struct layout *(*layout_copy)(const struct layout *l, struct arena *a, struct err *e);
-    /* The same kind of layout for another shape of its rank. NULL with the error. */
+    /* The same kind of layout for another shape of its rank. NULL: with an error, or plain (one pixel, channels last). */
     const struct layout *(*layout_alike)(
         const struct layout *l, const struct shape *shape, struct arena *a, struct err *e);
     /* A step that moves a tensor between two layouts (either may be NULL: plain) of this backend. ERR_UNSUPPORTED

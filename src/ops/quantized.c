@@ -44,8 +44,9 @@ static int check_product(const struct node *n, struct err *e)
 {
     static const int bytes[] = { QX, QW, QX_ZERO, QW_ZERO, QY_ZERO };
     static const int scales[] = { QX_SCALE, QW_SCALE, QY_SCALE, QBIAS };
+    const struct value *bias = node_in(n, QBIAS);
     TRY(check_bytes(n, bytes, 5, e));
-    TRY(check_scales(n, scales, 4, e));
+    TRY(check_scales(n, scales, bias && bias->dtype == DT_I32 ? 3 : 4, e));
     if (!node_in(n, QX_SCALE) != !node_in(n, QW_SCALE))
         return fail(e, ERR_SHAPE, "a scale for one of the two factors only");
     if (!node_in(n, QX_SCALE) && (node_in(n, QY_SCALE) || node_in(n, QBIAS)))
@@ -68,13 +69,28 @@ static struct value *dequantized(struct builder *b, const struct node *n, int x,
     return emit(b, "DequantizeLinear", ATTRS(attr_int("axis", axis)), n->in[x], s, z);
 }
 
+static struct value *as_scalar(struct builder *b, struct value *v)
+{
+    return v->shape.rank ? emit(b, "Reshape", NO_ATTRS, v, emit_i64s(b, NULL, 0)) : v;
+}
+
+/* Within [low, high], divided by `unit` unless it is NULL. */
+static struct value *bounded(struct builder *b, const struct node *n, struct value *y, struct value *unit)
+{
+    double bound[2] = { node_float(n, "low"), node_float(n, "high") };
+    struct value *v[2];
+    if (!isfinite(bound[0]) && !isfinite(bound[1])) return y;
+    for (int i = 0; i < 2 && y; i++) {
+        v[i] = emit_scalar(b, y->dtype, bound[i]);
+        if (unit) v[i] = emit2(b, "Div", v[i], as_scalar(b, unit));
+    }
+    return y ? emit(b, "Clip", NO_ATTRS, y, v[0], v[1]) : NULL;
+}
+
 /* Within [low, high], then quantized when there is a scale for it. */
 static struct value *finished(struct builder *b, const struct node *n, struct value *y, int scale, int zero)
 {
-    double low = node_float(n, "low"), high = node_float(n, "high");
-    if (b->err->code) return NULL;
-    if (isfinite(low) || isfinite(high))
-        y = emit(b, "Clip", NO_ATTRS, y, emit_scalar(b, y->dtype, low), emit_scalar(b, y->dtype, high));
+    y = bounded(b, n, y, NULL);
     if (!node_in(n, scale)) return y;
     return emit(b, "QuantizeLinear", NO_ATTRS, y, n->in[scale], node_in(n, zero));
 }
@@ -87,6 +103,75 @@ static bool is_own(const char *name)
 #define RANGE_ATTRS \
     { "low", ATTR_FLOAT, ATTR_DEFAULT, .f = -INFINITY, .doc = "the result is at least this" }, \
         { "high", ATTR_FLOAT, ATTR_DEFAULT, .f = INFINITY, .doc = "the result is at most this" }
+
+/* --- from sums to results: see quantized.h --- */
+
+static double number(const struct step *s, int i, double none)
+{
+    return s->node->n_in > i && s->in[i] ? tensor_get_f64(s->in[i], 0) : none;
+}
+
+/* The element that belongs to an output channel. */
+static double of_channel(const struct tensor *t, int64_t channel)
+{
+    return tensor_get_f64(t, tensor_count(t) == 1 ? 0 : channel);
+}
+
+bool quantized_adds_first(const struct step *s)
+{
+    return s->node->n_in > QBIAS && s->in[QBIAS] && s->in[QBIAS]->dtype != DT_I32 && s->in[QY_SCALE];
+}
+
+void quantized_rescaling(const struct step *s, int64_t channel, struct rescaling *r)
+{
+    const struct tensor *bias = s->node->n_in > QBIAS ? s->in[QBIAS] : NULL;
+    bool real = bias && bias->dtype != DT_I32, rounded = s->node->n_in > QY_SCALE && s->in[QY_SCALE];
+    float sx = (float)number(s, QX_SCALE, 1), sy = (float)number(s, QY_SCALE, 1);
+    float sw = (float)of_channel(s->in[QW_SCALE], channel), add = bias ? (float)of_channel(bias, channel) : 0;
+    float unit = 1 / sx * (1 / sw);
+    if (real && rounded) *r = (struct rescaling){ add * unit, 1 / sy / unit, (float)number(s, QY_ZERO, 0) };
+    else *r = (struct rescaling){ real ? 0 : add, sx * sw / sy, real ? add : 0 };
+}
+
+/* One number, or one for each channel, which is dimension `axis` of `rank`. */
+static struct value *along(struct builder *b, struct value *v, int axis, int rank)
+{
+    int64_t dims[SHAPE_MAX];
+    if (!v || shape_count(&v->shape) == 1) return v ? as_scalar(b, v) : NULL;
+    for (int i = axis; i < rank; i++) dims[i] = i == axis ? -1 : 1;
+    return rank - axis == 1 ? v : emit(b, "Reshape", NO_ATTRS, v, emit_i64s(b, dims + axis, (size_t)(rank - axis)));
+}
+
+/* The result of sums whose channels are dimension `axis`, in the very steps of quantized_rescaling(). */
+static struct value *rescaled(struct builder *b, const struct node *n, struct value *sum, int axis)
+{
+    struct value *bias = node_in(n, QBIAS), *sy = node_in(n, QY_SCALE), *zero = node_in(n, QY_ZERO);
+    struct value *sx = n->in[QX_SCALE], *sw = n->in[QW_SCALE];
+    if (!sum) return NULL;
+    int rank = sum->shape.rank;
+    enum dtype t = sx->dtype;
+    struct value *one = emit_scalar(b, t, 1), *add = along(b, bias, axis, rank);
+    bool real = bias && bias->dtype != DT_I32;
+    if (bias && !real) sum = emit2(b, "Add", sum, add);
+    sum = emit_cast(b, sum, t);
+    struct value *unit = emit2(b, "Mul", as_scalar(b, sx), along(b, sw, axis, rank));
+    if (!sy) {
+        sum = emit2(b, "Mul", sum, unit);
+        return bounded(b, n, real ? emit2(b, "Add", sum, add) : sum, NULL);
+    }
+    if (!real) {
+        sum = emit2(b, "Mul", sum, emit2(b, "Div", unit, as_scalar(b, sy)));
+        return emit(b, "QuantizeLinear", NO_ATTRS, bounded(b, n, sum, sy), one, zero);
+    }
+    unit = emit2(b, "Mul", emit2(b, "Div", one, as_scalar(b, sx)),
+        emit2(b, "Div", one, along(b, sw, axis, rank)));
+    sum = emit2(b, "Add", sum, emit2(b, "Mul", add, unit));
+    sum = emit2(b, "Mul", sum, emit2(b, "Div", emit2(b, "Div", one, as_scalar(b, sy)), unit));
+    sum = bounded(b, n, sum, sy);
+    if (zero) sum = emit2(b, "Add", sum, as_scalar(b, emit_cast(b, zero, t)));
+    return emit(b, "QuantizeLinear", NO_ATTRS, sum, one,
+        emit_scalar(b, zero ? zero->dtype : DT_U8, 0));
+}
 
 /* --- QuantizedConv --- */
 
@@ -111,12 +196,8 @@ static int conv_expand(struct builder *b, const struct node *n, struct value **o
     int count = 0;
     for (size_t i = 0; i < n->n_attrs && count < 7; i++)
         if (!is_own(n->attrs[i].name)) attrs[count++] = n->attrs[i];
-    if (!node_in(n, QX_SCALE)) {
-        out[0] = emit(b, "ConvInteger", attrs, n->in[QX], n->in[QW], node_in(n, QX_ZERO), node_in(n, QW_ZERO));
-        return 0;
-    }
-    struct value *x = dequantized(b, n, QX, QX_SCALE, QX_ZERO, 1), *w = dequantized(b, n, QW, QW_SCALE, QW_ZERO, 0);
-    out[0] = finished(b, n, emit(b, "Conv", attrs, x, w, node_in(n, QBIAS)), QY_SCALE, QY_ZERO);
+    struct value *sum = emit(b, "ConvInteger", attrs, n->in[QX], n->in[QW], node_in(n, QX_ZERO), node_in(n, QW_ZERO));
+    out[0] = node_in(n, QX_SCALE) ? rescaled(b, n, sum, 1) : sum;
     return 0;
 }
 
@@ -154,16 +235,9 @@ static struct value *turned(struct builder *b, struct value *w, bool turn)
 static int gemm_expand(struct builder *b, const struct node *n, struct value **out)
 {
     bool turn = node_int(n, "transB");
-    if (!node_in(n, QX_SCALE)) {
-        struct value *w = turned(b, n->in[QW], turn);
-        out[0] = emit(b, "MatMulInteger", NO_ATTRS, n->in[QX], w, node_in(n, QX_ZERO), node_in(n, QW_ZERO));
-        return 0;
-    }
-    struct value *x = dequantized(b, n, QX, QX_SCALE, QX_ZERO, 1);
-    struct value *w = turned(b, dequantized(b, n, QW, QW_SCALE, QW_ZERO, turn ? 0 : 1), turn);
-    struct value *y = emit2(b, "MatMul", x, w);
-    if (node_in(n, QBIAS)) y = emit2(b, "Add", y, n->in[QBIAS]);
-    out[0] = finished(b, n, y, QY_SCALE, QY_ZERO);
+    struct value *w = turned(b, n->in[QW], turn);
+    struct value *sum = emit(b, "MatMulInteger", NO_ATTRS, n->in[QX], w, node_in(n, QX_ZERO), node_in(n, QW_ZERO));
+    out[0] = node_in(n, QX_SCALE) && sum ? rescaled(b, n, sum, sum->shape.rank - 1) : sum;
     return 0;
 }
 

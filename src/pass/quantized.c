@@ -5,6 +5,7 @@
  *   DQ(a), DQ(b) -> Add -> Relu -> Q                          =>  QuantizedAdd
  *   DQ -> a mover of elements                                 =>  the mover -> DQ
  *   DQ -> a function of one number, or nothing -> Q           =>  QuantizedLookup, or nothing
+ *   DQ -> a mean -> Q                                         =>  the mean of whole numbers, which is exact, -> Q
  *   DQ ... -> Concat -> Q                                     =>  Concat
  *
  * Only 8-bit integers, one scale for each image and fixed weights; what is left stays as the file says it.
@@ -158,7 +159,27 @@ static struct value *product(struct search *s, const char *op, const struct attr
 
 static bool is_bias(const struct value *v, int64_t n)
 {
-    return !v || (v->dtype == DT_F32 && v->shape.rank == 1 && v->shape.dim[0] == n);
+    return !v || ((v->dtype == DT_F32 || v->dtype == DT_I32) && v->shape.rank == 1 && v->shape.dim[0] == n);
+}
+
+static double of_channel(const struct value *v, int64_t i)
+{
+    return tensor_get_f64(v->data, tensor_count(v->data) == 1 ? 0 : i);
+}
+
+/* The integers of a bias that is quantized in units of the sums, its scale that of x times that of w; else itself. */
+static struct value *bias_of(struct value *v, const struct packed *x, const struct packed *w)
+{
+    const struct node *n = v && v->kind == VALUE_NODE && node_is(v->node, "DequantizeLinear") ? v->node : NULL;
+    if (!n || n->in[0]->dtype != DT_I32 || node_in(n, 2) || n->in[0]->shape.rank != 1) return v;
+    if (!value_is_fixed(n->in[1]) || !value_is_fixed(x->scale) || !value_is_fixed(w->scale)) return v;
+    int64_t have = tensor_count(n->in[1]->data), channels = n->in[0]->shape.dim[0];
+    if (have != 1 && have != channels) return v;
+    for (int64_t i = 0; i < channels; i++) {
+        double unit = of_channel(x->scale, 0) * of_channel(w->scale, i);
+        if (fabs(of_channel(n->in[1], i) - unit) > 1e-5 * unit) return v;
+    }
+    return n->in[0];
 }
 
 static bool conv_fits(const struct value *x, const struct value *w)
@@ -173,10 +194,11 @@ static void conv(struct search *s, struct node *n)
     struct chain c;
     int64_t m = n->in[1]->shape.rank > 0 ? n->in[1]->shape.dim[0] : -1;
     if (!unpacks(n->in[0], &x) || !unpacks_weight(n->in[1], 0, m, &w) || !conv_fits(x.x, w.x)) return;
-    if (!is_bias(node_in(n, 2), m)) return;
+    struct value *bias = bias_of(node_in(n, 2), &x, &w);
+    if (!is_bias(bias, m)) return;
     start(s, n);
     follow(s, n->out[0], &c);
-    product(s, "QuantizedConv", n->attrs, n->n_attrs, &x, &w, &c, node_in(n, 2));
+    product(s, "QuantizedConv", n->attrs, n->n_attrs, &x, &w, &c, bias);
 }
 
 /* A matrix (K, N), or one that is turned first; `turned` says whether its integers are (N, K). */
@@ -191,6 +213,17 @@ static bool unpacks_matrix(struct value *v, bool *turned, struct packed *p)
     return unpacks_weight(v, *turned ? 0 : 1, v->shape.dim[!*turned], p) && v->shape.dim[*turned] <= TERMS_MAX;
 }
 
+/* The sum of y and a vector of n numbers, when that is all that y is for; else y. */
+static struct value *then_added(struct search *s, struct value *y, int64_t n, struct value **bias)
+{
+    const struct node *add = uses_only(&s->uses, y);
+    if (!node_is(add, "Add") || add->n_in != 2) return y;
+    struct value *v = add->in[add->in[0] == y];
+    if (!is_bias(v, n) || v->dtype != DT_F32 || y->shape.rank < 1) return y;
+    *bias = v;
+    return add->out[0];
+}
+
 static void gemm(struct search *s, struct node *n)
 {
     struct packed x, w;
@@ -200,9 +233,12 @@ static void gemm(struct search *s, struct node *n)
     if (node_is(n, "Gemm") && (node_int(n, "transA") || node_float(n, "alpha") != 1)) return;
     if (bias && node_float(n, "beta") != 1) return;
     if (!unpacks(n->in[0], &x) || !shape_is_known(&x.x->shape) || !unpacks_matrix(n->in[1], &turned, &w)) return;
+    struct value *y = n->out[0];
+    if (!bias) y = then_added(s, y, w.x->shape.dim[!turned], &bias);
+    bias = bias_of(bias, &x, &w);
     if (!is_bias(bias, w.x->shape.dim[!turned])) return;
     start(s, n);
-    follow(s, n->out[0], &c);
+    follow(s, y, &c);
     product(s, "QuantizedGemm", ATTRS(attr_int("transB", turned)), 1, &x, &w, &c, bias);
 }
 
@@ -223,16 +259,6 @@ static void sum(struct search *s, struct node *n)
 /* --- ONNX's own operators of integers --- */
 
 enum { A, A_SCALE, A_ZERO, B, B_SCALE, B_ZERO, Y_SCALE, Y_ZERO, BIAS };
-
-/* bias * (scale of x * scale of w), real */
-static struct value *real_bias(struct search *s, const struct node *n)
-{
-    if (!node_in(n, BIAS)) return NULL;
-    struct value *scale = emit(&s->b, "Mul", NO_ATTRS, n->in[A_SCALE], n->in[B_SCALE]);
-    if (scale && scale->shape.rank == 1 && scale->shape.dim[0] == 1)
-        scale = emit(&s->b, "Reshape", NO_ATTRS, scale, emit_i64s(&s->b, NULL, 0));
-    return emit(&s->b, "Mul", NO_ATTRS, emit_cast(&s->b, n->in[BIAS], DT_F32), scale);
-}
 
 static bool matrix_fits(const struct value *a, const struct value *b)
 {
@@ -260,9 +286,8 @@ static void linear(struct search *s, struct node *n, bool is_conv)
     start(s, n);
     struct packed px = { x, n->in[A_SCALE], n->in[A_ZERO] }, pw = { w, n->in[B_SCALE], n->in[B_ZERO] };
     struct chain c = { n->out[0], n->in[Y_SCALE], n->in[Y_ZERO], -INFINITY, INFINITY };
-    struct value *bias = is_conv ? real_bias(s, n) : NULL;
-    if (!s->e->code)
-        product(s, is_conv ? "QuantizedConv" : "QuantizedGemm", n->attrs, is_conv ? n->n_attrs : 0, &px, &pw, &c, bias);
+    struct value *bias = is_conv ? node_in(n, BIAS) : NULL;
+    product(s, is_conv ? "QuantizedConv" : "QuantizedGemm", n->attrs, is_conv ? n->n_attrs : 0, &px, &pw, &c, bias);
 }
 
 static void integers(struct search *s, struct node *n, bool is_conv)
@@ -318,6 +343,30 @@ static bool is_function(const struct node *n)
     return false;
 }
 
+/* 0-d; NULL stays. */
+static struct value *as_number(struct search *s, struct value *v)
+{
+    return v && v->shape.rank ? emit(&s->b, "Reshape", NO_ATTRS, v, emit_i64s(&s->b, NULL, 0)) : v;
+}
+
+static bool is_mean(const struct node *n)
+{
+    static const char *const means[] = { "GlobalAveragePool", "AveragePool", "AdaptiveAveragePool", "ReduceMean" };
+    for (size_t i = 0; i < sizeof means / sizeof *means; i++)
+        if (node_is(n, means[i])) return true;
+    return false;
+}
+
+/* Sums of whole numbers are exact in float32, so what lies half way between two steps is rounded as it should be. */
+static struct value *averaged(struct search *s, const struct packed *x, const struct node *f, const struct node *q)
+{
+    struct value *whole = emit(&s->b, "DequantizeLinear", NO_ATTRS, x->x, emit_scalar(&s->b, DT_F32, 1), x->zero);
+    struct value *in[2] = { whole, node_in(f, 1) };
+    struct value *y = builder_emit(&s->b, f->op->name, f->n_attrs ? f->attrs : NO_ATTRS, in, f->n_in);
+    struct value *step = emit(&s->b, "Div", NO_ATTRS, as_number(s, q->in[1]), as_number(s, x->scale));
+    return emit(&s->b, "QuantizeLinear", q->n_attrs ? q->attrs : NO_ATTRS, y, step, as_number(s, node_in(q, 2)));
+}
+
 static void join(struct search *s, const struct node *n, const struct node *q)
 {
     struct packed x;
@@ -343,6 +392,7 @@ static void between(struct search *s, struct node *q)
     start(s, q);
     if (unpacks(v, &x)) y = looked_up(s, &x, NULL, q);
     else if (node_is(f, "Concat")) join(s, f, q);
+    else if (is_mean(f) && unpacks(f->in[0], &x)) y = averaged(s, &x, f, q);
     else if (f && is_function(f) && unpacks(f->in[0], &x)) y = looked_up(s, &x, f, q);
     if (y) graph_alias(q->out[0], y);
 }

@@ -114,9 +114,9 @@ int pool_grad_prepare(struct step *s, struct err *e)
 {
     const struct layout *l = form_keep(s, 1);
     if (tensor_count(s->in[1]) > INT32_MAX) return fail(e, ERR_UNSUPPORTED, "too large");
-    if (l && !(s->want_in[0] = l->backend->layout_alike(l, &s->in[0]->shape, s->arena, e))) return e->code;
     s->want_out[0] = l;
-    return 0;
+    s->want_in[0] = l ? l->backend->layout_alike(l, &s->in[0]->shape, s->arena, e) : NULL;
+    return e->code;
 }
 
 static int pool_grad_run(const struct step *s, struct job *j, struct err *e)

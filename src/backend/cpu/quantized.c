@@ -38,14 +38,14 @@ static bool says(struct str *why, const char *text)
 
 /* --- rounding to steps --- */
 
-void finish_range(struct finish *f, double low, double high, double scale)
+void finish_range(struct finish *f, double low, double high, double scale, float after)
 {
     double least, most;
-    if (!quantized_range(f->to, &least, &most)) least = -INFINITY, most = INFINITY;
     if (f->to == DT_F32) f->low = (float)low, f->high = (float)high;
-    if (f->to == DT_F32) return;
-    f->low = (float)fmax(least - f->zero, fmin(rint(low / scale), most - f->zero));
-    f->high = (float)fmin(most - f->zero, fmax(rint(high / scale), least - f->zero));
+    if (f->to == DT_F32 || !quantized_range(f->to, &least, &most)) return;
+    least -= f->zero, most -= f->zero;
+    f->low = (float)fmax(least, fmin(rintf((float)low / (float)scale + after), most));
+    f->high = (float)fmin(most, fmax(rintf((float)high / (float)scale + after), least));
 }
 
 /* The nearest whole number, even on ties: adding 1.5 * 2^23 leaves no room for fractions. NaN becomes 0. */
@@ -68,12 +68,15 @@ INLINE void put(void *to, const void *from, int64_t count, size_t size)
 CLONES static void finish_bytes(const struct finish *f, int64_t channel, int rows, int64_t count,
     int32_t (*sum)[BYTES_PANEL], uint8_t *y, const int64_t *at)
 {
-    const float *scale = f->scale + channel, *bias = f->bias + channel, low = f->low, high = f->high;
+    const float *before = f->before + channel, *factor = f->factor + channel, *after = f->after + channel;
+    const float low = f->low, high = f->high;
     int zero = f->zero;
     for (int r = 0; r < rows; r++) {
         uint8_t to[BYTES_PANEL];
-        for (int i = 0; i < BYTES_PANEL; i++)
-            to[i] = (uint8_t)(nearest((float)sum[r][i] * scale[i] + bias[i], low, high) + zero);
+        for (int i = 0; i < BYTES_PANEL; i++) {
+            float v = ((float)sum[r][i] + before[i]) * factor[i] + after[i];
+            to[i] = (uint8_t)(nearest(v, low, high) + zero);
+        }
         put(y + at[r], to, count, 1);
     }
 }
@@ -81,11 +84,12 @@ CLONES static void finish_bytes(const struct finish *f, int64_t channel, int row
 CLONES static void finish_floats(const struct finish *f, int64_t channel, int rows, int64_t count,
     int32_t (*sum)[BYTES_PANEL], float *y, const int64_t *at)
 {
-    const float *scale = f->scale + channel, *bias = f->bias + channel, low = f->low, high = f->high;
+    const float *before = f->before + channel, *factor = f->factor + channel, *after = f->after + channel;
+    const float low = f->low, high = f->high;
     for (int r = 0; r < rows; r++) {
         float to[BYTES_PANEL];
         for (int i = 0; i < BYTES_PANEL; i++) {
-            float v = (float)sum[r][i] * scale[i] + bias[i];
+            float v = ((float)sum[r][i] + before[i]) * factor[i] + after[i];
             v = v < low ? low : v;
             to[i] = v > high ? high : v;
         }
@@ -137,7 +141,7 @@ int quantize_run(const struct step *s, struct err *e)
     struct span j = { .x = s->in[0]->data, .y = s->out[0]->data, .scale = (float)single_value(s->in[1], 1),
         .f = { .to = s->out[0]->dtype } };
     j.f.zero = (int)single_value(s->node->n_in > 2 ? s->in[2] : NULL, 0);
-    finish_range(&j.f, -INFINITY, INFINITY, 1);
+    finish_range(&j.f, -INFINITY, INFINITY, 1, 0);
     team_run(s->threads, tensor_count(s->in[0]), GRAIN, quantize_span, &j);
     return 0;
 }
@@ -251,7 +255,7 @@ int quantized_add_run(const struct step *s, struct err *e)
         .f = { .to = s->out[0]->dtype } };
     double step = single_value(s->in[QS_SCALE], 1);
     j.f.zero = (int)single_value(s->in[QS_ZERO], 0);
-    finish_range(&j.f, node_float(s->node, "low"), node_float(s->node, "high"), step);
+    finish_range(&j.f, node_float(s->node, "low"), node_float(s->node, "high"), step, 0);
     j.step = (float)step;
     fill(j.left, s->in[QA], single_value(s->in[QA_SCALE], 1), single_value(s->in[QA_ZERO], 0));
     fill(j.right, s->in[QB], single_value(s->in[QB_SCALE], 1), single_value(s->in[QB_ZERO], 0));

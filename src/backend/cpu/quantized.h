@@ -4,18 +4,18 @@
 
 #include "backend/cpu/bytes_product.h"
 
-/* The result's type decides: int32 the sums, float32 sum * scale + bias, a byte the same in steps of its own. */
+/* The result's type decides: int32 the sums, float32 (sum + before) * factor + after, a byte the same, rounded. */
 struct finish {
     enum dtype to;
-    const float *scale, *bias; /* by output channel; of bytes divided by the result's scale */
-    float low, high;           /* of the value before the zero point is added */
-    int zero;
+    const float *before, *factor, *after; /* by output channel: struct rescaling */
+    float low, high;                      /* of the value before the zero point is added */
+    int zero;                             /* what is added after rounding */
 };
-/* sum[r][0..count) as elements at[r] and on of `y`; scale and bias begin with theirs. */
+/* sum[r][0..count) as elements at[r] and on of `y`. */
 void finish_rows(const struct finish *f, int64_t channel, int rows, int64_t count, int32_t (*sum)[BYTES_PANEL],
     void *y, const int64_t *at);
-/* [low, high] in steps of `scale`, within what the type holds, less the zero point. */
-void finish_range(struct finish *f, double low, double high, double scale);
+/* [low, high] in steps of `scale`, moved by `after`, within what the type holds, less the zero point. */
+void finish_range(struct finish *f, double low, double high, double scale, float after);
 
 /* The number a tensor of one element holds; `none` for NULL. */
 double single_value(const struct tensor *t, double none);

@@ -136,7 +136,8 @@ bool quantized_product_accepts(const struct step *s, struct str *why)
         text = "more than one scale or zero point of an image";
     else if (t[QW_ZERO] && !t[QW_ZERO]->data) text = "zero points of the weight that change";
     else if (s->out[0]->dtype == DT_F64 || s->out[0]->dtype == DT_F16) text = "scales that are not float32";
-    else if (t[QBIAS] && t[QBIAS]->dtype != DT_F32) text = "a bias that is not float32";
+    else if (t[QBIAS] && t[QBIAS]->dtype != DT_F32 && t[QBIAS]->dtype != DT_I32)
+        text = "a bias that is neither float32 nor int32";
     if (text && why) str_add(why, text);
     return !text;
 }
@@ -244,29 +245,29 @@ int quantized_gemm_prepare(struct step *s, struct err *e)
 
 /* --- running --- */
 
-/* A factor and an addend for each output channel, in panels; the rest of a panel is zero. */
+/* What turns sums into results, for each output channel, in panels; the rest of a panel is zero. */
 static int factors(const struct step *s, const struct product *p, struct finish *f, struct err *e)
 {
     const struct bytes_weight *w = &p->w;
-    const struct tensor *of = s->in[QW_SCALE], *b = s->node->n_in > QBIAS ? s->in[QBIAS] : NULL;
-    const struct tensor *step = s->node->n_in > QY_SCALE ? s->in[QY_SCALE] : NULL;
     int64_t panels = bytes_weight_panels(w), m = w->deep ? w->groups : w->m, groups = w->deep ? 1 : w->groups;
-    int64_t n = groups * panels * BYTES_PANEL;
-    float *scale = ARENA_ARRAY(s->scratch, n, float), *bias = ARENA_ARRAY(s->scratch, n, float);
-    double x = single_value(s->in[QX_SCALE], 1), y = single_value(step, 1);
-    if (!scale || !bias) return fail_nomem(e);
-    if (tensor_count(of) != 1 && tensor_count(of) != groups * m)
-        return fail(e, ERR_SHAPE, "%lld scales for %lld output channels", (long long)tensor_count(of),
-            (long long)(groups * m));
+    int64_t n = groups * panels * BYTES_PANEL, have = tensor_count(s->in[QW_SCALE]);
+    float *all = ARENA_ARRAY(s->scratch, 3 * n, float);
+    TRY_MEM(all, e);
+    if (have != 1 && have != groups * m)
+        return fail(e, ERR_SHAPE, "%lld scales for %lld output channels", (long long)have, (long long)(groups * m));
     for (int64_t i = 0; i < groups * m; i++) {
+        struct rescaling r;
         int64_t at = i / m * panels * BYTES_PANEL + i % m;
-        scale[at] = (float)(x * tensor_get_f64(of, tensor_count(of) == 1 ? 0 : i) / y);
-        if (b) bias[at] = (float)(tensor_get_f64(b, i) / y);
+        quantized_rescaling(s, i, &r);
+        all[at] = r.before, all[n + at] = r.factor, all[2 * n + at] = r.after;
     }
-    f->scale = scale;
-    f->bias = bias;
-    f->zero = (int)single_value(s->node->n_in > QY_ZERO ? s->in[QY_ZERO] : NULL, 0);
-    finish_range(f, node_float(s->node, "low"), node_float(s->node, "high"), y);
+    f->before = all, f->factor = all + n, f->after = all + 2 * n;
+    const struct tensor *zero = s->node->n_in > QY_ZERO ? s->in[QY_ZERO] : NULL;
+    const struct tensor *step = s->node->n_in > QY_SCALE ? s->in[QY_SCALE] : NULL;
+    bool first = quantized_adds_first(s);
+    f->zero = first ? 0 : (int)single_value(zero, 0);
+    finish_range(f, node_float(s->node, "low"), node_float(s->node, "high"), single_value(step, 1),
+        first ? (float)single_value(zero, 0) : 0);
     return 0;
 }
 

@@ -321,7 +321,8 @@ int winograd_prepare(struct step *s, struct err *e)
     if (!l || !form_of(s->in[0], &f) || f.channels % SIDE) return fail(e, ERR_UNSUPPORTED, "no channels side by side");
     block_size(p);
     p->side = f.channels % WIDE || p->k % WIDE || p->n % WIDE ? SIDE : WIDE;
-    if (!(s->want_out[0] = l->backend->layout_alike(l, &s->out[0]->shape, s->arena, e))) return e->code;
+    s->want_out[0] = l->backend->layout_alike(l, &s->out[0]->shape, s->arena, e);
+    if (e->code) return e->code;
     struct tensor y = { .dtype = DT_F32, .shape = s->out[0]->shape, .layout = s->want_out[0] };
     if (!form_of(&y, &f) || f.channels % SIDE) return fail(e, ERR_UNSUPPORTED, "no channels side by side");
     if (!(s->want_in[1] = panel_layout_winograd(s->arena, p->n, p->k, e))) return e->code;

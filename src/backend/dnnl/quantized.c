@@ -1,6 +1,6 @@
 /* quantized.c - convolutions and matrix products of 8-bit numbers, where the processor has instructions for them.
  *
- *   sums * (scale of x * scale of w) + bias -> [low, high] -> / scale of the result + zero point -> rounded, saturated
+ *   (sums + before) * factor + after -> [low, high] -> rounded, saturated: to the bit as ops/quantized.h says
  *
  * Without such instructions oneDNN adds pairs of products in 16 bits, which full 8-bit weights overflow, and halves
  * weights where x is signed: then it is used only by name, and only where neither can happen.
@@ -38,6 +38,12 @@ static bool all_zero(const struct tensor *t)
     return true;
 }
 
+static int64_t channels_of(const struct step *s)
+{
+    const struct shape *y = &s->out[0]->shape;
+    return y->dim[node_is(s->node, "QuantizedConv") ? 1 : y->rank - 1];
+}
+
 static const char *refusal(const struct step *s)
 {
     const struct tensor *t[QPRODUCT_INPUTS] = { NULL };
@@ -49,7 +55,8 @@ static const char *refusal(const struct step *s)
         if (t[i] && i != QW_ZERO && i != QW_SCALE && tensor_count(t[i]) != 1) return "more than one scale of an image";
     }
     if (t[QW_ZERO] && !all_zero(t[QW_ZERO])) return "a zero point of the weight";
-    if (t[QBIAS] && t[QBIAS]->dtype != DT_F32) return "a bias that is not float32";
+    if (t[QBIAS] && !t[QBIAS]->data) return "a bias that changes";
+    if (t[QBIAS] && tensor_count(t[QBIAS]) != channels_of(s)) return "a bias that is not one number a channel";
     if (!cpu_multiplies_bytes() && !is_safe(s)) return "no instructions for 8-bit products";
     return NULL;
 }
@@ -66,34 +73,71 @@ static double number(const struct step *s, int i, double none)
     return job_tensor(s, i) ? tensor_get_f64(s->in[i], 0) : none;
 }
 
-/* Scales, zero points and what follows; `mask`: of the dimension of output channels. */
-static int attributes(struct job *j, int64_t channels, int mask, const struct desc *bias, struct err *e)
+/* What is added to the sums of each channel, and after their scaling; NULL: nothing. */
+struct addends {
+    struct tensor *before, *after;
+    struct desc bias, binary; /* as each is told to oneDNN */
+};
+
+/* Both for `channels` along dimension `axis` of a result of this rank. */
+static struct addends *addends_new(const struct step *s, int64_t channels, int axis, int rank, struct err *e)
+{
+    struct addends *add = ARENA_NEW(s->arena, struct addends);
+    int64_t dims[SHAPE_MAX];
+    if (!add) return fail_nomem(e), NULL;
+    for (int i = 0; i < rank; i++) dims[i] = i == axis ? channels : 1;
+    if (desc_strided(&add->binary, rank, dims, NULL, e)) return NULL;
+    bool conv = node_is(s->node, "QuantizedConv");
+    return desc_strided(&add->bias, conv ? 1 : rank, conv ? &channels : dims, NULL, e) ? NULL : add;
+}
+
+static struct tensor *vector(const struct step *s, int64_t n, struct err *e)
+{
+    struct shape shape = shape_of(1, &n);
+    return tensor_new(s->arena, DT_F32, &shape, e);
+}
+
+/* The zero point of the result, added before it is rounded or as a whole number after that. */
+static int place(struct job *j, struct err *e)
 {
     const struct step *s = j->step;
-    const struct node *n = s->node;
     struct primitive *p = &j->primitive;
+    float zero = (float)number(s, QY_ZERO, 0);
+    if (!job_tensor(s, QY_SCALE) || zero == 0) return 0;
+    if (!quantized_adds_first(s)) TRY(primitive_then_eltwise(p, dnnl_eltwise_round, 0, 0, e));
+    return primitive_then_eltwise(p, dnnl_eltwise_linear, 1, zero, e);
+}
+
+/* Scales, zero points and what follows; `mask`: of the dimension of output channels. */
+static int attributes(struct job *j, int64_t channels, int mask, struct addends *add, struct err *e)
+{
+    const struct step *s = j->step;
+    struct primitive *p = &j->primitive;
+    const struct tensor *bias = job_tensor(s, QBIAS);
+    bool is_real = job_tensor(s, QX_SCALE) && !job_tensor(s, QY_SCALE), late = is_real && bias && bias->dtype == DT_F32;
     int32_t zero = (int32_t)number(s, QX_ZERO, 0);
     if (zero) TRY(primitive_zero_point(p, DNNL_ARG_SRC, zero, e));
     if (!job_tensor(s, QX_SCALE)) return 0;
     int64_t count = tensor_count(s->in[QW_SCALE]);
     if (count != 1 && count != channels) return fail(e, ERR_UNSUPPORTED, "scales that belong to no output channel");
-    float *scales = ARENA_ARRAY(s->arena, count, float);
+    float *scales = ARENA_ARRAY(s->arena, channels, float);
+    struct tensor *sums = bias ? vector(s, channels, e) : NULL;
     TRY_MEM(scales, e);
-    for (int64_t i = 0; i < count; i++)
-        scales[i] = (float)(number(s, QX_SCALE, 1) * tensor_get_f64(s->in[QW_SCALE], i));
-    TRY(primitive_scales(p, (int)count, count == 1 ? 0 : mask, scales, e));
-    if (bias) TRY(primitive_then_binary(p, dnnl_binary_add, bias, e));
-    float low = (float)node_float(n, "low"), high = (float)node_float(n, "high");
-    if (isfinite(low) || isfinite(high)) TRY(primitive_then_eltwise(p, dnnl_eltwise_clip_v2, low, high, e));
-    if (!job_tensor(s, QY_SCALE)) return 0;
-    return primitive_then_eltwise(
-        p, dnnl_eltwise_linear, (float)(1 / number(s, QY_SCALE, 1)), (float)number(s, QY_ZERO, 0), e);
-}
-
-static int bias_arg(struct job *j, const struct desc *bias, struct err *e)
-{
-    struct step *s = j->step;
-    return bias ? job_arg(j, DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, &s->in[QBIAS], bias, e) : 0;
+    if (bias && !sums) return e->code;
+    for (int64_t i = 0; i < channels; i++) {
+        struct rescaling r;
+        quantized_rescaling(s, i, &r);
+        scales[i] = r.factor;
+        if (sums) ((float *)sums->data)[i] = late ? r.after : r.before;
+    }
+    *(late ? &add->after : &add->before) = sums;
+    TRY(primitive_scales(p, count == 1 ? 1 : (int)channels, count == 1 ? 0 : mask, scales, e));
+    if (late) TRY(primitive_then_binary(p, dnnl_binary_add, &add->binary, e));
+    float low = (float)node_float(s->node, "low"), high = (float)node_float(s->node, "high");
+    float unit = (float)number(s, QY_SCALE, 1);
+    if (isfinite(low) || isfinite(high))
+        TRY(primitive_then_eltwise(p, dnnl_eltwise_clip_v2, low / unit, high / unit, e));
+    return place(j, e);
 }
 
 /* Channels last, of the tensor's own type. */
@@ -111,44 +155,39 @@ static int last_desc(const struct tensor *t, struct desc *d, struct err *e)
     return desc_set_type(d, t->dtype, e);
 }
 
-/* One number for each channel of a result of this rank. */
-static int channels_desc(int64_t channels, int rank, int at, struct desc *d, struct err *e)
-{
-    int64_t dims[SHAPE_MAX];
-    for (int i = 0; i < rank; i++) dims[i] = i == at ? channels : 1;
-    return desc_strided(d, rank, dims, NULL, e);
-}
-
 static int arguments(struct job *j, const struct desc *src, const struct desc *weights, const struct desc *dst,
-    const struct desc *bias, struct err *e)
+    struct addends *add, struct err *e)
 {
     struct step *s = j->step;
     if (primitive_is_slow(&j->primitive)) return fail(e, ERR_UNSUPPORTED, "oneDNN is slow with these shapes");
     TRY(job_arg(j, DNNL_ARG_SRC, &s->in[QX], src, e));
     TRY(job_in(j, DNNL_ARG_WEIGHTS, QW, weights, e));
     TRY(job_arg(j, DNNL_ARG_DST, &s->out[0], dst, e));
-    TRY(bias_arg(j, bias, e));
+    if (add->before) TRY(job_arg(j, DNNL_ARG_BIAS, &add->before, &add->bias, e));
+    if (add->after)
+        TRY(job_arg(j, DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, &add->after, &add->binary, e));
     return job_end(j, e);
 }
 
 int dnnl_quantized_conv_prepare(struct step *s, struct err *e)
 {
     struct conv_shapes d;
-    struct desc bias, *b = job_tensor(s, QBIAS) ? &bias : NULL;
     const struct shape *y = &s->out[0]->shape;
-    if (b && node_int(s->node, "group") > 1 && y->dim[1] % 16) /* found with 20 channels of one group each */
-        return fail(e, ERR_UNSUPPORTED, "oneDNN 2.6 adds wrong numbers to the last channels of groups");
     TRY(conv_shapes_of(s->node, false, &s->in[QX]->shape, &s->in[QW]->shape, y, false, &d, e));
     TRY(last_desc(s->in[QX], &d.any.src, e));
     TRY(last_desc(s->out[0], &d.any.dst, e));
     TRY(desc_set_type(&d.any.weights, DT_I8, e));
     TRY(desc_set_type(&d.plain.weights, DT_I8, e));
-    TRY(channels_desc(y->dim[1], y->rank, 1, &bias, e));
     struct job *j = job_begin(s, e);
-    if (!j) return e->code;
-    TRY(attributes(j, y->dim[1], 1 << 1, b, e));
+    struct addends *add = j ? addends_new(s, y->dim[1], 1, y->rank, e) : NULL;
+    if (!add) return e->code;
+    TRY(attributes(j, y->dim[1], 1 << 1, add, e));
+    if (add->after && node_int(s->node, "group") > 1 && y->dim[1] % 16) /* found with 20 channels of one group each */
+        return fail(e, ERR_UNSUPPORTED, "oneDNN 2.6 adds wrong numbers to the last channels of groups");
+    d.any.has_bias = add->before;
+    d.any.bias = add->bias;
     TRY(make_convolution(&j->primitive, FORWARD, &d.any, e));
-    TRY(arguments(j, &d.any.src, &d.plain.weights, &d.any.dst, b, e));
+    TRY(arguments(j, &d.any.src, &d.plain.weights, &d.any.dst, add, e));
     TRY(bytes_want_last(s, QX, e));
     return bytes_last_layout(s->arena, s->out[0], &s->want_out[0], e);
 }
@@ -164,17 +203,17 @@ int dnnl_quantized_gemm_prepare(struct step *s, struct err *e)
     const struct shape *x = &s->in[QX]->shape, *w = &s->in[QW]->shape;
     bool turned = node_int(s->node, "transB");
     int64_t k = w->dim[turned], n = w->dim[!turned], rows = shape_span(x, 0, x->rank - 1);
-    struct desc src, dst, any, plain, bias, *b = job_tensor(s, QBIAS) ? &bias : NULL;
+    struct desc src, dst, any, plain;
     TRY(matrix(rows, k, s->in[QX]->dtype, &src, e));
     TRY(matrix(rows, n, s->out[0]->dtype, &dst, e));
     TRY(desc_any(&any, 2, (int64_t[]){ k, n }, e));
     TRY(desc_set_type(&any, DT_I8, e));
     TRY(desc_strided(&plain, 2, (int64_t[]){ k, n }, (int64_t[]){ turned ? 1 : n, turned ? k : 1 }, e));
     TRY(desc_set_type(&plain, DT_I8, e));
-    TRY(channels_desc(n, 2, 1, &bias, e));
     struct job *j = job_begin(s, e);
-    if (!j) return e->code;
-    TRY(attributes(j, n, 1 << 1, b, e));
-    TRY(make_matmul(&j->primitive, &src, &any, NULL, &dst, e));
-    return arguments(j, &src, &plain, &dst, b, e);
+    struct addends *add = j ? addends_new(s, n, 1, 2, e) : NULL;
+    if (!add) return e->code;
+    TRY(attributes(j, n, 1 << 1, add, e));
+    TRY(make_matmul(&j->primitive, &src, &any, add->before ? &add->bias : NULL, &dst, e));
+    return arguments(j, &src, &plain, &dst, add, e);
 }

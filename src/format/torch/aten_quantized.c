@@ -68,10 +68,8 @@ static struct value *lower_dynamic(struct aten_call *c)
     struct value *range = emit_op(c, "Sub", high, low), *flat = emit_op(c, "Equal", range, zero);
     struct value *scale = emit_op(c, "Where", flat, number(c, DT_F32, 0.1), emit_op(c, "Div", range, steps));
     struct value *first = emit_op(c, "Round", emit_op(c, "Neg", emit_op(c, "Div", low, scale)));
-    first = emit_op(c, "Clip", first, zero, steps);
-    struct value *q = emit_op(c, "Add", emit_op(c, "Round", emit_op(c, "Div", x, scale)), first);
-    q = emit_op(c, "Clip", q, zero, steps);
-    return emit_op(c, "Mul", emit_op(c, "Sub", q, first), scale);
+    first = emit_cast(c->b, emit_op(c, "Clip", first, zero, steps), DT_U8);
+    return emit_op(c, "DequantizeLinear", emit_op(c, "QuantizeLinear", x, scale, first), scale, first);
 }
 
 static struct value *lower_binary_rounded(struct aten_call *c)
