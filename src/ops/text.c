@@ -1,7 +1,6 @@
 /* text.c - operators on texts: normalising, joining, splitting, matching. Texts are UTF-8. */
 #include <limits.h>
 #include <locale.h>
-#include <regex.h>
 #include <stdlib.h>
 #include <string.h>
 #include <wchar.h>
@@ -13,8 +12,9 @@
 #include "graph/sequence.h"
 #include "ops/infer.h"
 #include "ops/mover.h"
+#include "ops/text.h"
 
-static int want_texts(const struct node *n, int i, struct err *e)
+int text_wanted(const struct node *n, int i, struct err *e)
 {
     const struct value *v = n->in[i];
     if (!v->dtype || v->dtype == DT_STRING) return 0;
@@ -22,7 +22,7 @@ static int want_texts(const struct node *n, int i, struct err *e)
 }
 
 /* Output i, of texts that lie in scratch. */
-static int give_texts(
+int text_give(
     const struct step *s, int i, const struct shape *shape, const struct string_element *texts, struct err *e)
 {
     const struct tensor *t = tensor_of_texts(s->scratch, shape, texts, e);
@@ -103,7 +103,7 @@ static int normalizer_infer(struct node *n, struct err *e)
     const struct shape *x = &n->in[0]->shape;
     const char *action = node_string(n, "case_change_action");
     struct shape s = *x;
-    TRY(want_texts(n, 0, e));
+    TRY(text_wanted(n, 0, e));
     TRY(infer_rank(n, 0, 1, 2, e));
     if (strcmp(action, "NONE") && strcmp(action, "LOWER") && strcmp(action, "UPPER"))
         return fail(e, ERR_MODEL, "case_change_action is \"%s\", expected NONE, LOWER or UPPER", action);
@@ -135,14 +135,14 @@ static int normalizer_run(const struct step *s, struct err *e)
     TRY(code);
     struct shape shape = s->in[0]->shape;
     shape.dim[shape.rank - 1] = n;
-    return give_texts(s, 0, &shape, kept, e);
+    return text_give(s, 0, &shape, kept, e);
 }
 
 /* ---- StringConcat ---- */
 
 static int concat_infer(struct node *n, struct err *e)
 {
-    for (int i = 0; i < 2; i++) TRY(want_texts(n, i, e));
+    for (int i = 0; i < 2; i++) TRY(text_wanted(n, i, e));
     return infer_broadcast_as(n, DT_STRING, e);
 }
 
@@ -175,7 +175,7 @@ static int concat_run(const struct step *s, struct err *e)
         if (b->len) memcpy(text + a->len, b->text, b->len);
         out[i] = (struct string_element){ text, a->len + b->len };
     }
-    return give_texts(s, 0, &y, out, e);
+    return text_give(s, 0, &y, out, e);
 }
 
 /* ---- StringSplit: pieces along a new last axis, and how many there are ---- */
@@ -183,7 +183,7 @@ static int concat_run(const struct step *s, struct err *e)
 static int split_infer(struct node *n, struct err *e)
 {
     struct shape s = n->in[0]->shape;
-    TRY(want_texts(n, 0, e));
+    TRY(text_wanted(n, 0, e));
     if (s.rank == SHAPE_MAX) return fail(e, ERR_UNSUPPORTED, "the result would have rank %d", SHAPE_MAX + 1);
     infer_out(n, 1, DT_I64, &s);
     if (s.rank >= 0) s.dim[s.rank++] = DIM_UNKNOWN;
@@ -247,7 +247,7 @@ static int split_run(const struct step *s, struct err *e)
         struct tensor counts = { .dtype = DT_I64, .shape = x->shape, .data = count };
         TRY(step_give(s, 1, &counts, e));
     }
-    return give_texts(s, 0, &shape, out, e);
+    return text_give(s, 0, &shape, out, e);
 }
 
 /* ---- RegexFullMatch ---- */
@@ -265,7 +265,7 @@ static int count_repeats(const char *p, int64_t *cost, struct err *e)
 }
 
 /* The operator's syntax (RE2's) as POSIX has it: the classes of digits, and groups that are not numbered. */
-static int posix_pattern(const char *p, struct str *out, struct err *e)
+static int posix_pattern(const char *p, bool whole, struct str *out, struct err *e)
 {
     static const struct {
         char letter;
@@ -275,7 +275,7 @@ static int posix_pattern(const char *p, struct str *out, struct err *e)
     bool bracket = false;
     int64_t cost = 1;
     if (strlen(p) > PATTERN_MAX) return fail(e, ERR_UNSUPPORTED, "a pattern of %zu bytes", strlen(p));
-    str_add(out, "^(");
+    if (whole) str_add(out, "^(");
     for (; *p; p++) {
         const char *class = NULL;
         for (size_t i = 0; *p == '\\' && i < sizeof classes / sizeof *classes; i++)
@@ -302,28 +302,34 @@ static int posix_pattern(const char *p, struct str *out, struct err *e)
             str_addc(out, *p);
         }
     }
-    str_add(out, ")$");
+    if (whole) str_add(out, ")$");
+    return 0;
+}
+
+int text_compile(regex_t *to, const char *pattern, bool whole, struct arena *scratch, struct err *e)
+{
+    struct str out = str_in(scratch);
+    TRY(posix_pattern(pattern, whole, &out, e));
+    const char *text = str_done(&out);
+    TRY_MEM(text, e);
+    if (regcomp(to, text, REG_EXTENDED | (whole ? REG_NOSUB : 0)))
+        return fail(e, ERR_MODEL, "the pattern \"%s\" cannot be read", pattern);
     return 0;
 }
 
 static int match_infer(struct node *n, struct err *e)
 {
-    TRY(want_texts(n, 0, e));
+    TRY(text_wanted(n, 0, e));
     infer_out(n, 0, DT_BOOL, &n->in[0]->shape);
     return 0;
 }
 
 static int match_run(const struct step *s, struct err *e)
 {
-    struct str pattern = str_in(s->scratch);
     const struct string_element *x = s->in[0]->data;
     bool *y = s->out[0]->data;
     regex_t compiled;
-    TRY(posix_pattern(node_string(s->node, "pattern"), &pattern, e));
-    const char *text = str_done(&pattern);
-    TRY_MEM(text, e);
-    if (regcomp(&compiled, text, REG_EXTENDED | REG_NOSUB))
-        return fail(e, ERR_MODEL, "the pattern \"%s\" cannot be read", node_string(s->node, "pattern"));
+    TRY(text_compile(&compiled, node_string(s->node, "pattern"), true, s->scratch, e));
     int code = 0;
     for (int64_t i = 0; i < tensor_count(s->in[0]) && !code; i++) {
         const char *line = arena_strndup(s->scratch, x[i].text, x[i].len);

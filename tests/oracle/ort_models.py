@@ -186,6 +186,36 @@ def qlinear():
               block_size=16)
 
 
+def dynamic_lstm():
+    r = rng("dynamic_lstm")
+    for name, dirs, scale in (("", 1, (1,)), ("_channels", 2, (2, 12))):
+        lstm = {"x": f(r, 4, 2, 5), "w": i8(r, dirs, 5, 12), "r": i8(r, dirs, 3, 12), "b": f(r, dirs, 24),
+                "lens": None, "h": None, "c": None, "p": None}
+        for k in ("w", "r"):
+            lstm[k + "s"] = (0.01 + 0.005 * r.random(scale)).astype(np.float32)
+            lstm[k + "z"] = np.zeros(scale, np.int8)
+        yield one("ms_dynamic_lstm" + name, "DynamicQuantizeLSTM", MS, lstm, ("w", "r", "b", "ws", "wz", "rs", "rz"),
+                  n_out=3, hidden_size=3, direction="bidirectional" if dirs == 2 else "forward")
+
+
+def assorted():
+    r = rng("assorted")
+    yield one("ms_distance", "CDist", MS, {"a": f(r, 4, 3), "b": f(r, 5, 3)}, metric="sqeuclidean")
+    yield one("ms_distance_root", "CDist", MS, {"a": f(r, 4, 3), "b": f(r, 5, 3)}, metric="euclidean")
+    yield one("ms_expand_dims", "ExpandDims", MS, {"x": f(r, 4, 3), "a": np.int32(1)}, ("a",))
+    conv = {"x": u8(r, 1, 6, 5, 4), "xs": np.float32(0.02), "xz": np.uint8(120), "w": i8(r, 3, 4, 3, 3),
+            "ws": np.float32(0.03), "wz": np.int8(0), "ys": np.float32(0.4), "yz": np.uint8(128),
+            "b": r.integers(-99, 99, 3).astype(np.int32)}
+    yield one("ms_qconv_last", "QLinearConv", MS, conv, tuple(k for k in conv if k != "x"), channels_last=1,
+              pads=[1, 1, 1, 1])
+    words = {"x": np.array(["a bc, def!", "", "Ünder the--sea x"], dtype=object)}
+    yield one("ms_words", "Tokenizer", MS, words, mark=0, mincharnum=1, pad_value="#", tokenexp="[a-zA-Z0-9_]+")
+    yield one("ms_words_long", "Tokenizer", MS, words, mark=1, mincharnum=2, pad_value="", tokenexp="[a-zA-Z0-9_]+")
+    yield one("ms_words_between", "Tokenizer", MS, words, mark=0, mincharnum=1, pad_value="#", separators=[" ", "-+"])
+    yield one("ms_words_characters", "Tokenizer", MS, {"x": np.array([["aä", "b"]], dtype=object)}, mark=1,
+              mincharnum=1, pad_value="#", separators=[""])
+
+
 def core():
     """Spellings of ONNX's own newer than the cases that Debian has."""
     r = rng("core")
@@ -468,5 +498,5 @@ def vectors():
 
 
 def cases():
-    for family in (activations, fused, norms, attention, grouped, qlinear, core, recurrent, trees, classic, vectors):
+    for family in (activations, fused, norms, attention, grouped, qlinear, dynamic_lstm, assorted, core, recurrent, trees, classic, vectors):
         yield from family()

@@ -152,6 +152,23 @@ static int nhwc_conv(struct lift *l, const char *op, struct err *e)
     return e->code;
 }
 
+/* ONNX's own, whose data may have its channels last. */
+static int last_qconv(struct lift *l, const char *arg, struct err *e)
+{
+    static const int64_t to_front[] = { 0, 3, 1, 2 }, to_back[] = { 0, 2, 3, 1 };
+    enum { X, MOST = 9 };
+    struct value *in[MOST] = { NULL };
+    bool last = lift_int(l, "channels_last", 0) != 0;
+    TRY(need(l, 8, e));
+    if (last && l->in[X]->shape.rank != 4) return fail(e, ERR_UNSUPPORTED, "an input that is not of rank 4");
+    lift_drop(l, "channels_last");
+    for (int i = 0; i < MOST; i++) in[i] = lift_in(l, i);
+    if (last) in[X] = lift_permuted(l, in[X], 4, to_front);
+    struct value *y = builder_emit(l->b, "QLinearConv", l->attrs, in, l->n_in > MOST ? MOST : l->n_in);
+    lift_result(l, last ? lift_permuted(l, y, 4, to_back) : y);
+    return e->code;
+}
+
 static int bias_add(struct lift *l, const char *arg, struct err *e)
 {
     TRY(need(l, 3, e));
@@ -175,6 +192,30 @@ static int bias_softmax(struct lift *l, const char *arg, struct err *e)
     x = emit(l->b, "Softmax", ATTRS(attr_int("axis", 1)), emit(l->b, "Flatten", ATTRS(attr_int("axis", axis)), x));
     lift_result(l, lift_two(l, "Reshape", x, shape));
     return 0;
+}
+
+static int expand_dims(struct lift *l, const char *arg, struct err *e)
+{
+    TRY(need(l, 2, e));
+    struct value *axis = lift_reshaped(l, l->in[1], 1, (int64_t[]){ 1 });
+    lift_result(l, axis ? lift_two(l, "Unsqueeze", l->in[0], emit_cast(l->b, axis, DT_I64)) : NULL);
+    return e->code;
+}
+
+/* Distances of the rows of a (M, K) from those of b (N, K): (M, N). */
+static int distances(struct lift *l, const char *arg, struct err *e)
+{
+    const struct attr *metric = lift_attr(l, "metric");
+    bool root = metric && metric->type == ATTR_STRING && !strcmp(metric->s, "euclidean");
+    TRY(need(l, 2, e));
+    if (metric && !root && (metric->type != ATTR_STRING || strcmp(metric->s, "sqeuclidean")))
+        return fail(e, ERR_UNSUPPORTED, "a metric that is neither euclidean nor sqeuclidean");
+    struct value *a = lift_unsqueezed(l, l->in[0], (int64_t[]){ 1 }, 1);
+    struct value *y = lift_two(l, "Sub", a, lift_unsqueezed(l, l->in[1], (int64_t[]){ 0 }, 1));
+    y = emit(l->b, root ? "ReduceL2" : "ReduceSumSquare", ATTRS(attr_int("keepdims", 0)), y,
+        emit_i64s(l->b, (int64_t[]){ -1 }, 1));
+    lift_result(l, y);
+    return e->code;
 }
 
 /* --- normalisations --- */
@@ -306,6 +347,10 @@ const struct lift_row lift_microsoft_rows[] = {
     { "EmbedLayerNormalization", 1, LIFT_ANY, embed_norm, NULL, "" },
     { "GroupNorm", 1, LIFT_ANY, group_norm, NULL, "" },
     { "GridSample", 1, LIFT_ANY, grid_sample },
+    { "CDist", 1, LIFT_ANY, distances, NULL, "" },
+    { "ExpandDims", 1, LIFT_ANY, expand_dims, NULL, "" },
+    { "Tokenizer", 1, LIFT_ANY },
+    { "QLinearConv", 1, LIFT_ANY, last_qconv, NULL, "" },
     { "LayerNormalization", 1, LIFT_ANY },
     { "Pad", 1, LIFT_ANY },
     { "Range", 1, LIFT_ANY },

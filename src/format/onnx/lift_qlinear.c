@@ -148,6 +148,61 @@ static int dynamic(struct lift *l, const char *arg, struct err *e)
     return e->code;
 }
 
+/* (value - zero) * scale of weights (directions, inputs, outputs), turned to (directions, outputs, inputs); a scale and
+ * a zero point for each direction, or for each output of it. */
+static struct value *turned_weight(struct lift *l, struct value *w, struct value *scale, struct value *zero)
+{
+    if (!w || !scale) return NULL;
+    const int64_t axes[] = { 1, 2 };
+    size_t missing = scale->shape.rank == 1 ? 2 : 1;
+    w = emit_cast(l->b, w, DT_I32);
+    if (zero) w = lift_two(l, "Sub", w, lift_unsqueezed(l, emit_cast(l->b, zero, DT_I32), axes, missing));
+    w = w ? lift_two(l, "Mul", emit_cast(l->b, w, scale->dtype), lift_unsqueezed(l, scale, axes, missing)) : NULL;
+    return lift_permuted(l, w, 3, (int64_t[]){ 0, 2, 1 });
+}
+
+/* x in the steps of its own range. */
+static struct value *in_steps(struct lift *l, struct value *x)
+{
+    struct node *n = builder_node(l->b, "DynamicQuantizeLinear", NO_ATTRS, &x, 1, 3);
+    return n ? emit(l->b, "DequantizeLinear", NO_ATTRS, n->out[0], n->out[1], n->out[2]) : NULL;
+}
+
+/* LSTM's inputs with w and r quantized and turned; behind them their scales and zero points. The inputs are rounded to
+ * 8 bits as the runtime does; the hidden state, which it rounds at each step, is not. */
+static int dynamic_lstm(struct lift *l, const char *arg, struct err *e)
+{
+    enum { X, W, R, INPUTS = 8, W_SCALE = INPUTS, W_ZERO, R_SCALE, R_ZERO };
+    struct value *in[INPUTS];
+    TRY(need(l, R_SCALE + 1, e));
+    for (int i = 0; i < 3; i++)
+        if (!l->in[i]) return fail(e, ERR_MODEL, "input %d is missing", i);
+    for (int i = 0; i < INPUTS; i++) in[i] = l->in[i];
+    in[X] = in_steps(l, l->in[X]);
+    in[W] = turned_weight(l, l->in[W], lift_in(l, W_SCALE), lift_in(l, W_ZERO));
+    in[R] = turned_weight(l, l->in[R], lift_in(l, R_SCALE), lift_in(l, R_ZERO));
+    if (!in[X] || !in[W] || !in[R]) return e->code ? e->code : fail(e, ERR_MODEL, "a scale is missing");
+    struct node *n = builder_node(l->b, "LSTM", l->attrs, in, INPUTS, 3);
+    if (!n) return e->code;
+    lift_result(l, n->out[0]);
+    for (int i = 1; i < l->n_out && i < 3; i++) l->out[i] = n->out[i];
+    return 0;
+}
+
+/* data (whole numbers in blocks), indices, scales, zero points: rows of what they stand for */
+static int gather_blocks(struct lift *l, const char *arg, struct err *e)
+{
+    TRY(need(l, 3, e));
+    if (l->in[0] && l->in[0]->dtype == DT_U8)
+        return fail(e, ERR_UNSUPPORTED, "numbers of %lld bits that are packed in bytes",
+            (long long)lift_int(l, "bits", 4));
+    struct value *x = emit(l->b, "DequantizeLinear",
+        ATTRS(attr_int("axis", lift_int(l, "quantize_axis", 1)), attr_int("block_size", lift_int(l, "block_size", 128))),
+        l->in[0], l->in[2], lift_in(l, 3));
+    lift_result(l, emit(l->b, "Gather", ATTRS(attr_int("axis", lift_int(l, "gather_axis", 0))), x, l->in[1]));
+    return e->code;
+}
+
 /* --- MatMulNBits: b (N, blocks, bytes of a block) of `bits` each, lowest first --- */
 
 struct packed {
@@ -239,6 +294,8 @@ const struct lift_row lift_qlinear_rows[] = {
     { "QGemm", 1, LIFT_ANY, qgemm, NULL, "" },
     { "MatMulIntegerToFloat", 1, LIFT_ANY, to_float, NULL, "" },
     { "DynamicQuantizeMatMul", 1, LIFT_ANY, dynamic, NULL, "" },
+    { "DynamicQuantizeLSTM", 1, LIFT_ANY, dynamic_lstm, NULL, "" },
+    { "GatherBlockQuantized", 1, LIFT_ANY, gather_blocks, NULL, "" },
     { "MatMulNBits", 1, LIFT_ANY, n_bits, NULL, "" },
     { NULL },
 };
