@@ -88,6 +88,17 @@ TEST(copies_are_not_written_through)
         "2x3", dims(2, 2, 3), "[2,3] 0 1 2 3 4 5");
 }
 
+TEST(lists_are_cut_backwards_too)
+{
+    expect(FORWARD "    l = [1, 2, 3, 4, 5]\n"
+                   "    a = torch.tensor(torch.slice(l, None, None, -1))\n"
+                   "    b = torch.tensor(torch.slice(l, 3, 0, -2))\n"
+                   "    c = torch.tensor(torch.slice(l, None, -9, -3))\n"
+                   "    d = torch.tensor(torch.slice(l, -4, 99, 2))\n"
+                   "    return torch.mul(torch.cat([a, b, c, d], 0), torch.select(x, 0, 1))\n",
+        "2", dims(1, 2, 0), "[11] 5 4 3 2 1 4 2 5 2 2 4");
+}
+
 TEST(sizes_stay_open)
 {
     /* the example for N is 2, the run has 3 */

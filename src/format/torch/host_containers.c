@@ -126,12 +126,23 @@ static struct object *run_set_item(struct host_call *c)
     return o;
 }
 
-static struct object *copy_list(struct host_call *c, const struct object_list *l, size_t from, size_t to, int64_t step)
+/* Items from, from + step .. before `to`, also backwards; both lie in the list or just outside. */
+static struct object *copy_list(struct host_call *c, const struct object_list *l, int64_t from, int64_t to, int64_t step)
 {
     struct object *out = object_list(c->v->arena, OBJECT_LIST);
-    for (size_t i = from; out && i < to; i += (size_t)step)
+    int64_t most = (int64_t)l->n + 1;
+    if (step > most || step < -most) step = step < 0 ? -most : most;
+    for (int64_t i = from; out && (step > 0 ? i < to : i > to); i += step)
         if (!object_append(c->v->arena, out, l->items[i])) return NULL;
     return out;
+}
+
+/* An end of a slice, as Python has it: from the back when negative, never outside by more than one. */
+static int64_t slice_end(int64_t k, int64_t n, int64_t step)
+{
+    int64_t least = step < 0 ? -1 : 0, most = step < 0 ? n - 1 : n;
+    if (k < 0) k = k < -n ? least : k + n;
+    return k < least ? least : k > most ? most : k;
 }
 
 static struct object *copy_dict(struct host_call *c, const struct object_dict *d, struct object *into)
@@ -157,7 +168,7 @@ static struct object *run_copy(struct host_call *c)
         return out;
     }
     if (!is_list(o)) return host_fail(c, "not for these");
-    if (!dict) return copy_list(c, o->list, 0, o->list->n, 1);
+    if (!dict) return copy_list(c, o->list, 0, (int64_t)o->list->n, 1);
     struct object *out = object_dict(c->v->arena);
     for (size_t i = 0; out && i < o->list->n; i++) {
         const struct object *pair = o->list->items[i];
@@ -231,14 +242,13 @@ static struct object *run_slice(struct host_call *c)
     bool text = object_is(o, OBJECT_STR);
     if (!is_list(o) && !text) return host_fail(c, "not for these");
     int64_t n = text ? (int64_t)strlen(o->text) : (int64_t)o->list->n;
-    if (!get_int(c, 1, 0, &from) || !get_int(c, 2, n, &to) || !get_int(c, 3, 1, &step)) return NULL;
-    if (step < 1 || (text && step != 1)) return host_fail(c, "a step that is not positive");
-    if (from < 0) from = from + n < 0 ? 0 : from + n;
-    if (to < 0) to = to + n < 0 ? 0 : to + n;
-    if (to > n) to = n;
-    if (from > to) from = to;
-    if (step > n) step = n + 1;
-    if (!text) return copy_list(c, o->list, (size_t)from, (size_t)to, step);
+    if (!get_int(c, 3, 1, &step)) return NULL;
+    if (!step || (text && step != 1)) return host_fail(c, text ? "a step of a text" : "a step of 0");
+    if (!get_int(c, 1, step < 0 ? n - 1 : 0, &from) || !get_int(c, 2, step < 0 ? -n - 1 : n, &to)) return NULL;
+    from = slice_end(from, n, step);
+    to = slice_end(to, n, step);
+    if (text && from > to) from = to;
+    if (!text) return copy_list(c, o->list, from, to, step);
     const char *part = arena_strndup(c->v->arena, o->text + from, (size_t)(to - from));
     return part ? object_str(c->v->arena, OBJECT_STR, part) : NULL;
 }
