@@ -247,6 +247,18 @@ void file_writer_abort(struct file_writer *w)
     w->fd = -1;
 }
 
+int file_nameless(const char *folder, struct err *e)
+{
+    char name[4096];
+    const char *tmp = getenv("TMPDIR");
+    if (!folder) folder = tmp && tmp[0] ? tmp : "/tmp";
+    snprintf(name, sizeof name, "%s/tenrec-XXXXXX", folder);
+    int fd = mkostemp(name, O_CLOEXEC);
+    if (fd < 0) return fail(e, ERR_IO, "%s: cannot create a file there: %s", folder, strerror(errno));
+    unlink(name);
+    return fd;
+}
+
 int file_write(struct arena *a, const char *path, const void *data, size_t len, struct err *e)
 {
     struct file_writer w;

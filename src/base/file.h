@@ -46,6 +46,9 @@ int file_writer_commit(struct file_writer *w, struct err *e); /* on failure it a
 void file_writer_abort(struct file_writer *w);                /* harmless after commit */
 /* A file that somebody else has written whole (a library) takes the place of `path`; on failure it is removed. */
 int file_replace(const char *temp, const char *path, struct err *e);
+/* A file without a name, for what does not fit into memory, in `folder` (NULL: $TMPDIR, or /tmp): its descriptor, or
+ * ERR_IO. It is gone when that is closed. */
+int file_nameless(const char *folder, struct err *e);
 /* open, put, commit */
 int file_write(struct arena *a, const char *path, const void *data, size_t len, struct err *e);
 

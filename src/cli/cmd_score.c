@@ -227,6 +227,15 @@ static int describe_job(struct job *job, struct results_options *o, struct err *
     return 0;
 }
 
+static int compare(struct job *job, struct results_options *o, struct err *e)
+{
+    struct arena *a = job->args->arena;
+    const char *folder = o->out ? file_dir(a, o->out) : NULL; /* where there is room for the results */
+    if (o->out && !folder) return fail_nomem(e);
+    job->targets = o->targets = targets_new(a, &job->model, job->table, folder, e);
+    return job->targets ? 0 : e->code;
+}
+
 static int open_results(struct job *job, struct err *e)
 {
     const struct conf *c = &job->args->conf;
@@ -250,8 +259,7 @@ static int open_results(struct job *job, struct err *e)
     if (o.format >= RESULTS_SQLITE && !o.job)
         return fail(e, ERR_USAGE, "paths on stdin: give a .csv or .jsonl for the results");
     TRY(choose_shard(job, &o, e));
-    if (conf_flag(c, "metrics")) job->targets = o.targets = targets_new(job->args->arena, &job->model, job->table, e);
-    if (e->code) return e->code;
+    if (conf_flag(c, "metrics")) TRY(compare(job, &o, e));
     job->out = o.out;
     job->results = results_new(&o, e);
     if (!job->results) return e->code;

@@ -9,13 +9,14 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/sorter.h"
 #include "data/boxes.h"
 
-enum { POINTS = 101 };
+enum { POINTS = 101, HELD = 8 << 20 };
 
 static double threshold_at(int t)
 {
-    return fmin(0.5 + 0.05 * t, 1 - 1e-10);
+    return fmin(0.5 + t * ((0.95 - 0.5) / (DETECTION_IOUS - 1)), 1 - 1e-10); /* as numpy.linspace rounds it */
 }
 
 /* A detection and where it stood: equal scores keep their order. */
@@ -76,33 +77,6 @@ int detection_match(
     return 0;
 }
 
-/* Of one class at one IoU: the mean precision at 101 recalls, and the recall reached. */
-struct curve {
-    double *recall, *precision;
-    double ap, reached;
-};
-
-static void trace(struct curve *c, const struct detection *found, size_t n, int t, double truths)
-{
-    double hits = 0, misses = 0;
-    size_t points = 0, at = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (found[i].outside >> t & 1) continue;
-        if (found[i].matched >> t & 1) hits++;
-        else misses++;
-        c->recall[points] = hits / truths;
-        c->precision[points++] = hits / (hits + misses + DBL_EPSILON);
-    }
-    for (size_t i = points; i-- > 1;)
-        if (c->precision[i] > c->precision[i - 1]) c->precision[i - 1] = c->precision[i];
-    c->reached = points ? c->recall[points - 1] : 0;
-    c->ap = 0;
-    for (int k = 0; k < POINTS; k++) {
-        while (at < points && c->recall[at] < k * 0.01) at++;
-        if (at < points) c->ap += c->precision[at] / POINTS;
-    }
-}
-
 static int by_class_and_score(const void *a, const void *b)
 {
     const struct detection *x = a, *y = b;
@@ -111,35 +85,72 @@ static int by_class_and_score(const void *a, const void *b)
     return (x->order > y->order) - (x->order < y->order);
 }
 
-static void measure_class(struct detection_measures *out, struct curve *c, const struct detection *found, size_t n,
-    int64_t class, double truths)
+struct sorter *detection_sorter(struct arena *a, const char *folder, struct err *e)
+{
+    return sorter_new(a, &(struct sorter_options){ sizeof(struct detection), by_class_and_score, HELD, folder }, e);
+}
+
+/* Of one class at one IoU, best detections first. The precision at a recall is the best that any higher recall has, so
+ * the best between one of the 101 recalls and the next is all that need be kept. */
+struct curve {
+    double hits, misses, recall;
+    double best[POINTS]; /* precision at recalls from k * 0.01 on */
+    int point;           /* the last one that `recall` reaches */
+};
+
+static void add_point(struct curve *c, bool hit, double truths)
+{
+    *(hit ? &c->hits : &c->misses) += 1;
+    double precision = c->hits / (c->hits + c->misses + DBL_EPSILON);
+    c->recall = c->hits / truths;
+    while (c->point + 1 < POINTS && (c->point + 1) * 0.01 <= c->recall) c->point++;
+    c->best[c->point] = fmax(c->best[c->point], precision);
+}
+
+static double mean_precision(struct curve *c)
+{
+    double ap = 0;
+    for (int k = POINTS - 1; k-- > 0;) c->best[k] = fmax(c->best[k], c->best[k + 1]);
+    for (int k = 0; k < POINTS; k++) ap += c->best[k] / POINTS;
+    return ap;
+}
+
+static void add_detection(struct curve *curves, const struct detection *d, double truths)
+{
+    for (int t = 0; t < DETECTION_IOUS; t++)
+        if (!(d->outside >> t & 1)) add_point(&curves[t], d->matched >> t & 1, truths);
+}
+
+static void measure_class(struct detection_measures *out, struct curve *curves, int64_t class)
 {
     double ap = 0;
     for (int t = 0; t < DETECTION_IOUS; t++) {
-        trace(c, found, n, t, truths);
-        ap += c->ap / DETECTION_IOUS;
-        out->recall += c->reached / DETECTION_IOUS;
-        if (t == 0) out->ap50 += out->class_ap50[class] = c->ap;
-        if (t == 5) out->ap75 += c->ap;
+        double one = mean_precision(&curves[t]);
+        ap += one / DETECTION_IOUS;
+        out->recall += curves[t].recall / DETECTION_IOUS;
+        if (t == 0) out->ap50 += out->class_ap50[class] = one;
+        if (t == 5) out->ap75 += one;
     }
     out->ap += out->class_ap[class] = ap;
 }
 
-int detection_measure(struct detection *found, size_t n, const uint64_t *truths, int64_t classes, struct arena *a,
+int detection_measure(struct sorter *found, const uint64_t *truths, int64_t classes, struct arena *a,
     struct detection_measures *out, struct err *e)
 {
-    struct curve c = { ARENA_ARRAY(a, n, double), ARENA_ARRAY(a, n, double), 0, 0 };
+    const void *record;
     double with_truth = 0;
-    size_t begin = 0, end;
     *out = (struct detection_measures){ .class_ap = ARENA_ARRAY(a, classes, double),
         .class_ap50 = ARENA_ARRAY(a, classes, double) };
-    if (!c.recall || !c.precision || !out->class_ap || !out->class_ap50) return fail_nomem(e);
-    if (n) qsort(found, n, sizeof *found, by_class_and_score);
-    for (int64_t k = 0; k < classes; k++, begin = end) {
-        for (end = begin; end < n && found[end].class <= k;) end++;
+    if (!out->class_ap || !out->class_ap50) return fail_nomem(e);
+    int got = sorter_next(found, &record, e);
+    for (int64_t k = 0; k < classes; k++) {
+        struct curve curves[DETECTION_IOUS] = { 0 };
+        for (const struct detection *d; got > 0 && (d = record)->class <= k; got = sorter_next(found, &record, e))
+            if (truths[k]) add_detection(curves, d, (double)truths[k]);
+        TRY(got);
         out->class_ap[k] = out->class_ap50[k] = NAN;
         if (!truths[k]) continue;
-        measure_class(out, &c, found + begin, end - begin, k, (double)truths[k]);
+        measure_class(out, curves, k);
         with_truth++;
     }
     double *const all[] = { &out->ap, &out->ap50, &out->ap75, &out->recall };

@@ -8,6 +8,7 @@
 
 struct arena;
 struct err;
+struct sorter;
 
 enum { DETECTION_IOUS = 10, DETECTION_MAX = 100 }; /* 0.50, 0.55 ... 0.95; boxes of a class that count in an image */
 
@@ -31,13 +32,16 @@ struct detection {
 int detection_match(
     const struct detected *truth, size_t n_truth, struct detected *found, size_t n, struct arena *a, struct err *e);
 
-/* Detections of all images (sorted here), and how many truths each class has that are not ignored. */
+/* Those of all images are sorted in bounded memory (base/sorter.h; `folder` as there). */
+struct sorter *detection_sorter(struct arena *a, const char *folder, struct err *e);
+
+/* Detections of all images, and how many truths each class has that are not ignored. */
 struct detection_measures {
-    double ap, ap50, ap75;        /* means over the classes of the truth; NaN: there is none */
-    double recall;                /* AR: at DETECTION_MAX boxes, mean over the IoUs */
+    double ap, ap50, ap75;         /* means over the classes of the truth; NaN: there is none */
+    double recall;                 /* AR: at DETECTION_MAX boxes, mean over the IoUs */
     double *class_ap, *class_ap50; /* (classes); NaN where the truth has none */
 };
-int detection_measure(struct detection *found, size_t n, const uint64_t *truths, int64_t classes, struct arena *a,
+int detection_measure(struct sorter *found, const uint64_t *truths, int64_t classes, struct arena *a,
     struct detection_measures *out, struct err *e);
 
 #endif

@@ -2,7 +2,7 @@
  *
  * A row leaves a line of text (targets_row), lines are added up (targets_add): so the rows of a job that was killed, or
  * dealt out to several processes, count as those of one.
- *   C TRUTH PREDICTION RANK LOSS [SCORE ...]   a class; scores when there are at most TARGETS_SCORES
+ *   C TRUTH PREDICTION RANK LOSS [SCORE ...]   a class; probabilities when there are at most TARGETS_SCORES
  *   S LOSS PIXELS TRUTH PREDICTION COUNT ...   a mask: pixels, and the sum of their losses where it is known
  *   R TRUTH ... PREDICTION ...                 numbers
  *   B N CLASS ... M CLASS SCORE MATCHED OUTSIDE ...   boxes of the truth, boxes found (metric/detection.h)
@@ -14,15 +14,17 @@
 #include "base/str.h"
 #include "score/pipeline.h"
 
-enum { TARGETS_SCORES = 16 }; /* classes up to which scores are kept, 4 bytes each a row, for the ROC's area */
+enum { TARGETS_SCORES = 16 }; /* classes up to which their ROC curves are measured */
 
 struct targets;
 /* What the first output that is an answer gives decides which target is wanted: a label, a mask, boxes, numbers. The
- * table takes the model's classes. ERR_USAGE when it has no such column. */
-struct targets *targets_new(struct arena *a, const struct model *m, struct table *t, struct err *e);
+ * table takes the model's classes. ERR_USAGE when it has no such column. What must be sorted in the end lies in a
+ * nameless file in `folder` where it is too much for memory (NULL: $TMPDIR, or /tmp). */
+struct targets *targets_new(
+    struct arena *a, const struct model *m, struct table *t, const char *folder, struct err *e);
 int targets_row(struct targets *j, const struct scored *s, struct str *out, struct err *e);
 int targets_add(struct targets *j, struct bytes lines, struct err *e);
-/* {"rows", "without_target", "loss", "accuracy", ...}; lives as long as the arena. */
-int targets_report(const struct targets *j, json_t **out, struct err *e);
+/* {"rows", "without_target", "loss", "accuracy", ...}; lives as long as the arena. Once. */
+int targets_report(struct targets *j, json_t **out, struct err *e);
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/map.h"
 #include "base/report.h"
 #include "base/rng.h"
+#include "base/sorter.h"
 #include "base/str.h"
 #include "base/team.h"
 
@@ -200,4 +201,62 @@ TEST(large_blocks_are_aligned_and_hold_zeros)
         m->free(m->cookie, p, size);
     }
     CHECK(!m->alloc(m->cookie, SIZE_MAX - 5));
+}
+
+static int by_number(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+/* `n` random numbers in so many bytes come out in order, none lost, none twice. */
+static void sort_numbers(uint64_t n, size_t memory)
+{
+    struct arena a;
+    struct err e = { 0 };
+    const void *record;
+    uint64_t before = 0, sum = 0, count = 0;
+    arena_init(&a, NULL);
+    struct sorter *s = sorter_new(&a, &(struct sorter_options){ sizeof n, by_number, memory, NULL }, &e);
+    CHECK(s);
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t v = rng_uniform(1, 2, i) * 1000; /* many are equal */
+        sum += v;
+        CHECK_OK(sorter_add(s, &v, &e), &e);
+    }
+    for (int got; (got = sorter_next(s, &record, &e)); count++) {
+        CHECK_OK(got, &e);
+        const uint64_t *v = record;
+        CHECK(*v >= before);
+        before = *v, sum -= *v;
+    }
+    CHECK_INT(count, n);
+    CHECK_INT(sum, 0);
+    CHECK_INT(sorter_next(s, &record, &e), 0);
+    CHECK(a.used < memory + 65536);
+    arena_release(&a);
+}
+
+TEST(sorter_in_memory_and_outside)
+{
+    sort_numbers(0, 1 << 16);
+    sort_numbers(1, 1 << 16);
+    sort_numbers(8192, 1 << 16); /* just fits */
+    sort_numbers(8193, 1 << 16);
+    sort_numbers(100000, 1 << 16);
+    sort_numbers(3000, 800); /* 30 runs, 3 records of each at a time */
+}
+
+TEST(sorter_without_a_place)
+{
+    struct arena a;
+    struct err e = { 0 };
+    int got = 0;
+    arena_init(&a, NULL);
+    struct sorter *s = sorter_new(&a, &(struct sorter_options){ 8, by_number, 80, "no/such/folder" }, &e);
+    CHECK(s);
+    for (uint64_t i = 0; i < 20 && !got; i++) got = sorter_add(s, &i, &e);
+    CHECK_INT(got, ERR_IO);
+    CHECK(strstr(e.text, "no/such/folder: cannot create"));
+    arena_release(&a);
 }

@@ -1,0 +1,77 @@
+/* targets_numbers.c - numbers against those of the table: the errors of each, and of all. */
+#include "base/array.h"
+#include "base/err.h"
+#include "score/targets_kinds.h"
+
+static int init(struct targets *j, struct err *e)
+{
+    return 0; /* the first row tells how many there are */
+}
+
+static int judge(struct targets *j, const struct scored *s, struct arena *a, struct str *out, struct err *e)
+{
+    struct err bad = { 0 };
+    const struct tensor *t = &s->answers[j->output].tensor;
+    double *truth;
+    size_t n;
+    if (row_numbers(s->table, s->source, a, &truth, &n, &bad)) return bad.code == ERR_NOMEM ? fail_nomem(e) : 0;
+    if ((int64_t)n != tensor_count(t))
+        return fail(e, ERR_USAGE, "%s: %zu numbers in the table, but the model gives %lld", s->source->where, n,
+            (long long)tensor_count(t));
+    str_addf(out, "%c", target_numbers.letter);
+    for (size_t i = 0; i < n; i++) str_addf(out, " %a", truth[i]);
+    for (size_t i = 0; i < n; i++) str_addf(out, " %a", tensor_get_f64(t, (int64_t)i));
+    return 1;
+}
+
+static int add(struct targets *j, const char *p, struct arena *a, struct err *e)
+{
+    double *v = NULL, x;
+    size_t n = 0, cap = 0;
+    while (targets_number(&p, &x))
+        if (!ARRAY_PUSH(a, v, n, cap, x)) return fail_nomem(e);
+    if (!j->regression.outputs && n > 1) TRY(regression_init(&j->regression, j->arena, (int64_t)n / 2, e));
+    if (!n || n % 2 || (int64_t)n / 2 != j->regression.outputs)
+        return fail(e, ERR_DATA, "rows differ in how many numbers they have: %zu and %lld", n / 2,
+            (long long)j->regression.outputs);
+    regression_add(&j->regression, v, v + n / 2);
+    return 0;
+}
+
+/* The column that the i-th number stands in: each has its own, or one has them all; else it is not said. */
+static const char *column_of(const struct targets *j, int64_t i)
+{
+    const char *name = NULL;
+    int64_t n = 0;
+    for (size_t k = 0; k < table_columns(j->table); k++) {
+        const struct column *c = table_column_at(j->table, k);
+        if (c->role != ROLE_NUMBERS || c->input >= 0) continue;
+        if (n == 0 || n == i) name = c->name;
+        n++;
+    }
+    return n == 1 || n == j->regression.outputs ? name : NULL;
+}
+
+static void put_measures(json_t *o, struct regression_measures m)
+{
+    targets_put(o, "mae", m.mae);
+    targets_put(o, "mse", m.mse);
+    targets_put(o, "rmse", m.rmse);
+    targets_put(o, "r2", m.r2);
+}
+
+static int report(struct targets *j, struct arena *a, json_t *o, struct err *e)
+{
+    json_t *columns = json_array();
+    put_measures(o, regression_measure(&j->regression, -1));
+    json_object_set_new(o, "numbers", columns);
+    for (int64_t i = 0; i < j->regression.outputs; i++) {
+        json_t *one = json_pack("{s:I,s:s?}", "index", (json_int_t)i, "column", column_of(j, i));
+        put_measures(one, regression_measure(&j->regression, i));
+        json_array_append_new(columns, one);
+    }
+    return 0;
+}
+
+const struct target_kind target_numbers = { 'R', ROLE_NUMBERS, { NULL }, "numbers", "numbers", init, judge, add,
+    report };
