@@ -15,6 +15,8 @@
 #include "base/array.h"
 #include "base/err.h"
 
+enum { READ_BELOW = 64 << 10 };
+
 struct mapping {
     void *at;
     size_t len;
@@ -26,7 +28,7 @@ static void unmap(void *ptr)
     munmap(m->at, m->len);
 }
 
-int file_map(struct arena *a, const char *path, struct bytes *out, struct err *e)
+static int open_regular(const char *path, size_t *size, struct err *e)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not wait for who writes into it */
     if (fd < 0) return fail(e, ERR_IO, "%s: %s", path, strerror(errno));
@@ -35,20 +37,34 @@ int file_map(struct arena *a, const char *path, struct bytes *out, struct err *e
         close(fd);
         return fail(e, ERR_DATA, "%s: not a regular file", path);
     }
-    *out = (struct bytes){ (const unsigned char *)"", (size_t)st.st_size };
-    if (!out->len) return close(fd), 0;
-    void *at = mmap(NULL, out->len, PROT_READ, MAP_PRIVATE, fd, 0);
-    int saved = errno;
-    close(fd);
-    if (at == MAP_FAILED) return fail(e, ERR_IO, "%s: cannot map: %s", path, strerror(saved));
+    *size = (size_t)st.st_size;
+    return fd;
+}
+
+static int map_fd(struct arena *a, int fd, const char *path, size_t size, struct bytes *out, struct err *e)
+{
+    *out = (struct bytes){ (const unsigned char *)"", size };
+    if (!size) return 0;
+    void *at = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (at == MAP_FAILED) return fail(e, ERR_IO, "%s: cannot map: %s", path, strerror(errno));
     struct mapping *m = ARENA_NEW(a, struct mapping);
     if (!m) {
-        munmap(at, out->len);
+        munmap(at, size);
         return fail_nomem(e);
     }
-    *m = (struct mapping){ at, out->len };
+    *m = (struct mapping){ at, size };
     out->data = at;
     return arena_closer(a, unmap, m) ? fail_nomem(e) : 0;
+}
+
+int file_map(struct arena *a, const char *path, struct bytes *out, struct err *e)
+{
+    size_t size;
+    int fd = open_regular(path, &size, e);
+    if (fd < 0) return fd;
+    int code = map_fd(a, fd, path, size, out, e);
+    close(fd);
+    return code;
 }
 
 void file_forget(struct bytes mapped)
@@ -56,13 +72,15 @@ void file_forget(struct bytes mapped)
     if (mapped.len) madvise((void *)(uintptr_t)mapped.data, mapped.len, MADV_DONTNEED);
 }
 
-static int read_fd(struct arena *a, int fd, const char *path, size_t limit, struct bytes *out, struct err *e)
+/* `room`: bytes for a start; one more than there are spares the growing. */
+static int read_fd(
+    struct arena *a, int fd, const char *path, size_t room, size_t limit, struct bytes *out, struct err *e)
 {
     unsigned char *buf = NULL;
     size_t n = 0, cap = 0;
     for (;;) {
         if (n == cap) {
-            size_t want = cap ? cap * 2 : 65536;
+            size_t want = cap ? cap * 2 : room;
             unsigned char *p = arena_alloc(a, want);
             TRY_MEM(p, e);
             if (n) memcpy(p, buf, n);
@@ -79,6 +97,18 @@ static int read_fd(struct arena *a, int fd, const char *path, size_t limit, stru
     return 0;
 }
 
+/* Mapping interrupts every processor that the process runs on when it ends: dearer than a copy of a small file. */
+int file_load(struct arena *a, const char *path, struct bytes *out, struct err *e)
+{
+    size_t size;
+    int fd = open_regular(path, &size, e);
+    if (fd < 0) return fd;
+    int code = size < READ_BELOW ? read_fd(a, fd, path, size + 1, READ_BELOW, out, e)
+                                 : map_fd(a, fd, path, size, out, e);
+    close(fd);
+    return code;
+}
+
 void file_expect(const char *path)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -89,10 +119,10 @@ void file_expect(const char *path)
 
 int file_read(struct arena *a, const char *path, size_t limit, struct bytes *out, struct err *e)
 {
-    if (!strcmp(path, "-")) return read_fd(a, 0, "stdin", limit, out, e);
+    if (!strcmp(path, "-")) return read_fd(a, 0, "stdin", READ_BELOW, limit, out, e);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return fail(e, ERR_IO, "%s: %s", path, strerror(errno));
-    int code = read_fd(a, fd, path, limit, out, e);
+    int code = read_fd(a, fd, path, READ_BELOW, limit, out, e);
     close(fd);
     return code;
 }

@@ -17,6 +17,8 @@ struct bytes { /* a span somebody else owns */
 /* Maps a regular file read-only for as long as the arena lives. Errors: ERR_IO with the path and
  * cause, ERR_DATA for what is no regular file. */
 int file_map(struct arena *a, const char *path, struct bytes *out, struct err *e);
+/* The same for the files of rows, small ones of which are read: nothing that comes and goes is better mapped. */
+int file_load(struct arena *a, const char *path, struct bytes *out, struct err *e);
 /* What file_map() gave, all of it: its pages are given back, and come again when they are read. */
 void file_forget(struct bytes mapped);
 /* A hint that the file will be read soon. */

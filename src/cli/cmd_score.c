@@ -3,13 +3,13 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/str.h"
 #include "cli/interrupt.h"
 #include "cli/opening.h"
+#include "cli/progress.h"
 #include "enc/json.h"
 #include "graph/graph.h"
 #include "score/targets.h"
@@ -27,8 +27,8 @@ struct job {
     const char *out; /* the table's file; NULL: stdout */
     int64_t rows;    /* of the table that were read */
     int64_t missing; /* rows of other shards */
-    double began, told, start_share;
-    bool terminal;
+    int shards;
+    struct progress progress;
 };
 
 static int write_stdout(void *cookie, const void *text, size_t len, struct err *e)
@@ -41,39 +41,30 @@ static int take_answer(void *cookie, const struct scored *s, struct err *e)
 {
     struct job *job = cookie;
     if (s->error && results_errors(job->results) < 10) {
-        if (job->terminal) fputs("\r\033[K", stderr);
+        if (job->progress.terminal) fputs("\r\033[K", stderr);
         fprintf(stderr, "tenrec: row %ld: %s\n", s->row + 1, s->error);
     }
     return results_put(job->results, s, e);
 }
 
-/* "1 h 05 min", "40 s" */
-static const char *human_time(char buf[32], double seconds)
+/* How many rows this process will read at most; 0: not known. */
+static int64_t rows_expected(const struct job *job)
 {
-    long s = (long)(seconds + 0.5);
-    if (s >= 3600) snprintf(buf, 32, "%ld h %02ld min", s / 3600, s / 60 % 60);
-    else if (s >= 60) snprintf(buf, 32, "%ld min %02ld s", s / 60, s % 60);
-    else snprintf(buf, 32, "%ld s", s);
-    return buf;
+    int64_t rows = table_count(job->table), limit = conf_int(&job->args->conf, "limit");
+    if (table_is_stream(job->table) || rows < 0) rows = 0;
+    return limit && (!rows || limit < rows) ? limit : rows;
 }
 
-/* A line that changes on a terminal; elsewhere a plain line now and then. */
 static void show_progress(struct job *job, bool last)
 {
-    double now = clock_now(), spent = now - job->began, share = table_share(job->table);
-    if (last && job->terminal) fputs("\r\033[K", stderr);
-    if (last || now - job->told < (job->terminal ? 0.2 : job->told > job->began ? 60 : 10)) return;
-    long rows = results_rows(job->results), errors = results_errors(job->results);
-    long all = (long)table_count(job->table);
-    char left[32];
-    job->told = now;
-    fprintf(stderr, "%s%ld", job->terminal ? "\r\033[K" : "tenrec: ", rows + (long)results_resumed(job->results));
-    if (all > 0) fprintf(stderr, " of %ld", all);
-    fprintf(stderr, " rows, %.1f rows/s", (double)rows / (spent + 1e-9));
-    if (errors) fprintf(stderr, ", %ld with errors", errors);
-    if (share > job->start_share && spent > 2)
-        fprintf(stderr, ", %s left", human_time(left, spent * (1 - share) / (share - job->start_share)));
-    if (!job->terminal) fputc('\n', stderr);
+    struct progress *p = &job->progress;
+    if (!progress_due(p, last)) return;
+    int64_t all = rows_expected(job);
+    double share = all ? (double)job->rows / (double)all : table_share(job->table);
+    p->done = results_rows(job->results), p->before = results_resumed(job->results);
+    p->errors = results_errors(job->results), p->all = all;
+    p->left = share > 0 ? (double)job->rows * (1 - share) / share / job->shards : -1;
+    progress_tell(p);
 }
 
 static const struct {
@@ -100,6 +91,12 @@ static int find_format(const char *out, const char *said)
     return -1;
 }
 
+static bool is_same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 /* Where the results go: OUT ending in .csv ... is a file; anything else a folder that gets everything. */
 static int choose_results(struct job *job, struct results_options *o, struct err *e)
 {
@@ -107,6 +104,8 @@ static int choose_results(struct job *job, struct results_options *o, struct err
     struct arena *a = job->args->arena;
     const char *out = conf_string(c, "output");
     if (out && !strcmp(out, "-")) out = NULL;
+    if (out && is_same_file(out, job->args->words[1]))
+        return fail(e, ERR_USAGE, "-o %s: the results would replace the table that is scored: give another name", out);
     int by_name = find_format(out, NULL), said = find_format(NULL, conf_string(c, "format"));
     int format = said >= 0 ? said : by_name >= 0 ? by_name : 0;
     o->format = formats[format].format;
@@ -261,6 +260,7 @@ static int open_results(struct job *job, struct err *e)
     TRY(choose_shard(job, &o, e));
     if (conf_flag(c, "metrics")) TRY(compare(job, &o, e));
     job->out = o.out;
+    job->shards = o.shards;
     job->results = results_new(&o, e);
     if (!job->results) return e->code;
     if (results_resumed(job->results))
@@ -273,14 +273,6 @@ static bool is_interrupted(void *cookie)
 {
     (void)cookie;
     return interrupt_signal() != 0;
-}
-
-/* How many rows this process will do at most; 0: not known. */
-static int64_t rows_expected(const struct job *job)
-{
-    int64_t rows = table_count(job->table), limit = conf_int(&job->args->conf, "limit");
-    if (table_is_stream(job->table) || rows < 0) rows = 0;
-    return limit && (!rows || limit < rows) ? limit : rows;
 }
 
 static int open_pipeline(struct job *job, struct err *e)
@@ -383,7 +375,7 @@ static int summarize(struct job *job, struct err *e)
 {
     long rows = results_rows(job->results), errors = results_errors(job->results);
     const struct conf *c = &job->args->conf;
-    double seconds = clock_now() - job->began;
+    double seconds = clock_now() - job->progress.began;
     fprintf(stderr, "tenrec: %ld rows, %ld with errors, %.1f rows/s\n",
         rows + (job->missing ? 0 : (long)results_resumed(job->results)), errors, (double)rows / (seconds + 1e-9));
     const char *parts = results_parts(job->results);
@@ -411,15 +403,14 @@ static int work(struct job *job, struct err *e)
     TRY(open_results(job, e));
     TRY(open_pipeline(job, e));
     interrupt_catch();
-    job->began = job->told = clock_now();
-    job->start_share = 0;
+    progress_begin(&job->progress);
     TRY(score_all(job, e));
     return summarize(job, e);
 }
 
 static int run(struct args *args, struct err *e)
 {
-    struct job job = { .args = args, .terminal = isatty(2) };
+    struct job job = { .args = args };
     int code = work(&job, e);
     pipeline_free(job.pipeline);
     results_free(job.results);

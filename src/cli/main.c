@@ -64,6 +64,7 @@ int main(int argc, char **argv)
 {
     struct err e = { 0 };
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like a full disk */
     int code = run(argc, argv, &e);
     if (fflush(stdout) && !code) code = fail(&e, ERR_IO, "stdout: cannot write");
     if (e.code) fprintf(stderr, "tenrec: %s\n", e.text);

@@ -8,7 +8,7 @@ int tensor_read_npy(struct tensor **out, struct arena *a, const char *path, stru
 {
     struct bytes file;
     struct npy array;
-    TRY(file_map(a, path, &file, e));
+    TRY(file_load(a, path, &file, e));
     TRY(npy_read(&array, a, path, file, e));
     return tensor_from_npy(out, a, &array, path, e);
 }

@@ -29,7 +29,7 @@ int row_bytes(
     const struct cell *c = cell_at(row, column);
     if (c->bytes.data) return *out = c->bytes, 0;
     if (!c->path) return nothing(t, row, column, e);
-    if (file_map(a, c->path, out, e)) {
+    if (file_load(a, c->path, out, e)) {
         if (e->code == ERR_IO) e->code = ERR_DATA; /* it is this row that fails */
         return e->code;
     }

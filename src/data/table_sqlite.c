@@ -61,14 +61,16 @@ static int only_table(struct table *t, struct database *d, struct err *e)
 {
     sqlite3_stmt *s = NULL;
     struct str names = str_in(t->arena);
-    int n = 0;
+    int n = 0, code;
     TRY(prepare(
         d, "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'", &s, e));
-    while (sqlite3_step(s) == SQLITE_ROW) {
+    while ((code = sqlite3_step(s)) == SQLITE_ROW) {
         const char *name = (const char *)sqlite3_column_text(s, 0);
         str_addf(&names, "%s%s", n++ ? ", " : "", name ? name : "");
     }
+    if (code != SQLITE_DONE) failed(d, e);
     sqlite3_finalize(s);
+    if (e->code) return e->code;
     const char *list = str_done(&names);
     TRY_MEM(list, e);
     if (n != 1)

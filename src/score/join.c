@@ -38,15 +38,60 @@ static void abort_text(struct join *j)
     file_writer_abort(&j->file);
 }
 
-const struct join_format join_text = { begin_text, add_text, end_text, abort_text };
+const struct join_format join_text = { NULL, begin_text, add_text, end_text, abort_text };
 
-/* The database is made beside its name. Columns have types, so that SQLite turns the texts into numbers. */
+/* The database is made beside its name, and takes the place of one that is there. That one must hold nothing else, and
+ * nobody may be at work on it. Columns have types, so that SQLite turns the texts into numbers. */
 struct database {
-    sqlite3 *db;
+    sqlite3 *db, *old; /* old: what was there, locked until it is replaced */
     sqlite3_stmt *insert;
     const char *temp;
     size_t n_columns;
 };
+
+enum { WAIT_MS = 5000 };
+
+static int refuse(const struct database *d, const char *path, struct err *e)
+{
+    int code = sqlite3_errcode(d->old) & 0xff;
+    if (code == SQLITE_BUSY || code == SQLITE_LOCKED)
+        return fail(e, ERR_IO, "%s: another program has locked the database for %d seconds: try again when it is done",
+            path, WAIT_MS / 1000);
+    return fail(e, ERR_IO, "%s: %s", path, sqlite3_errmsg(d->old));
+}
+
+static int refuse_others(const struct database *d, const char *path, struct err *e)
+{
+    static const char sql[] = "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'results' LIMIT 1";
+    sqlite3_stmt *s = NULL;
+    int code = sqlite3_prepare_v2(d->old, sql, -1, &s, NULL);
+    if (!code && sqlite3_step(s) == SQLITE_ROW)
+        fail(e, ERR_USAGE, "%s: is a database with a table \"%s\", which would be lost: give another name", path,
+            (const char *)sqlite3_column_text(s, 0));
+    sqlite3_finalize(s);
+    return code ? refuse(d, path, e) : e->code;
+}
+
+static int lock_old(struct database *d, const char *path, struct err *e)
+{
+    char head[16] = "";
+    FILE *f = fopen(path, "re");
+    size_t got = f ? fread(head, 1, sizeof head, f) : 0;
+    if (f) fclose(f);
+    if (got < sizeof head || memcmp(head, "SQLite format 3", sizeof head)) return 0; /* none, or no database */
+    if (sqlite3_open_v2(path, &d->old, SQLITE_OPEN_READWRITE, NULL)) return refuse(d, path, e);
+    sqlite3_busy_timeout(d->old, WAIT_MS);
+    if (sqlite3_exec(d->old, "BEGIN EXCLUSIVE", NULL, NULL, NULL)) return refuse(d, path, e);
+    return refuse_others(d, path, e);
+}
+
+static int check_sqlite(const char *path, struct err *e)
+{
+    struct database d = { 0 };
+    int code = lock_old(&d, path, e);
+    sqlite3_close(d.old);
+    return code;
+}
 
 static int sql_failed(const struct join *j, struct err *e)
 {
@@ -98,6 +143,7 @@ static int begin_sqlite(struct join *j, struct err *e)
 {
     struct database *d = j->state = ARENA_NEW(&j->arena, struct database);
     TRY_MEM(d, e);
+    TRY(lock_old(d, j->r->o.out, e));
     TRY_MEM(d->temp = arena_printf(&j->arena, "%s.%ld.part", j->r->o.out, (long)getpid()), e);
     unlink(d->temp);
     if (sqlite3_open(d->temp, &d->db)) return sql_failed(j, e);
@@ -138,7 +184,10 @@ static int end_sqlite(struct join *j, struct err *e)
     struct database *d = j->state;
     TRY(sql_run(j, "COMMIT; PRAGMA synchronous = FULL", e));
     close_database(d);
-    return file_replace(d->temp, j->r->o.out, e);
+    int code = file_replace(d->temp, j->r->o.out, e);
+    sqlite3_close(d->old);
+    d->old = NULL;
+    return code;
 }
 
 static void abort_sqlite(struct join *j)
@@ -146,10 +195,11 @@ static void abort_sqlite(struct join *j)
     struct database *d = j->state;
     if (!d) return;
     close_database(d);
+    sqlite3_close(d->old);
     if (d->temp) unlink(d->temp);
 }
 
-const struct join_format join_sqlite = { begin_sqlite, add_sqlite, end_sqlite, abort_sqlite };
+const struct join_format join_sqlite = { check_sqlite, begin_sqlite, add_sqlite, end_sqlite, abort_sqlite };
 
 /* The numbers follow a header of fixed length, which is written first with no rows and at last with all. */
 enum { NPY_HEAD = 128 };
@@ -218,4 +268,4 @@ static int end_npy(struct join *j, struct err *e)
     return file_writer_commit(&j->file, e);
 }
 
-const struct join_format join_npy = { begin_npy, add_npy, end_npy, abort_text };
+const struct join_format join_npy = { NULL, begin_npy, add_npy, end_npy, abort_text };

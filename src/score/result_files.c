@@ -100,7 +100,7 @@ static int backdrop(const struct results *r, const struct scored *s, const struc
 {
     struct bytes file;
     struct image decoded;
-    TRY(file_map(a, s->path, &file, e));
+    TRY(file_load(a, s->path, &file, e));
     if (image_decode(&decoded, a, file, NULL, e)) return err_prefix(e, "%s", s->path);
     if (r->upright) TRY(image_orient(&decoded, a, &decoded, e));
     TRY(image_convert(img, a, &decoded, IMAGE_RGB, e));

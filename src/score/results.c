@@ -95,6 +95,8 @@ static int begin(struct results *r, struct err *e)
     if (r->o.format == RESULTS_NPY && r->n_outputs != 1)
         return fail(e, ERR_USAGE, ".npy holds one output, this model has %zu: choose one with --features, or --tensors",
             r->n_outputs);
+    const struct join_format *f = formats[r->o.format];
+    if (r->o.job && f->check) TRY(f->check(r->o.out, e));
     if (r->o.job) {
         struct parts_options o = { r->o.out, r->o.job, r->o.shard, r->o.shards, r->o.restart };
         if (!(r->parts = parts_open(&r->arena, &o, e))) return e->code;

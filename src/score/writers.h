@@ -47,6 +47,7 @@ struct join {
     void *state;
 };
 struct join_format {
+    int (*check)(const char *path, struct err *e); /* before the first row: can it be written there? Or NULL */
     int (*begin)(struct join *j, struct err *e);
     int (*add)(struct join *j, struct bytes rows, struct err *e);
     int (*end)(struct join *j, struct err *e);

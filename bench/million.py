@@ -1,0 +1,81 @@
+#!/usr/bin/python3
+"""million.py - a long table from its first row to its measures: throughput, memory, processors, and what it costs
+beside the bare forward pass.
+
+    million.py TENREC [--rows 1000000] [--less 10000] [--batch 16] [--zoo digits] [--size 28] [--threads 2] [--png 10000]
+
+Draws images of digits, makes a network of the zoo with random weights and a CSV table of so many rows that names each
+image again and again; one row in 10,000 names a file that is not there. Scores the table with --metrics, first a
+shorter one, to see that memory stays what it is. The bare forward pass is as many processes of `tenrec bench` side by
+side as there are threads, one thread each: no decoding, no rows, no results.
+"""
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+
+def make(tenrec, options):
+    subprocess.run([tenrec, "data", "synth", "digits", "-n", str(options.png), "--size", str(options.size),
+                    "-o", "digits"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([tenrec, "zoo", "new", options.zoo, "-o", "model.tenrec"], check=True, stderr=subprocess.DEVNULL)
+    images = [(f"digits/{label}/{name}", label) for label in sorted(os.listdir("digits"))
+              for name in sorted(os.listdir(f"digits/{label}"))]
+    for rows in (options.less, options.rows):
+        with open(f"rows{rows}.csv", "w", encoding="ascii") as table:
+            table.write("path,label\n")
+            for i in range(rows):
+                path, label = images[i * 7919 % len(images)]
+                table.write(f"{'digits/none.png' if i % 10000 == 9999 else path},{label}\n")
+
+
+def bare(tenrec, options):
+    """Samples a second of the forward pass alone."""
+    command = [tenrec, "bench", "model.tenrec", "--batch", str(options.batch), "--threads", "1", "--size",
+               str(options.size), "--seconds", "5", "--json"]
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(options.threads)]
+    return sum(json.loads(run.communicate()[0])["samples_per_second"] for run in runs)
+
+
+def score(tenrec, options, rows):
+    """Seconds by the clock and of processors, peak MB, and the measures."""
+    command = [tenrec, "score", "model.tenrec", f"rows{rows}.csv", "--metrics", "-o", f"out{rows}.csv", "--batch",
+               str(options.batch), "--threads", str(options.threads)]
+    begin = time.perf_counter()
+    run = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    _, status, used = os.wait4(run.pid, 0)
+    if status:
+        sys.exit(f"tenrec score ended with {status}")
+    seconds = time.perf_counter() - begin
+    with open(f"out{rows}.csv.metrics.json", encoding="utf-8") as file:
+        measures = json.load(file)
+    return seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1000, measures
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("tenrec")
+    for name, value in (("rows", 1000000), ("less", 10000), ("batch", 16), ("size", 28), ("threads", 2), ("png", 10000)):
+        parser.add_argument("--" + name, type=int, default=value)
+    parser.add_argument("--zoo", default="digits")
+    options = parser.parse_args()
+    tenrec = os.path.abspath(options.tenrec)
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        make(tenrec, options)
+        before = bare(tenrec, options)
+        for rows in (options.less, options.rows):
+            seconds, processor, megabytes, measures = score(tenrec, options, rows)
+            print(f"{rows} rows: {seconds:.1f} s, {rows / seconds:.0f} rows/s, {processor / seconds:.2f} processors, "
+                  f"peak {megabytes:.1f} MB, {measures['rows']} compared, ROC AUC {measures['roc_auc']:.6f}")
+        after = bare(tenrec, options)
+        print(f"forward pass alone: {before:.0f} and {after:.0f} samples/s; "
+              f"lost: {100 * (1 - rows / seconds / max(before, after)):.0f} %")
+        os.chdir("/")
+
+
+if __name__ == "__main__":
+    main()
