@@ -64,17 +64,20 @@ int table_map(struct table *t, const char *path, struct bytes *out, struct err *
     return 0;
 }
 
+const char *table_column_list(const struct table *t, struct arena *a)
+{
+    struct str all = str_in(a);
+    for (size_t i = 0; i < t->n_columns && i < 40; i++) str_addf(&all, "%s%s", i ? ", " : "", t->columns[i].name);
+    if (t->n_columns > 40) str_add(&all, ", ...");
+    return str_done(&all);
+}
+
 static int no_column(const struct table *t, const char *name, struct err *e)
 {
-    struct str all = str_in(t->arena);
     const char **names = ARENA_ARRAY(t->arena, t->n_columns + 1, const char *);
     TRY_MEM(names, e);
-    for (size_t i = 0; i < t->n_columns; i++) {
-        names[i] = t->columns[i].name;
-        if (i < 40) str_addf(&all, "%s%s", i ? ", " : "", names[i]);
-    }
-    if (t->n_columns > 40) str_add(&all, ", ...");
-    const char *near = str_closest(name, names, t->n_columns), *list = str_done(&all);
+    for (size_t i = 0; i < t->n_columns; i++) names[i] = t->columns[i].name;
+    const char *near = str_closest(name, names, t->n_columns), *list = table_column_list(t, t->arena);
     TRY_MEM(list, e);
     if (near) return fail(e, ERR_USAGE, "%s: no column \"%s\"; did you mean \"%s\"?", t->path, name, near);
     return fail(e, ERR_USAGE, "%s: no column \"%s\"; there are: %s", t->path, name, list);

@@ -72,6 +72,8 @@ const char *table_path(const struct table *t);
 const char *table_kind(const struct table *t); /* "folder", "csv", "idx" ... */
 size_t table_columns(const struct table *t);
 const struct column *table_column_at(const struct table *t, size_t i);
+/* Their names, for messages. NULL: no memory. */
+const char *table_column_list(const struct table *t, struct arena *a);
 /* The n-th column (from 0) of a role, or -1. */
 int table_column(const struct table *t, enum role role, size_t n);
 /* Rows in all; -1 while that is not known: before table_index() for text, always for stdin. */

@@ -1,4 +1,4 @@
-/* csv.c - reading and writing of comma- and tab-separated tables. */
+/* csv.c - reading and writing of comma-, tab- and semicolon-separated tables. */
 #include "enc/csv.h"
 
 #include <string.h>
@@ -14,7 +14,10 @@ void csv_init(struct csv *c, const char *path, struct bytes data, char separator
     if (data.len >= 3 && !memcmp(data.data, "\xef\xbb\xbf", 3)) c->at = 3;
     if (separator) return;
     const unsigned char *line = data.data + c->at, *end = memchr(line, '\n', data.len - c->at);
-    c->separator = memchr(line, '\t', end ? (size_t)(end - line) : data.len - c->at) ? '\t' : ',';
+    size_t len = end ? (size_t)(end - line) : data.len - c->at;
+    const char *s = "\t,;"; /* spreadsheets separate by semicolons where the comma is in numbers */
+    while (s[1] && !memchr(line, s[0], len)) s++;
+    c->separator = memchr(line, s[0], len) ? s[0] : ',';
 }
 
 /* The byte at the cursor, or -1 at the end; a carriage return before a line feed is none of the data. */

@@ -27,7 +27,7 @@ struct csv_row {
     size_t line; /* from 1: where the row begins (a quoted field may span lines) */
 };
 
-/* Skips a byte order mark. The separator is ',' or '\t' usually; 0 means '\t' if the first line has one, else ','. */
+/* Skips a byte order mark. Separator 0: the first of '\t', ',' and ';' that the first line has, else ','. */
 void csv_init(struct csv *c, const char *path, struct bytes data, char separator);
 /* The next row, its fields in `a`, which the caller may rewind between rows: 1, 0 at the end, or ERR_DATA. Empty lines
  * are skipped. Rows may differ in their number of fields. */

@@ -45,8 +45,11 @@ static int choose_target(struct targets *j, struct err *e)
                                         : has_step(steps, "softmax");
     j->column = table_column(j->table, j->kind->role, 0);
     if (j->column >= 0) return 0;
-    return fail(e, ERR_USAGE, "%s: the model gives %s, and no column has the truth: say which, as in --columns %s=NAME",
-        table_path(j->table), j->kind->gives, j->kind->wants);
+    const char *list = table_column_list(j->table, j->arena);
+    TRY_MEM(list, e);
+    return fail(e, ERR_USAGE,
+        "%s: the model gives %s, and no column has the truth: say which, as in --columns %s=NAME; there are: %s",
+        table_path(j->table), j->kind->gives, j->kind->wants, list);
 }
 
 struct targets *targets_new(

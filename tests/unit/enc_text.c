@@ -207,6 +207,15 @@ TEST(csv_reads_rfc_4180)
     CHECK_INT(csv_next(&c, &arena, &row, &err), 1);
     CHECK_INT(row.n, 2);
     CHECK_STR(row.fields[1], "b,c");
+    csv_init(&c, "t.csv", text_of("\xef\xbb\xbfpath;x\n\"a;b\";0,5\n"), 0);
+    CHECK_INT(csv_next(&c, &arena, &row, &err), 1);
+    CHECK_INT(row.n, 2);
+    CHECK_INT(csv_next(&c, &arena, &row, &err), 1);
+    CHECK_STR(row.fields[0], "a;b");
+    CHECK_STR(row.fields[1], "0,5");
+    csv_init(&c, "t.csv", text_of("note; more,x\n"), 0);
+    CHECK_INT(csv_next(&c, &arena, &row, &err), 1);
+    CHECK_STR(row.fields[1], "x");
     arena_release(&arena);
 }
 
