@@ -11,6 +11,7 @@
 #include "graph/op.h"
 #include "pass/pass.h"
 #include "plan/cost.h"
+#include "plan/packs.h"
 #include "plan/plan.h"
 
 struct counting {
@@ -125,6 +126,19 @@ static bool has_free_dimension(const struct graph *g)
     return false;
 }
 
+/* The memory of a plan that is never run, so that no weight is packed for it. */
+static int measure_plan(struct facts *f, struct model *m, const struct shape *shapes, struct err *e)
+{
+    struct packs *packs = packs_blank(m->arena.mem);
+    if (!packs) return fail_nomem(e);
+    struct session *s = session_new(m->graph, &(struct session_options){ .packs = packs }, e);
+    const struct plan *p = s ? session_plan(s, shapes, e) : NULL;
+    if (p) f->memory = p->memory;
+    session_free(s);
+    packs_free(packs);
+    return e->code;
+}
+
 /* MACs and memory at concrete shapes. What the model will not have is told in no_plan. */
 static int measure(struct counting *c, struct model *m, int64_t size, struct err *e)
 {
@@ -139,11 +153,7 @@ static int measure(struct counting *c, struct model *m, int64_t size, struct err
     if (!code) {
         f->shapes = shapes;
         f->chosen = has_free_dimension(m->graph);
-        struct session *s = session_new(m->graph, &(struct session_options){ .packs = m->packs }, &bad);
-        const struct plan *p = s ? session_plan(s, shapes, &bad) : NULL;
-        if (p) f->memory = p->memory;
-        code = bad.code;
-        session_free(s);
+        code = measure_plan(f, m, shapes, &bad);
     }
     if (code == ERR_NOMEM) return fail(e, code, "%s", bad.text);
     if (code) TRY_MEM(f->no_plan = arena_strdup(c->arena, bad.text), e);

@@ -100,7 +100,7 @@ int format_read_file(struct arena *a, const struct format_file *file, const stru
 int format_read(struct arena *a, const char *path, const struct import_options *o, struct graph **g, struct report *r,
     struct err *e)
 {
-    struct format_file file = { .path = path, .mapped = true };
+    struct format_file file = { .path = path };
     if (!(file.blob = mapped_file(a, path, &file.bytes, e))) return e->code;
     return format_read_file(a, &file, NULL, o, g, r, e);
 }

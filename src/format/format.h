@@ -59,7 +59,6 @@ struct format_file {
     const char *path;
     struct bytes bytes;
     struct blob *blob; /* over all of the bytes */
-    bool mapped;       /* they are pages of a file: those that were copied may be let go */
     /* Where another file that this one names is found, when it is no file of the folder of `path`: in the
      * same bytes (a package). NULL: in the folder. */
     int (*beside)(void *cookie, const char *name, struct bytes *out, struct err *e);

@@ -54,6 +54,22 @@ struct blob *blob_wrap(
     return b;
 }
 
+static void unmap(void *blob)
+{
+    struct blob *b = blob;
+    munmap(b->data, b->size ? b->size : 1);
+}
+
+struct blob *blob_zeros(const struct mem *mem, size_t size)
+{
+    struct blob *b = blob_wrap(mem, NULL, size, unmap, NULL);
+    if (!b) return NULL;
+    b->data = mmap(NULL, size ? size : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (b->data == MAP_FAILED) return b->release = NULL, blob_unref(b), NULL;
+    b->cookie = b;
+    return b;
+}
+
 void blob_is_file(struct blob *b)
 {
     b->is_file = true;

@@ -17,6 +17,8 @@ struct layout;
  * Reference counts are atomic; contents are immutable once shared. */
 struct blob;
 struct blob *blob_new(const struct mem *mem, size_t size); /* one reference; aligned to 64, zeroed; NULL: no memory */
+/* The same as pages that take memory only where they are written. */
+struct blob *blob_zeros(const struct mem *mem, size_t size);
 /* A blob over memory owned elsewhere; `release(cookie)` runs with the last reference (may be NULL). */
 struct blob *blob_wrap(
     const struct mem *mem, const void *data, size_t size, void (*release)(void *cookie), void *cookie);

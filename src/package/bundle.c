@@ -30,7 +30,6 @@ static int find_container(struct model *m, struct format_file *file, bool *found
     }
     file->path = m->path;
     if (!(file->blob = mapped_file(&m->arena, m->path, &file->bytes, e))) return e->code;
-    file->mapped = true;
     if (!zip_is(file->bytes)) return 0;
     struct zip *z = ARENA_NEW(&m->arena, struct zip);
     struct err broken = { 0 };

@@ -10,6 +10,8 @@
 #include "base/err.h"
 #include "graph/op.h"
 
+enum { BLANK_MIN = 1024 /* elements of a result that a blank cache does not compute */ };
+
 struct pack {
     const void *data; /* of the plain weight: its identity, kept from being reused by a reference to its blob */
     struct tensor *packed;
@@ -29,6 +31,7 @@ struct packs {
     size_t n, cap, bytes;
     struct result *results;
     size_t n_results, cap_results;
+    bool blank;
 };
 
 struct packs *packs_new(const struct mem *mem)
@@ -39,6 +42,13 @@ struct packs *packs_new(const struct mem *mem)
     if (!p) return arena_release(&a), NULL;
     p->arena = a; /* the cache lies in its own arena */
     pthread_mutex_init(&p->lock, NULL);
+    return p;
+}
+
+struct packs *packs_blank(const struct mem *mem)
+{
+    struct packs *p = packs_new(mem);
+    if (p) p->blank = true;
     return p;
 }
 
@@ -75,6 +85,14 @@ static int keep(struct packs *p, const struct tensor *weight, struct err *e)
     return weight->blob && blob_adopt(&p->arena, blob_ref(weight->blob)) ? fail_nomem(e) : 0;
 }
 
+static int give_memory(struct packs *p, struct tensor *t, size_t bytes, struct err *e)
+{
+    t->blob = (p->blank ? blob_zeros : blob_new)(p->arena.mem, bytes);
+    if (!t->blob || blob_adopt(&p->arena, t->blob)) return fail_nomem(e);
+    t->data = blob_data(t->blob);
+    return 0;
+}
+
 static struct tensor *pack(
     struct packs *p, const struct tensor *weight, const struct layout *layout, int threads, struct err *e)
 {
@@ -83,11 +101,9 @@ static struct tensor *pack(
     *t = *weight;
     t->layout = layout->backend->layout_copy(layout, &p->arena, e);
     if (!t->layout) return NULL;
-    t->blob = blob_new(p->arena.mem, layout->bytes);
-    if (!t->blob || blob_adopt(&p->arena, t->blob)) return fail_nomem(e), NULL;
-    t->data = blob_data(t->blob);
-    if (reorder_once(weight, t, threads, e)) return NULL;
-    blob_forget(weight->blob, weight->data, (size_t)tensor_bytes(weight));
+    if (give_memory(p, t, layout->bytes, e)) return NULL;
+    if (!p->blank && reorder_once(weight, t, threads, e)) return NULL;
+    if (!p->blank) blob_forget(weight->blob, weight->data, (size_t)tensor_bytes(weight));
     struct pack item = { weight->data, t };
     if (keep(p, weight, e)) return NULL;
     if (!ARRAY_PUSH(&p->arena, p->items, p->n, p->cap, item)) return fail_nomem(e), NULL;
@@ -161,6 +177,25 @@ static int copy_attrs(struct packs *p, struct result *r, const struct node *n, s
     return 0;
 }
 
+static int blank_results(struct packs *p, const struct node *n, struct tensor **out, struct err *e)
+{
+    for (int i = 0; i < n->n_out; i++) {
+        struct tensor *t = out[i] = ARENA_NEW(&p->arena, struct tensor);
+        TRY_MEM(t, e);
+        *t = (struct tensor){ .dtype = n->out[i]->dtype, .shape = n->out[i]->shape };
+        TRY(give_memory(p, t, (size_t)tensor_bytes(t), e));
+    }
+    return 0;
+}
+
+/* Large results of known shape; small ones may decide how a plan looks. */
+static bool may_be_blank(const struct packs *p, const struct node *n)
+{
+    for (int i = 0; i < n->n_out; i++)
+        if (!dtype_is_float(n->out[i]->dtype) || shape_count(&n->out[i]->shape) < BLANK_MIN) return false;
+    return p->blank;
+}
+
 static int compute(struct packs *p, struct result *r, const struct node *n, struct tensor *const *in, int threads,
     struct err *e)
 {
@@ -174,8 +209,10 @@ static int compute(struct packs *p, struct result *r, const struct node *n, stru
         r->in[i] = *in[i];
         TRY(keep(p, in[i], e));
     }
-    TRY(op_eval(n, in, r->out, &p->arena, threads, e));
+    TRY(may_be_blank(p, n) ? blank_results(p, n, r->out, e) : op_eval(n, in, r->out, &p->arena, threads, e));
     for (int i = 0; i < n->n_out; i++) p->bytes += (size_t)tensor_bytes(r->out[i]);
+    for (int i = 0; i < n->n_in; i++)
+        if (in[i] && !p->blank) blob_forget(in[i]->blob, in[i]->data, (size_t)tensor_bytes(in[i]));
     return ARRAY_PUSH(&p->arena, p->results, p->n_results, p->cap_results, *r) ? 0 : fail_nomem(e);
 }
 

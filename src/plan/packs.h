@@ -7,6 +7,8 @@
 
 struct packs;
 struct packs *packs_new(const struct mem *mem); /* NULL: no memory */
+/* For plans that are measured and never run: the memory of what it holds is never written, so takes none. */
+struct packs *packs_blank(const struct mem *mem);
 void packs_free(struct packs *p);
 /* `weight` (plain, immutable) in `layout`: a tensor that lives as long as the cache. NULL with the error. */
 const struct tensor *packs_get(

@@ -132,7 +132,6 @@ static int read_weights(struct caffe *n, const char *path)
     struct bytes bytes;
     struct blob *blob = mapped_file(n->keep, path, &bytes, n->err);
     if (!blob) return n->err->code;
-    n->weights.mapped = true;
     if (hdf5_is(bytes)) return caffe_weights_hdf5(n, path, bytes, blob);
     if (is_text(bytes)) return fail(n->err, ERR_USAGE, "%s: a text, where weights are expected", path);
     const struct tree *t = proto_tree_read(n->arena, path, bytes, &caffe_net_schema, n->err);

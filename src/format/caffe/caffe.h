@@ -17,7 +17,6 @@ struct caffe_blob {
 struct caffe_weights {
     struct map layers;  /* name -> struct tree_field of BlobProtos */
     struct blob *blob;  /* of the file they lie in */
-    bool mapped;        /* by this reader: its pages may be let go, and are read again when wanted */
     struct blob *zeros; /* shared by all weights that no file gives */
 };
 

@@ -1,7 +1,6 @@
 /* weights.c - BlobProtos become states named LAYER/INDEX, matched by the names of layers. */
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -85,33 +84,13 @@ const struct tensor *caffe_blob_tensor(struct arena *a, const struct tree *blob,
     return code ? NULL : t;
 }
 
-struct zeros {
-    const struct mem *mem;
-    void *data;
-    size_t size;
-};
-
-static void release_zeros(void *cookie)
-{
-    struct zeros *z = cookie;
-    const struct mem *mem = z->mem;
-    munmap(z->data, z->size);
-    mem->free(mem->cookie, z, sizeof *z);
-}
-
 /* All weights that no file gives share one stretch of pages that are never written, and so take no memory. */
 static struct blob *zero_blob(struct caffe *n, size_t size)
 {
     struct caffe_weights *w = &n->weights;
     if (w->zeros && blob_size(w->zeros) >= size) return w->zeros;
-    const struct mem *mem = n->keep->mem;
-    struct zeros *z = mem->alloc(mem->cookie, sizeof *z);
-    if (!z) return fail_nomem(n->err), NULL;
-    *z = (struct zeros){ mem, NULL, size + 1 };
-    z->data = mmap(NULL, z->size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (z->data == MAP_FAILED) return mem->free(mem->cookie, z, sizeof *z), fail_nomem(n->err), NULL;
-    struct blob *b = blob_wrap(mem, z->data, size, release_zeros, z);
-    if (!b) return release_zeros(z), fail_nomem(n->err), NULL;
+    struct blob *b = blob_zeros(n->keep->mem, size);
+    if (!b) return fail_nomem(n->err), NULL;
     if (blob_adopt(n->keep, b)) return fail_nomem(n->err), NULL;
     return w->zeros = b;
 }
@@ -185,11 +164,8 @@ static void print_dims(const struct shape *s, char *out, size_t size)
 static void let_go(const struct caffe_weights *w, const struct tree *blob, const struct tensor *t)
 {
     const struct tree_field *data = tree_field(blob, tree_has(blob, "double_data") ? "double_data" : "data");
-    if (!w->mapped || !data || t->blob == w->blob || !lies_in(w->blob, &data->packed)) return;
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)data->packed.data;
-    uintptr_t end = (begin + data->packed.len) / page * page;
-    begin = (begin + page - 1) / page * page;
-    if (begin < end) (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+    if (data && t->blob != w->blob && lies_in(w->blob, &data->packed))
+        blob_forget(w->blob, data->packed.data, data->packed.len);
 }
 
 /* The i-th weight in the shape wanted; zeros if there is none. */

@@ -74,9 +74,8 @@ static const char *attribute(struct keras *k, const char *name)
     return text[0];
 }
 
-static int open_weights(struct keras *k, const char *path, struct bytes file, struct blob *blob, bool mapped)
+static int open_weights(struct keras *k, const char *path, struct bytes file, struct blob *blob)
 {
-    k->mapped = mapped && blob;
     TRY(hdf5_open(&k->weights, k->keep, path, file, k->err));
     k->blob = blob;
     k->has_weights = true;
@@ -87,7 +86,7 @@ static int open_weights(struct keras *k, const char *path, struct bytes file, st
 static int open_h5(struct keras *k)
 {
     const struct format_file *f = k->file;
-    TRY(open_weights(k, f->path, f->bytes, f->blob, f->mapped));
+    TRY(open_weights(k, f->path, f->bytes, f->blob));
     const char *config = attribute(k, "model_config");
     if (k->err->code) return k->err->code;
     if (config) return parse_config(k, "model_config", (struct bytes){ (const unsigned char *)config, strlen(config) });
@@ -119,7 +118,7 @@ static int open_zip(struct keras *k)
     TRY(parse_config(k, "config.json", text));
     if (!weights) return 0;
     TRY(zip_read(&k->zip, weights, k->keep, UINT64_C(1) << WEIGHTS_MAX_SHIFT, 0, &text, k->err));
-    return open_weights(k, weights_name, text, f->blob, f->mapped);
+    return open_weights(k, weights_name, text, f->blob);
 }
 
 static int open_json(struct keras *k)
@@ -142,7 +141,7 @@ static int open_second(struct keras *k)
     struct blob *blob = mapped_file(k->keep, path, &bytes, k->err);
     if (!blob) return k->err->code;
     if (!hdf5_is(bytes)) return fail(k->err, ERR_USAGE, "%s: no HDF5 file; weights of Keras are .h5", path);
-    return open_weights(k, path, bytes, blob, true) ? err_prefix(k->err, "%s", path) : 0;
+    return open_weights(k, path, bytes, blob) ? err_prefix(k->err, "%s", path) : 0;
 }
 
 /* The type that the layers compute in. */

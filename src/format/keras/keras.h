@@ -86,7 +86,7 @@ struct keras {
     struct zip zip;
     struct hdf5 weights;
     struct blob *blob; /* over the bytes of `weights`; NULL where they were made */
-    bool has_weights, mapped; /* mapped: the weights lie in a file's pages */
+    bool has_weights;
     int version[3]; /* of Keras: 2, 3, 1; 0 where unknown */
     bool tf;        /* tf.keras */
     enum dtype compute;

@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/array.h"
@@ -18,7 +16,7 @@
 #include "format/keras/keras.h"
 #include "format/keras/weights.h"
 
-enum { BLOCK = 64, LARGE = 1 << 20 };                /* elements; bytes */
+enum { BLOCK = 64 }; /* elements */
 static const uint64_t ZEROS_MAX = UINT64_C(1) << 36; /* bytes of weights that did not come with the model */
 
 /* One condition: KEY, ~KEY, KEY=TEXT. */
@@ -200,14 +198,6 @@ static struct tensor *permuted(struct call *c, const struct tensor *t, const int
     return out;
 }
 
-/* Pages of a file that were copied need not stay in memory. */
-static void let_go(const struct tensor *t)
-{
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = ((uintptr_t)t->data + page - 1) / page * page;
-    uintptr_t to = ((uintptr_t)t->data + (uintptr_t)tensor_bytes(t)) / page * page;
-    if (to > from && to - from >= LARGE) (void)madvise((void *)from, to - from, MADV_DONTNEED);
-}
-
 static struct weight *find_weight(const struct call *c, const char *role)
 {
     const char *slash = strchr(role, '/');
@@ -246,32 +236,10 @@ static int wrong_shape(struct call *c, const struct weight *w, int rank, const i
 }
 
 /* No weights came with the model: zeros, which take memory only once somebody looks at them. */
-struct zeros {
-    void *data;
-    size_t size;
-    const struct mem *mem;
-};
-
-static void release_zeros(void *cookie)
-{
-    struct zeros *z = cookie;
-    munmap(z->data, z->size);
-    z->mem->free(z->mem->cookie, z, sizeof *z);
-}
-
 static struct blob *zero_blob(struct keras *k, size_t size)
 {
-    const struct mem *mem = k->keep->mem;
-    struct zeros *z = mem->alloc(mem->cookie, sizeof *z);
-    if (!z) return fail_nomem(k->err), NULL;
-    *z = (struct zeros){ NULL, size ? size : 1, mem };
-    z->data = mmap(NULL, z->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (z->data == MAP_FAILED) {
-        mem->free(mem->cookie, z, sizeof *z);
-        return fail(k->err, ERR_UNSUPPORTED, "weights of %zu bytes are past all measure", size), NULL;
-    }
-    struct blob *b = blob_wrap(mem, z->data, z->size, release_zeros, z);
-    if (!b) return release_zeros(z), fail_nomem(k->err), NULL;
+    struct blob *b = blob_zeros(k->keep->mem, size);
+    if (!b) return fail(k->err, ERR_NOMEM, "no room for weights of %zu bytes", size), NULL;
     return blob_adopt(k->keep, b) ? fail_nomem(k->err), NULL : b;
 }
 
@@ -314,7 +282,7 @@ struct value *weight_as(struct call *c, const char *role, int rank, const int64_
     for (int d = 0; perm && d < t->shape.rank; d++) o->perm[d] = perm[d];
     const struct tensor *was = t;
     if (perm && w->data && !(t = permuted(c, t, perm, e))) return NULL;
-    if (t != was && was->blob && c->k->mapped) let_go(was);
+    if (t != was) blob_forget(was->blob, was->data, (size_t)tensor_bytes(was));
     if (new_rank >= 0) t->shape = shape_of(new_rank, new_dims);
     unsigned flags = w->trainable ? VALUE_TRAINABLE : 0;
     const char *name = arena_printf(
