@@ -48,7 +48,7 @@ static const char *const allowed[] = {
     "torch short", "torch long", "torch bool", "torch complex*", "torch q*int*", "torch strided",
     "torch sparse_*", "torch *_format", "torch channels_last*", "torch per_tensor_*",
     "torch per_channel_*", "torch *Tensor", "torch._utils _rebuild_*",
-    "torch.nn.parameter Parameter", "torch.nn.parameter Buffer",
+    "torch.nn.parameter Parameter", "torch.nn.parameter Buffer", "torch.nn.functional *", "torch._C._nn *",
     "torch._tensor _rebuild_from_type_v2", "torch.serialization _get_layout", "torch.jit._pickle *",
     "builtins set", "builtins frozenset", "builtins dict", "builtins list", "builtins tuple",
     "builtins slice", "builtins complex", "builtins bytearray", "builtins bytes", "builtins str",

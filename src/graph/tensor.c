@@ -75,10 +75,16 @@ void blob_is_file(struct blob *b)
     b->is_file = true;
 }
 
+bool blob_holds(const struct blob *b, const void *data, size_t size)
+{
+    uintptr_t at = (uintptr_t)data, begin = (uintptr_t)b->data;
+    return at >= begin && size <= b->size && at - begin <= b->size - size;
+}
+
 void blob_forget(const struct blob *b, const void *data, size_t size)
 {
     uintptr_t page = 4096, at = (uintptr_t)data, from = (at + page - 1) & ~(page - 1), to = (at + size) & ~(page - 1);
-    if (b && b->is_file && to > from) madvise((void *)from, to - from, MADV_DONTNEED);
+    if (b && b->is_file && to > from && blob_holds(b, data, size)) madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
 struct blob *blob_ref(struct blob *b)

@@ -2,6 +2,7 @@
 #ifndef TENREC_GRAPH_TENSOR_H
 #define TENREC_GRAPH_TENSOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,7 +25,9 @@ struct blob *blob_wrap(
     const struct mem *mem, const void *data, size_t size, void (*release)(void *cookie), void *cookie);
 /* Marks what is wrapped as a private mapping of a file that nobody writes to. */
 void blob_is_file(struct blob *b);
-/* The memory of a part of such a mapping is given back until it is read again; nothing happens to other blobs. */
+bool blob_holds(const struct blob *b, const void *data, size_t size);
+/* The memory of a part of such a mapping is given back until it is read again; nothing happens to other blobs, nor to
+ * memory outside. */
 void blob_forget(const struct blob *b, const void *data, size_t size);
 struct blob *blob_ref(struct blob *b);
 void blob_unref(struct blob *b); /* NULL is fine */

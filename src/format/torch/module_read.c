@@ -44,6 +44,7 @@ static struct object *plain(struct rebuilding *r, const struct pickle_value *p, 
     case PICKLE_INT: return object_int(a, p->integer, NULL);
     case PICKLE_FLOAT: return object_float(a, p->real, NULL);
     case PICKLE_STR: return object_str(a, OBJECT_STR, p->text.s);
+    case PICKLE_GLOBAL: return object_str(a, OBJECT_STR, p->global->name); /* a function: "relu" */
     case PICKLE_LIST:
     case PICKLE_TUPLE: break;
     default: return NULL;
@@ -101,18 +102,20 @@ static int add_others(struct rebuilding *r, struct instance *x, const struct pic
     return 0;
 }
 
-/* "name" is there; "name=text" has that value. */
+/* As rows say it (nn.h). */
 static bool holds(const struct instance *x, const char *when)
 {
     char name[64] = "";
     size_t len = when ? strcspn(when, "=") : 0;
     if (!when) return true;
+    if (when[0] == '!') return !holds(x, when + 1);
     if (len >= sizeof name) return false;
     memcpy(name, when, len);
     const struct object *o = map_get(&x->attrs, name);
     const char *want = when[len] ? when + len + 1 : NULL;
     if (!o || o->kind == OBJECT_NONE) return false;
     if (!want) return true;
+    if (!want[0]) return o->kind == OBJECT_INSTANCE;
     if (o->kind == OBJECT_BOOL) return !strcmp(want, o->boolean ? "True" : "False");
     return o->kind == OBJECT_STR && !strcmp(want, o->text);
 }
@@ -128,6 +131,12 @@ static const struct nn_row *find_row(const char *class, const struct instance *x
     return NULL;
 }
 
+/* A name that may stand in the text as it is. */
+static bool is_word(const struct pickle_value *key)
+{
+    return key->kind == PICKLE_STR && key->text.s[0] && !strpbrk(key->text.s, "\"\\\n.[] ()");
+}
+
 /* Modules one after the other. */
 static void put_chain(struct rebuilding *r, const struct pickle_value *p)
 {
@@ -136,6 +145,77 @@ static void put_chain(struct rebuilding *r, const struct pickle_value *p)
         if (modules->pairs[i].key->kind == PICKLE_STR && !strpbrk(modules->pairs[i].key->text.s, "\"\\\n"))
             str_addf(&r->code, "    x = (getattr(self, \"%s\")).forward(x)\n", modules->pairs[i].key->text.s);
     str_add(&r->code, "    return x\n");
+}
+
+/* One piece of a forward that begins with '@'; what follows it. */
+static const char *put_mark(struct rebuilding *r, const struct pickle_value *p, const char *text)
+{
+    if (str_starts(text, "@weights")) {
+        const struct pickle_pairs *all = pickle_pairs(pickle_attr(p, "_parameters"));
+        str_add(&r->code, "[");
+        for (size_t i = 0; all && i < all->n; i++)
+            if (archive_is_tensor(&r->archive, all->pairs[i].value) && is_word(all->pairs[i].key))
+                str_addf(&r->code, "self.%s, ", all->pairs[i].key->text.s);
+        str_add(&r->code, "]");
+        return text + strlen("@weights");
+    }
+    const char *name = text + strlen("@pair(");
+    int len = (int)strcspn(name, ")");
+    const struct pickle_value *size = pickle_attr(p, arena_strndup(&r->scratch, name, (size_t)len));
+    if (size && size->kind == PICKLE_INT) str_addf(&r->code, "[self.%.*s, self.%.*s]", len, name, len, name);
+    else str_addf(&r->code, "self.%.*s", len, name);
+    return name + len + 1;
+}
+
+static void put_text(struct rebuilding *r, const struct pickle_value *p, const char *text, size_t n)
+{
+    const char *end = text + n;
+    while (text < end) {
+        size_t plain = strcspn(text, "@");
+        if (plain > (size_t)(end - text)) plain = (size_t)(end - text);
+        str_addf(&r->code, "%.*s", (int)plain, text);
+        text += plain;
+        if (text < end) text = put_mark(r, p, text);
+    }
+}
+
+/* "@layers x = (@).forward(x)": once for each module of that list. */
+static void put_each(struct rebuilding *r, const struct pickle_value *p, const char *line, size_t n)
+{
+    size_t name = strcspn(line + 1, " ");
+    const struct pickle_pairs *modules = pickle_pairs(pickle_attr(p, "_modules"));
+    const struct pickle_value *list = NULL;
+    for (size_t i = 0; modules && i < modules->n; i++)
+        if (is_word(modules->pairs[i].key) && strlen(modules->pairs[i].key->text.s) == name &&
+            !strncmp(modules->pairs[i].key->text.s, line + 1, name))
+            list = modules->pairs[i].value;
+    const struct pickle_pairs *items = module_is(list) ? pickle_pairs(pickle_attr(list, "_modules")) : NULL;
+    const char *text = line + name + 2, *at = strchr(text, '@');
+    for (size_t i = 0; items && i < items->n; i++)
+        if (is_word(items->pairs[i].key))
+            str_addf(&r->code, "    %.*sgetattr(self.%.*s, \"%s\")%.*s", (int)(at - text), text, (int)name, line + 1,
+                items->pairs[i].key->text.s, (int)(line + n - at - 1), at + 1);
+}
+
+static void put_statements(struct rebuilding *r, const struct pickle_value *p, const char *text)
+{
+    str_add(&r->code, "   ");
+    for (size_t n; *text; text += n) {
+        n = strcspn(text, "\n");
+        n += text[n] != 0;
+        if (text[0] == '@') put_each(r, p, text, n);
+        else put_text(r, p, text, n);
+    }
+}
+
+static void put_head(struct rebuilding *r, size_t number, const char *more)
+{
+    str_addf(&r->code, "  def forward(self: __torch__.M%zu,\n    x: Tensor", number);
+    for (size_t n; more && *more; more += n + (more[n] != 0)) {
+        n = strcspn(more, " ");
+        str_addf(&r->code, ",\n    %.*s: Tensor", (int)n, more);
+    }
+    str_add(&r->code, "):\n");
 }
 
 static bool has_hooks(const struct pickle_value *p)
@@ -161,11 +241,15 @@ static int put_class(struct rebuilding *r, struct instance *x, const struct pick
     if (!row) report_add(r->report, REPORT_ERROR, "", "no forward is known for the class %s", class);
     else if (has_hooks(p)) report_add(r->report, REPORT_ERROR, "", "a module of the class %s has hooks", class);
     if (row && row->defaults) str_add(&r->code, row->defaults);
-    str_addf(&r->code, "  def forward(self: __torch__.M%zu,\n    x: Tensor) -> Tensor:\n", number);
+    put_head(r, number, row ? row->more : NULL);
     if (!row) str_add(&r->code, "    return x\n");
     else if (!row->forward) put_chain(r, p);
-    else if (row->forward[0] == ' ') str_addf(&r->code, "    %s", row->forward + 1);
-    else str_addf(&r->code, "    return %s\n", row->forward);
+    else if (row->forward[0] == ' ') put_statements(r, p, row->forward);
+    else {
+        str_add(&r->code, "    return ");
+        put_text(r, p, row->forward, strlen(row->forward));
+        str_add(&r->code, "\n");
+    }
     return 0;
 }
 
@@ -210,7 +294,7 @@ static int run(struct rebuilding *r, const struct import_options *o)
     struct map changed = map_in(&r->scratch);
     const struct ts_def *def = entry_find(v);
     struct object **args = def ? entry_arguments(v, def, o) : NULL;
-    struct object *result = args ? eval_method(v, v->root, def, args, 1) : NULL;
+    struct object *result = args ? eval_method(v, v->root, def, args, def->n_params - 1) : NULL;
     if (!result) return v->err->code || !v->stopped ? (v->err->code ? v->err->code : fail_nomem(v->err)) : 0;
     v->t.b.where = NULL;
     TRY(entry_outputs(v, result));

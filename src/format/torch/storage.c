@@ -169,6 +169,7 @@ static struct tensor *make_tensor(struct archive *r, const struct strided *s, co
     struct tensor *t = tensor_new(r->keep, s->dtype, &s->shape, r->err);
     if (t && count && plain) memcpy(t->data, data, (size_t)count * width);
     else if (t && count) gather(s, width, (const char *)data, t->data);
+    if (plain) blob_forget(r->blob, data, (size_t)count * width);
     return t;
 }
 

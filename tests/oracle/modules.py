@@ -1,0 +1,137 @@
+#!/usr/bin/python3
+"""modules.py TENREC - modules of torch.nn pickled whole, in both containers, read without code: outputs beside PyTorch's."""
+import os
+import subprocess
+import sys
+import tempfile
+import warnings
+
+import numpy as np
+import torch
+from torch import nn
+
+from runs import Verdicts
+
+warnings.filterwarnings("ignore")
+BOUND = 1e-5
+
+
+def encoder(**more):
+    return nn.TransformerEncoderLayer(16, 4, 32, **more)
+
+
+def decoder(**more):
+    return nn.TransformerDecoderLayer(16, 4, 32, **more)
+
+
+def recurrent():
+    r = torch.randn
+    for kind in (nn.LSTM, nn.GRU, nn.RNN):
+        yield kind(5, 7, 2, batch_first=True, dropout=.2), [r(3, 4, 5)]
+        yield kind(5, 7, 2, bidirectional=True), [r(4, 3, 5)]
+        yield kind(5, 7, bias=False), [r(4, 3, 5)]
+    yield nn.RNN(5, 7, nonlinearity="relu"), [r(4, 3, 5)]
+    for kind in (nn.LSTMCell, nn.GRUCell, nn.RNNCell):
+        yield kind(5, 7), [r(3, 5)]
+    yield nn.RNNCell(5, 7, nonlinearity="relu"), [r(3, 5)]
+
+
+def attention():
+    x, y = torch.randn(5, 2, 16), torch.randn(6, 2, 16)
+    yield nn.MultiheadAttention(16, 4), [x, y, y]
+    yield nn.MultiheadAttention(16, 4, batch_first=True), [x, x, x]
+    for activation in ("relu", "gelu", nn.SiLU()):
+        yield encoder(activation=activation), [x]
+        yield encoder(activation=activation, norm_first=True, batch_first=True), [x]
+        yield decoder(activation=activation), [x, y]
+        yield decoder(activation=activation, norm_first=True), [x, y]
+    yield nn.TransformerEncoder(encoder(batch_first=True), 2, norm=nn.LayerNorm(16)), [x]
+    yield nn.TransformerDecoder(decoder(), 2), [x, y]
+    yield nn.Transformer(16, 4, 2, 2, 32, batch_first=True), [torch.randn(2, 5, 16), torch.randn(2, 6, 16)]
+    yield nn.Sequential(nn.Linear(16, 16), encoder(), nn.LayerNorm(16), nn.Linear(16, 3)), [x]
+    yield nn.Sequential(nn.Embedding(11, 6, padding_idx=0), nn.Linear(6, 2)), [torch.randint(0, 11, (2, 7))]
+
+
+def resizing():
+    a, b, c = torch.randn(1, 2, 5), torch.randn(1, 2, 5, 6), torch.randn(1, 2, 3, 4, 5)
+    for x in (a, b, c):
+        yield nn.Upsample(scale_factor=2), [x]
+    yield nn.Upsample(scale_factor=(2, 3, 2)), [c]
+    yield nn.Upsample(size=(7, 9)), [b]
+    yield nn.Upsample(size=7, mode="bilinear"), [b]
+    for mode, x in (("linear", a), ("bilinear", b), ("bicubic", b), ("trilinear", c)):
+        yield nn.Upsample(scale_factor=2, mode=mode), [x]
+        yield nn.Upsample(scale_factor=2, mode=mode, align_corners=True), [x]
+    yield nn.UpsamplingBilinear2d(scale_factor=2), [b]
+    yield nn.UpsamplingNearest2d(scale_factor=2), [b]
+
+
+def others():
+    r, x, image = torch.randn, torch.randn(2, 6), torch.randn(1, 2, 5, 6)
+    for layer in (nn.Hardshrink(.3), nn.Softshrink(.3), nn.RReLU(), nn.Softmin(1), nn.Unflatten(1, (2, 3))):
+        yield layer, [x]
+    for layer in (nn.Unfold(3, padding=1), nn.Unfold((3, 2), stride=(2, 1)), nn.AdaptiveMaxPool2d((2, 3)),
+                  nn.ZeroPad2d((1, 2, 0, 1)), nn.FeatureAlphaDropout()):
+        yield layer, [image]
+    yield nn.Fold((4, 5), (2, 2)), [r(1, 12, 12)]
+    yield nn.AdaptiveMaxPool1d(3), [r(1, 2, 7)]
+    yield nn.AdaptiveMaxPool3d(2), [r(1, 2, 4, 5, 6)]
+    yield nn.LocalResponseNorm(4, alpha=.1, k=2.), [r(2, 8, 3, 3)]
+    yield nn.Bilinear(4, 5, 3), [r(2, 4), r(2, 5)]
+    yield nn.CosineSimilarity(), [x, r(2, 6)]
+    yield nn.PairwiseDistance(), [x, r(2, 6)]
+    yield nn.Sequential(nn.Conv1d(3, 4, 3, padding="same"), nn.BatchNorm1d(4), nn.GELU(), nn.MaxPool1d(2),
+                        nn.ConvTranspose1d(4, 2, 2, stride=2)), [r(1, 3, 16)]
+    yield nn.Sequential(nn.Conv3d(1, 4, 3, padding=1, padding_mode="replicate"), nn.InstanceNorm3d(4, affine=True),
+                        nn.AvgPool3d(2), nn.Flatten(), nn.Linear(32, 2)), [r(1, 1, 4, 4, 4)]
+    yield nn.Sequential(nn.Conv2d(3, 8, 3), nn.GroupNorm(2, 8), nn.PReLU(8), nn.Dropout2d(), nn.PixelShuffle(2),
+                        nn.AdaptiveAvgPool2d((1, None))), [r(1, 3, 8, 8)]
+
+
+def flat(o):
+    return [o.numpy()] if isinstance(o, torch.Tensor) else [t for x in o for t in flat(x)]
+
+
+def answer(tenrec, folder, module, inputs, old):
+    """Tenrec's outputs, or what it said."""
+    path, out = os.path.join(folder, "m.pt"), os.path.join(folder, "out.npz")
+    torch.save(module, path, _use_new_zipfile_serialization=not old)
+    command = [tenrec, "run", path, "-o", out]
+    for i, x in enumerate(inputs):
+        np.save(os.path.join(folder, "in%d.npy" % i), x.numpy())
+        kind = ":int64" if x.dtype == torch.int64 else ""
+        command += [os.path.join(folder, "in%d.npy" % i), "--input", "x".join(map(str, x.shape)) + kind]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    if done.returncode:
+        return done.stderr.strip()[-300:]
+    with np.load(out) as z:
+        return [z[name] for name in z.files]
+
+
+def main(tenrec):
+    torch.manual_seed(1)
+    verdict, worst = Verdicts(), 0
+    with tempfile.TemporaryDirectory() as folder:
+        for make in (recurrent, attention, resizing, others):
+            for module, inputs in make():
+                for p in module.parameters():
+                    p.data.add_(torch.randn_like(p) * .1)
+                module.eval()
+                # With gradients on: PyTorch 1.13's fast path of attention refuses what the layers themselves can do.
+                want = flat([t.detach() if isinstance(t, torch.Tensor) else [u.detach() for u in t]
+                             for t in (lambda y: [y] if isinstance(y, torch.Tensor) else y)(module(*inputs))])
+                for old in (False, True):
+                    got = answer(tenrec, folder, module, inputs, old)
+                    name = "%s%s" % (" ".join(repr(module).split())[:70], ", legacy" if old else "")
+                    if isinstance(got, str) or [g.shape for g in got] != [w.shape for w in want]:
+                        verdict(False, "%s: %s" % (name, got if isinstance(got, str) else "other shapes"))
+                        continue
+                    d = max(abs(g - w).max() / max(abs(w).max(), 1e-9) for g, w in zip(got, want))
+                    worst = max(worst, d)
+                    verdict(d <= BOUND, "%s %.1e" % (name, d))
+    print("# worst %.1e\n1..%d" % (worst, verdict.number))
+    return verdict.failed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
