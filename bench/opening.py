@@ -60,7 +60,8 @@ def write_caffe(text, binary, state):
     sys.path.insert(0, os.path.join(HERE, "../tests/oracle"))
     from caffe_layers import blob_wire, span
     with open(text, "w") as t, open(binary, "wb") as b:
-        t.write('name: "m"\nlayer { name: "in" type: "Input" top: "x" input_param { shape { dim: 1 dim: %d } } }\n' % WIDTH)
+        t.write('name: "m"\nlayer { name: "in" type: "Input" top: "x" '
+                'input_param { shape { dim: 1 dim: %d } } }\n' % WIDTH)
         for name, w in state:
             t.write('layer { name: "%s" type: "InnerProduct" bottom: "x" top: "x" inner_product_param { '
                     'num_output: %d bias_term: false } }\n' % (name, WIDTH))
@@ -94,7 +95,7 @@ def write_pt2(path, state):
         z.writestr("net/models/model.json", json.dumps(program))
         z.writestr("net/data/weights/model_weights_config.json", json.dumps({"config": config}))
         for i, (_, w) in enumerate(state):
-            at = z.fp.tell() + 30 + len("net/data/weights/weight_%d" % i)  # torch begins each record at a multiple of 64
+            at = z.fp.tell() + 30 + len("net/data/weights/weight_%d" % i)  # records begin at 64s
             info = zipfile.ZipInfo("net/data/weights/weight_%d" % i)
             info.extra = b"FB" + (pad := (-at - 4) % 64).to_bytes(2, "little") + b"Z" * pad
             z.writestr(info, w.tobytes())

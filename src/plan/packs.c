@@ -196,8 +196,8 @@ static bool may_be_blank(const struct packs *p, const struct node *n)
     return p->blank;
 }
 
-static int compute(struct packs *p, struct result *r, const struct node *n, struct tensor *const *in, int threads,
-    struct err *e)
+static int compute(
+    struct packs *p, struct result *r, const struct node *n, struct tensor *const *in, int threads, struct err *e)
 {
     *r = (struct result){ .op = n->op, .n_in = n->n_in, .n_out = n->n_out };
     r->in = ARENA_ARRAY(&p->arena, n->n_in, struct tensor);

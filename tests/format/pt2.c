@@ -121,6 +121,43 @@ TEST(symbols_stay_free_within_their_range)
     arena_release(&m.arena);
 }
 
+/* Graphs in arguments: of a and b, whose result is z. */
+#define GRAPH(nodes) \
+    "{\"as_graph\": {\"name\": \"g\", \"graph\": {\"inputs\": [" TENSOR("a") ", " TENSOR( \
+        "b") "], " \
+             "\"outputs\": [" TENSOR("z") "], \"nodes\": [" nodes "]}}}"
+#define BINARY(op) \
+    GRAPH(NODE("torch.ops.aten." op ".Tensor", ARG("self", TENSOR("a")) "," ARG("other", TENSOR("b")), TENSOR("z")))
+#define HIGHER(name, inputs, outputs) NODE("torch.ops.higher_order." name, inputs, outputs)
+#define PAIR(a, b) "{\"as_tensors\": [{\"name\": \"" a "\"}, {\"name\": \"" b "\"}]}"
+#define WRAPPED(inside) GRAPH(HIGHER("wrap", ARG("", inside) "," ARG("", PAIR("a", "b")), TENSOR("z")))
+#define WRAPPED_4(inside) WRAPPED(WRAPPED(WRAPPED(WRAPPED(inside))))
+
+/* y = sum(x) > 0 ? x + x : x * x */
+static const char branching[] = PROGRAM(
+    NODE("torch.ops.aten.sum.default", ARG("self", TENSOR("x")), TENSOR("s")) "," NODE("torch.ops.aten.gt.Scalar",
+        ARG("self", TENSOR("s")) "," ARG("other", "{\"as_int\": 0}"), TENSOR("c")) "," HIGHER("cond",
+        ARG("", TENSOR("c")) "," ARG("", BINARY("add")) "," ARG("", BINARY("mul")) "," ARG("", PAIR("x", "x")),
+        TENSOR("y")),
+    "");
+
+TEST(graphs_in_arguments_become_an_if)
+{
+    struct made m;
+    CHECK_OK(read_made(&m, branching), &m.e);
+    size_t ifs = 0;
+    for (size_t i = 0; i < m.g->n_nodes; i++) ifs += node_is(m.g->nodes[i], "If");
+    CHECK_INT(ifs, 1);
+    for (int sign = -1; sign < 2; sign += 2) {
+        struct shape s = shape_of(2, (int64_t[]){ 1, 3 });
+        struct tensor *x = tensor_new(&m.arena, DT_F32, &s, &m.e), *y = NULL;
+        for (int i = 0; i < 3; i++) tensor_set_f64(x, i, sign * 3);
+        CHECK_OK(graph_interpret(m.g, &x, &y, &m.arena, &(struct interpret){ 0 }, &m.e), &m.e);
+        CHECK_NEAR(tensor_get_f64(y, 0), sign > 0 ? 6 : 9, 0);
+    }
+    arena_release(&m.arena);
+}
+
 TEST(what_cannot_be_read_is_told)
 {
     static const struct {
@@ -136,6 +173,20 @@ TEST(what_cannot_be_read_is_told)
             "an argument that is no int" },
         { PROGRAM(NODE("torch.ops.higher_order.cond", ARG("p", "{\"as_graph\": {\"graph\": {}}}"), TENSOR("y")), ""),
             "unsupported operator torch.ops.higher_order.cond" },
+        { PROGRAM(HIGHER("cond", ARG("", BINARY("add")) "," ARG("", BINARY("mul")), TENSOR("y")), ""),
+            "a condition is missing" },
+        { PROGRAM(HIGHER("map_impl", ARG("", BINARY("add")) "," ARG("", "{\"as_tensors\": []}"), TENSOR("y")), ""),
+            "goes over nothing that has rows" },
+        { PROGRAM(HIGHER("wrap", ARG("", BINARY("add")), TENSOR("y")), ""), "is given 0 arguments, too few" },
+        { PROGRAM(HIGHER("scan", ARG("", BINARY("add")) "," ARG("", "{\"as_bool\": true}"), TENSOR("y")), ""),
+            "backwards" },
+        { PROGRAM(HIGHER("while_loop", ARG("", BINARY("add")) "," ARG("", BINARY("mul")) "," ARG("", PAIR("x", "x")),
+                      TENSOR("y")),
+              ""),
+            "cannot take a shape of 1" },
+        { PROGRAM(HIGHER("wrap", ARG("", WRAPPED_4(WRAPPED_4(BINARY("add")))) "," ARG("", PAIR("x", "x")), TENSOR("y")),
+              ""),
+            "graphs in graphs, too deep" },
         { PROGRAM("{}", ""), "a node without a target" },
         { "{\"graph_module\": 3}", "the program has no graph" },
         { "{\"graph_module\": {\"graph\": {}, \"signature\": {\"input_specs\": [{\"parameter\": {\"arg\": {\"name\": "

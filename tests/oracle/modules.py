@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""modules.py TENREC - modules of torch.nn pickled whole, in both containers, read without code: outputs beside PyTorch's."""
+"""modules.py TENREC - modules of torch.nn pickled whole, in both containers, read without code, beside PyTorch."""
 import os
 import subprocess
 import sys

@@ -16,7 +16,7 @@
 #include "format/keras/keras.h"
 #include "format/keras/weights.h"
 
-enum { BLOCK = 64 }; /* elements */
+enum { BLOCK = 64 };                                 /* elements */
 static const uint64_t ZEROS_MAX = UINT64_C(1) << 36; /* bytes of weights that did not come with the model */
 
 /* One condition: KEY, ~KEY, KEY=TEXT. */

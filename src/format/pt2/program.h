@@ -25,10 +25,25 @@ struct program {
     const char *root; /* "" or "package/": all names are below it */
     const char *name; /* "model": of one of the programs in the archive; NULL: the old layout */
     const json_t *json;
-    struct map weights;   /* "conv1.weight" -> struct weight */
-    struct map constants; /* the same */
-    struct map hints;     /* symbol -> the number it has in the example */
-    int depth;            /* of graphs in arguments */
+    struct map weights;    /* "conv1.weight" -> struct weight */
+    struct map constants;  /* the same */
+    struct map hints;      /* symbol -> the number it has in the example */
+    int depth;             /* of arguments in arguments */
+    const json_t **graphs; /* that are called by number */
+    size_t n_graphs, cap_graphs;
+    int graphs_deep;
+};
+
+enum { CALL_ARGS = 64, CALL_GRAPHS = 2 };
+
+/* A node: its operator and what it is given. */
+struct call {
+    const char *target;
+    struct object *args[CALL_ARGS];
+    struct keyword keywords[CALL_ARGS];
+    size_t n; /* of both */
+    const json_t *graphs[CALL_GRAPHS];
+    size_t n_graphs, first; /* first: the argument behind the last graph */
 };
 
 /* archive.c: both layouts. */
@@ -48,6 +63,10 @@ int symbol_guards(struct program *p);
 
 /* run.c: all nodes of a graph; names are bound in `env`. */
 int graph_run(struct program *p, const json_t *graph, struct map *env);
+/* higher.c: an operator that takes graphs. */
+struct object *higher_call(struct program *p, const struct call *c);
+struct object *graph_call(struct eval *v, int64_t number, struct object *const *args, size_t n);
+
 int env_set(struct program *p, struct map *env, const char *name, struct object *o);
 
 #endif

@@ -176,6 +176,7 @@ static int read_program(struct program *p, struct graph **g)
     struct map env = map_in(&p->scratch);
     struct eval *v = &p->eval;
     *v = (struct eval){ .archive = &p->archive, .arena = &p->scratch, .err = p->err, .mode = p->options->mode };
+    v->run_graph = graph_call;
     TRY(torch_init(&v->t, &p->scratch, *g, p->report, p->err));
     v->tensors = map_in(&p->scratch);
     TRY(program_open(p, p->report));

@@ -8,8 +8,6 @@
 #include "format/format.h"
 #include "format/pt2/program.h"
 
-enum { ARGS = 40, GRAPHS = 8 };
-
 /* Numbers of shapes; what stands here in the first column is computed as the builtin in the second. */
 static const char *const builtins[][2] = {
     { "torch.ops.aten.sym_size.int", "torch.size" },
@@ -44,18 +42,6 @@ static const char *const builtins[][2] = {
 static const char *const checks[] = { "torch.ops.aten._assert_scalar.", "torch.ops.aten._assert_async.",
     "torch.ops.aten._assert_tensor_metadata.", "torch.ops.aten.sym_constrain_range", "torch.ops.aten._print." };
 
-/* Their last arguments are given to the graph among them. */
-static const char *const wrappers[] = { "torch.ops.higher_order.wrap_with_set_grad_enabled",
-    "torch.ops.higher_order.wrap_with_autocast", "torch.ops.higher_order.wrap_set_grad_enabled" };
-
-struct call {
-    const char *target;
-    struct object *args[ARGS];
-    struct keyword keywords[ARGS];
-    size_t n; /* of both */
-    const json_t *graph;
-};
-
 static bool is_one_of(const char *target, const char *const *list, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -79,11 +65,13 @@ static int read_inputs(struct program *p, const json_t *node, const struct map *
     {
         const char *name = json_string_value(json_object_get(input, "name")), *tag = "";
         const json_t *arg = json_object_get(input, "arg"), *graph = union_get(arg, &tag);
-        if (c->n == ARGS) return fail(p->err, ERR_UNSUPPORTED, "more than %d arguments", ARGS);
         if (graph && !strcmp(tag, "as_graph")) {
-            c->graph = json_object_get(graph, "graph");
+            if (c->n_graphs == CALL_GRAPHS) return fail(p->err, ERR_UNSUPPORTED, "more than %d graphs", CALL_GRAPHS);
+            c->graphs[c->n_graphs++] = json_object_get(graph, "graph");
+            c->first = c->n;
             continue;
         }
+        if (c->n == CALL_ARGS) return fail(p->err, ERR_UNSUPPORTED, "more than %d arguments", CALL_ARGS);
         struct object *o = argument_read(p, env, arg);
         if (!o || !(o = mode_of(p, name ? name : "", o))) return p->err->code;
         c->args[c->n] = o;
@@ -117,47 +105,14 @@ static const char *operator_name(struct program *p, const char *target)
     return out;
 }
 
-/* A graph in an argument, run in place; its results as a tuple. */
-static struct object *call_graph(struct program *p, const struct call *c)
-{
-    struct map env = map_in(&p->scratch);
-    const json_t *inputs = json_object_get(c->graph, "inputs"), *outputs = json_object_get(c->graph, "outputs");
-    size_t n = json_array_size(inputs);
-    struct object *results = object_list(&p->scratch, OBJECT_TUPLE);
-    if (!results) return fail_nomem(p->err), NULL;
-    if (n > c->n) return fail(p->err, ERR_MODEL, "%s is given too few arguments", c->target), NULL;
-    if (p->eval.depth >= GRAPHS) return fail(p->err, ERR_UNSUPPORTED, "graphs in graphs, too deep"), NULL;
-    for (size_t i = 0; i < n; i++) {
-        const char *tag = "";
-        const json_t *input = union_get(json_array_get(inputs, i), &tag);
-        const char *name = json_string_value(json_object_get(input, "name"));
-        if (!name) return fail(p->err, ERR_UNSUPPORTED, "%s has an input that is no tensor", c->target), NULL;
-        if (env_set(p, &env, name, c->args[c->n - n + i])) return NULL;
-    }
-    p->eval.depth++;
-    if (graph_run(p, c->graph, &env)) return NULL;
-    p->eval.depth--;
-    for (size_t i = 0; i < json_array_size(outputs); i++) {
-        struct object *o = argument_read(p, &env, json_array_get(outputs, i));
-        if (!o) return NULL;
-        if (!object_append(&p->scratch, results, o)) return fail_nomem(p->err), NULL;
-    }
-    return results;
-}
-
 static struct object *call(struct program *p, const struct call *c)
 {
     for (size_t i = 0; i < sizeof builtins / sizeof *builtins; i++)
         if (!strcmp(c->target, builtins[i][0])) return eval_builtin(&p->eval, builtins[i][1], c->args, c->n, NULL, 0);
     if (is_one_of(c->target, checks, sizeof checks / sizeof *checks)) return object_none(&p->scratch);
-    if (c->graph && is_one_of(c->target, wrappers, sizeof wrappers / sizeof *wrappers)) return call_graph(p, c);
+    if (c->n_graphs || str_starts(c->target, "torch.ops.higher_order.")) return higher_call(p, c);
     const char *name = operator_name(p, c->target);
-    if (!name) return NULL;
-    if (c->graph || str_starts(c->target, "torch.ops.higher_order.")) {
-        report_add(p->report, REPORT_ERROR, p->eval.t.b.where, "unsupported operator %s", c->target);
-        return object_unknown(&p->scratch);
-    }
-    return (name = plain_name(p, name)) ? aten_call(&p->eval.t, name, NULL, 0, c->keywords, c->n) : NULL;
+    return name && (name = plain_name(p, name)) ? aten_call(&p->eval.t, name, NULL, 0, c->keywords, c->n) : NULL;
 }
 
 static int bind_name(struct program *p, struct map *env, const json_t *output, struct object *o)
@@ -243,6 +198,7 @@ int graph_run(struct program *p, const json_t *graph, struct map *env)
     json_array_foreach(json_object_get(graph, "nodes"), i, node)
     {
         TRY(set_place(p, node, i));
+        p->eval.steps++;
         if (run_node(p, node, env)) return err_prefix(p->err, "at %s", p->eval.t.b.where);
     }
     return 0;

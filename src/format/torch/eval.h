@@ -49,6 +49,9 @@ struct eval {
     const struct ts_def *def;  /* being run */
     int line, depth;
     size_t steps;
+    /* Of a program of torch.export: runs its graph of that number. NULL: an error. */
+    void *program;
+    struct object *(*run_graph)(struct eval *v, int64_t number, struct object *const *args, size_t n);
 };
 
 /* load.c: the root module and the constants as objects; weights become states of the graph. */
@@ -102,7 +105,8 @@ struct host_row {
     bool or_tensor;     /* with a tensor argument it is an aten operator */
     bool takes_unknown; /* else an unknown argument makes the result unknown */
 };
-extern const struct host_row host_numbers[], host_containers[], host_tensors[], host_packed[], host_quantized[];
+extern const struct host_row host_numbers[], host_containers[], host_tensors[], host_packed[], host_program[],
+    host_quantized[];
 struct object *host_arg(const struct host_call *c, size_t i); /* NULL past the end */
 struct object *host_keyword(const struct host_call *c, const char *name);
 struct object *host_fail(struct host_call *c, const char *what); /* wrong arguments: an error */

@@ -104,7 +104,7 @@ static struct object *unknown_among(struct object *const *args, size_t n)
 static const struct host_row *find_row(const char *name)
 {
     static const struct host_row *const tables[] = { host_numbers, host_containers, host_tensors, host_packed,
-        host_quantized };
+        host_program, host_quantized };
     for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
         for (const struct host_row *row = tables[t]; row->name; row++)
             if (!strcmp(row->name, name)) return row;

@@ -65,15 +65,17 @@
     }
 /* Sizes as the operators of a rank want them: one number each, or the factors in a list. */
 #define RESIZE(when, more) \
-    { NULL, "Upsample", when, \
-        " n = torch.sub(torch.dim(x), 2)\n" \
-        "    if torch.__isnot__(self.size, None):\n      s = self.size\n      f = None\n" \
-        "      if isinstance(self.size, int):\n        s = torch.mul([self.size], n)\n" \
-        "      else:\n        s = self.size\n" \
-        "    else:\n      s = None\n" \
-        "      if isinstance(self.scale_factor, (list, tuple)):\n        f = self.scale_factor\n" \
-        "      else:\n        f = torch.mul([float(self.scale_factor)], n)\n" more, \
-        NULL }
+    { \
+        NULL, "Upsample", when, \
+            " n = torch.sub(torch.dim(x), 2)\n" \
+            "    if torch.__isnot__(self.size, None):\n      s = self.size\n      f = None\n" \
+            "      if isinstance(self.size, int):\n        s = torch.mul([self.size], n)\n" \
+            "      else:\n        s = self.size\n" \
+            "    else:\n      s = None\n" \
+            "      if isinstance(self.scale_factor, (list, tuple)):\n        f = self.scale_factor\n" \
+            "      else:\n        f = torch.mul([float(self.scale_factor)], n)\n" more, \
+            NULL \
+    }
 #define OF_RANK(op, args) \
     "    if torch.eq(n, 1):\n      y = torch." op "1d(x, s, " args "f)\n" \
     "    else:\n      if torch.eq(n, 2):\n        y = torch." op "2d(x, s, " args "f)\n" \
@@ -81,26 +83,26 @@
     "    return y\n"
 #define CORNERS "torch.eq(self.align_corners, True), "
 /* Every layer of a recurrent module begins with zeros. */
-#define ZEROS(name, size) name " = torch.zeros([torch.mul(self.num_layers, torch.add(1, int(self.bidirectional))), n, " size "])\n"
+#define ZEROS(name, size) \
+    name " = torch.zeros([torch.mul(self.num_layers, torch.add(1, int(self.bidirectional))), n, " size "])\n"
 #define BATCH " n = torch.size(x, int(torch.__not__(self.batch_first)))\n"
-#define LAYERS "@weights, self.bias, self.num_layers, self.dropout, self.training, self.bidirectional, self.batch_first)\n"
-#define RNN_DEFAULTS "  proj_size : Final[int] = 0\n"
+#define LAYERS \
+    "@weights, self.bias, self.num_layers, self.dropout, self.training, self.bidirectional, self.batch_first)\n"
 #define CELL "self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)"
 #define CELL_ZERO "torch.zeros([torch.size(x, 0), self.hidden_size])"
 #define NO_EXTRAS \
     "    if torch.__isnot__(self.bias_k, None):\n" \
     "      ops.prim.RaiseException(\"add_bias_kv is not read\")\n    else:\n      pass\n" \
-    "    if self.add_zero_attn:\n      ops.prim.RaiseException(\"add_zero_attn is not read\")\n    else:\n      pass\n"
+    "    if self.add_zero_attn:\n      ops.prim.RaiseException(\"add_zero_attn is not read\")\n    else:\n      " \
+    "pass\n"
 #define TURNED(x) x " = torch.transpose(" x ", 0, 1)\n"
 #define ATTENTION(weights) \
-    " if torch.eq(torch.dim(x), 2):\n      ops.prim.RaiseException(\"a batch is needed\")\n    else:\n      pass\n" \
-    NO_EXTRAS \
-    "    if self.batch_first:\n      pass\n    else:\n      " TURNED("x") "      " TURNED("key") "      " TURNED("value") \
-    weights \
-    "    y, w, = torch._native_multi_head_attention(x, key, value, self.embed_dim, self.num_heads, p, b, " \
-    "self.out_proj.weight, self.out_proj.bias, None, True, True, None)\n" \
-    "    if self.batch_first:\n      pass\n    else:\n      " TURNED("y") \
-    "    return (y, w,)\n"
+    " if torch.eq(torch.dim(x), 2):\n      ops.prim.RaiseException(\"a batch is needed\")\n    else:\n      " \
+    "pass\n" NO_EXTRAS "    if self.batch_first:\n      pass\n    else:\n" \
+    "      " TURNED("x") "      " TURNED("key") "      " TURNED("value") weights \
+        "    y, w, = torch._native_multi_head_attention(x, key, value, self.embed_dim, self.num_heads, p, b, " \
+        "self.out_proj.weight, self.out_proj.bias, None, True, True, None)\n" \
+        "    if self.batch_first:\n      pass\n    else:\n      " TURNED("y") "    return (y, w,)\n"
 #define OF(child, x) "(self." child ").forward(" x ")"
 #define FEED(act, x) OF("linear2", act(OF("linear1", x)))
 #define ACT_RELU(x) "torch.relu(" x ")"
@@ -108,21 +110,51 @@
 #define ACT_OWN(x) OF("activation", x)
 /* The activation is a function that was pickled by its name, or a module. */
 #define ENCODER_LAYER(when, act) \
-    { NULL, "TransformerEncoderLayer", when, \
-        " if self.norm_first:\n      z = " OF("norm1", "x") "\n      a, _0, = " OF("self_attn", "z, z, z") "\n" \
-        "      y = torch.add(x, a)\n      y = torch.add(y, " FEED(act, OF("norm2", "y")) ")\n" \
-        "    else:\n      a, _0, = " OF("self_attn", "x, x, x") "\n      y = " OF("norm1", "torch.add(x, a)") "\n" \
-        "      y = " OF("norm2", "torch.add(y, " FEED(act, "y") ")") "\n    return y\n", \
-        "  norm_first : Final[bool] = False\n" }
+    { \
+        NULL, "TransformerEncoderLayer", when, \
+            " if self.norm_first:\n      z = " OF("norm1", "x") "\n      a, _0, = " OF("self_attn", \
+                "z, z, z") "\n" \
+                           "      y = torch.add(x, a)\n      y = torch.add(y, " FEED( \
+                               act, OF("norm2", "y")) ")\n" \
+                                                      "    else:\n      a, _0, = " OF( \
+                                                          "self_attn", "x, x, x") "\n      y = " OF("norm1", \
+                                                          "torch.add(x, a)") "\n" \
+                                                                             "      y = " OF("norm2", \
+                                                                                 "torch.add(y, " FEED(act, \
+                                                                                     "y") ")") "\n    return y\n", \
+            "  norm_first : Final[bool] = False\n" \
+    }
 #define DECODER_LAYER(when, act) \
-    { NULL, "TransformerDecoderLayer", when, \
-        " if self.norm_first:\n      z = " OF("norm1", "x") "\n      a, _0, = " OF("self_attn", "z, z, z") "\n" \
-        "      y = torch.add(x, a)\n      b, _1, = " OF("multihead_attn", OF("norm2", "y") ", memory, memory") "\n" \
-        "      y = torch.add(y, b)\n      y = torch.add(y, " FEED(act, OF("norm3", "y")) ")\n" \
-        "    else:\n      a, _0, = " OF("self_attn", "x, x, x") "\n      y = " OF("norm1", "torch.add(x, a)") "\n" \
-        "      b, _1, = " OF("multihead_attn", "y, memory, memory") "\n      y = " OF("norm2", "torch.add(y, b)") "\n" \
-        "      y = " OF("norm3", "torch.add(y, " FEED(act, "y") ")") "\n    return y\n", \
-        "  norm_first : Final[bool] = False\n", "memory" }
+    { \
+        NULL, "TransformerDecoderLayer", when, \
+            " if self.norm_first:\n      z = " OF("norm1", "x") "\n      a, _0, = " OF("self_attn", \
+                "z, z, z") "\n" \
+                           "      y = torch.add(x, a)\n      b, _1, = " OF("multihead_attn", \
+                               OF("norm2", \
+                                   "y") ", memory, memory") "\n" \
+                                                            "      y = torch.add(y, b)\n      y = torch.add(y, " FEED( \
+                                                                act, \
+                                                                OF("norm3", \
+                                                                    "y")) ")\n" \
+                                                                          "    else:\n      a, _0, = " OF("self_attn", \
+                                                                              "x, x, x") "\n      y = " OF("norm1", \
+                                                                              "torch.add(x, a)") "\n" \
+                                                                                                 "      b, _1, = " OF( \
+                                                                                                     "multihead_attn", "y, memory, memory") "\n      y = " OF("norm2", \
+                                                                                                     "torch.add(y, " \
+                                                                                                     "b)") "\n" \
+                                                                                                           "      y " \
+                                                                                                           "= " OF( \
+                                                                                                               "norm" \
+                                                                                                               "3", \
+                                                                                                               "torch" \
+                                                                                                               ".add(" \
+                                                                                                               "y," \
+                                                                                                               " " FEED( \
+                                                                                                                   act, \
+                                                                                                                   "y") ")") "\n    return y\n", \
+            "  norm_first : Final[bool] = False\n", "memory" \
+    }
 #define FINAL_NORM \
     "    if torch.__is__(self.norm, None):\n      y = x\n    else:\n      y = " OF("norm", "x") "\n    return y\n"
 
@@ -219,23 +251,34 @@ const struct nn_row nn_rows[] = {
     RESIZE("mode=bilinear", "    return torch.upsample_bilinear2d(x, s, " CORNERS "f)\n"),
     RESIZE("mode=bicubic", "    return torch.upsample_bicubic2d(x, s, " CORNERS "f)\n"),
     RESIZE("mode=trilinear", "    return torch.upsample_trilinear3d(x, s, " CORNERS "f)\n"),
-    { NULL, "ModuleList", NULL, " ops.prim.RaiseException(\"a ModuleList does not say in which order it runs\")\n"
-        "    return x\n", NULL },
+    { NULL, "ModuleList", NULL,
+        " ops.prim.RaiseException(\"a ModuleList does not say in which order it runs\")\n"
+        "    return x\n",
+        NULL },
 
     /* recurrent, and attention */
-    { NULL, "LSTM", "proj_size", BATCH "    if torch.gt(self.proj_size, 0):\n      m = self.proj_size\n    else:\n"
-        "      m = self.hidden_size\n    " ZEROS("h", "m") "    " ZEROS("c", "self.hidden_size")
-        "    y, a, b, = torch.lstm(x, [h, c], " LAYERS "    return (y, (a, b,),)\n", NULL },
-    { NULL, "LSTM", NULL, BATCH "    " ZEROS("h", "self.hidden_size")
-        "    y, a, b, = torch.lstm(x, [h, h], " LAYERS "    return (y, (a, b,),)\n", NULL },
-    { NULL, "GRU", NULL, BATCH "    " ZEROS("h", "self.hidden_size")
-        "    y, a, = torch.gru(x, h, " LAYERS "    return (y, a,)\n", NULL },
-    { NULL, "RNN", "mode=RNN_RELU", BATCH "    " ZEROS("h", "self.hidden_size")
-        "    y, a, = torch.rnn_relu(x, h, " LAYERS "    return (y, a,)\n", NULL },
-    { NULL, "RNN", NULL, BATCH "    " ZEROS("h", "self.hidden_size")
-        "    y, a, = torch.rnn_tanh(x, h, " LAYERS "    return (y, a,)\n", NULL },
-    { NULL, "LSTMCell", NULL, " h = " CELL_ZERO "\n    a, b, = torch.lstm_cell(x, [h, h], " CELL "\n"
-        "    return (a, b,)\n", NULL },
+    { NULL, "LSTM", "proj_size",
+        BATCH "    if torch.gt(self.proj_size, 0):\n      m = self.proj_size\n    else:\n"
+              "      m = self.hidden_size\n    " ZEROS("h", "m") "    " ZEROS(
+                  "c", "self.hidden_size") "    y, a, b, = torch.lstm(x, [h, c], " LAYERS "    return (y, (a, b,),)\n",
+        NULL },
+    { NULL, "LSTM", NULL,
+        BATCH "    " ZEROS("h", "self.hidden_size") "    y, a, b, = torch.lstm(x, [h, h], " LAYERS
+                                                    "    return (y, (a, b,),)\n",
+        NULL },
+    { NULL, "GRU", NULL,
+        BATCH "    " ZEROS("h", "self.hidden_size") "    y, a, = torch.gru(x, h, " LAYERS "    return (y, a,)\n",
+        NULL },
+    { NULL, "RNN", "mode=RNN_RELU",
+        BATCH "    " ZEROS("h", "self.hidden_size") "    y, a, = torch.rnn_relu(x, h, " LAYERS "    return (y, a,)\n",
+        NULL },
+    { NULL, "RNN", NULL,
+        BATCH "    " ZEROS("h", "self.hidden_size") "    y, a, = torch.rnn_tanh(x, h, " LAYERS "    return (y, a,)\n",
+        NULL },
+    { NULL, "LSTMCell", NULL,
+        " h = " CELL_ZERO "\n    a, b, = torch.lstm_cell(x, [h, h], " CELL "\n"
+        "    return (a, b,)\n",
+        NULL },
     UNARY("GRUCell", "torch.gru_cell(x, " CELL_ZERO ", " CELL),
     { NULL, "RNNCell", "nonlinearity=relu", "torch.rnn_relu_cell(x, " CELL_ZERO ", " CELL, NULL },
     UNARY("RNNCell", "torch.rnn_tanh_cell(x, " CELL_ZERO ", " CELL),
@@ -270,20 +313,25 @@ const struct nn_row nn_rows[] = {
     UNARY("Unfold", "torch.im2col(x, @pair(kernel_size), @pair(dilation), @pair(padding), @pair(stride))"),
     UNARY("Fold",
         "torch.col2im(x, @pair(output_size), @pair(kernel_size), @pair(dilation), @pair(padding), @pair(stride))"),
-    { NULL, "AdaptiveMaxPool1d", NULL, "torch.select(torch.adaptive_max_pool2d(torch.unsqueeze(x, -2), [1, "
-        "self.output_size])[0], -2, 0)", NULL },
-    { NULL, "AdaptiveMaxPool2d", NULL, " y, _0, = torch.adaptive_max_pool2d(x, self.output_size)\n    return y\n", NULL },
-    { NULL, "AdaptiveMaxPool3d", NULL, " y, _0, = torch.adaptive_max_pool3d(x, self.output_size)\n    return y\n", NULL },
+    { NULL, "AdaptiveMaxPool1d", NULL,
+        "torch.select(torch.adaptive_max_pool2d(torch.unsqueeze(x, -2), [1, "
+        "self.output_size])[0], -2, 0)",
+        NULL },
+    { NULL, "AdaptiveMaxPool2d", NULL, " y, _0, = torch.adaptive_max_pool2d(x, self.output_size)\n    return y\n",
+        NULL },
+    { NULL, "AdaptiveMaxPool3d", NULL, " y, _0, = torch.adaptive_max_pool3d(x, self.output_size)\n    return y\n",
+        NULL },
     UNARY("ZeroPad1d", "torch.constant_pad_nd(x, self.padding, 0.)"),
     UNARY("ZeroPad3d", "torch.constant_pad_nd(x, self.padding, 0.)"),
     PAD("CircularPad1d", "circular"),
     PAD("CircularPad3d", "circular"),
     { NULL, "LocalResponseNorm", NULL,
         " y = torch.unsqueeze(torch.mul(x, x), 1)\n"
-        "    y = torch.constant_pad_nd(y, [0, 0, 0, 0, torch.floordiv(self.size, 2), torch.floordiv(torch.sub(self.size, "
-        "1), 2)], 0.)\n"
+        "    y = torch.constant_pad_nd(y, [0, 0, 0, 0, torch.floordiv(self.size, 2), "
+        "torch.floordiv(torch.sub(self.size, 1), 2)], 0.)\n"
         "    y = torch.squeeze(torch.avg_pool3d(y, [self.size, 1, 1], [1, 1, 1]), 1)\n"
-        "    return torch.div(x, torch.pow(torch.add(torch.mul(y, self.alpha), self.k), self.beta))\n", NULL },
+        "    return torch.div(x, torch.pow(torch.add(torch.mul(y, self.alpha), self.k), self.beta))\n",
+        NULL },
     { NULL, "Bilinear", NULL, "torch.bilinear(x, other, self.weight, self.bias)", NULL, "other" },
     { NULL, "CosineSimilarity", NULL, "torch.cosine_similarity(x, other, self.dim, self.eps)", NULL, "other" },
     { NULL, "PairwiseDistance", NULL, "torch.pairwise_distance(x, other, self.norm, self.eps, self.keepdim)", NULL,

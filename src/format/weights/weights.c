@@ -124,8 +124,8 @@ static bool is_npz(struct bytes file, const char *path)
 }
 
 /* In the file where it is stored and aligned; its pages were read to check them, and are let go of. */
-static int npz_tensor(struct tensor **t, struct arena *a, const struct format_file *file, const struct npy *array,
-    struct err *e)
+static int npz_tensor(
+    struct tensor **t, struct arena *a, const struct format_file *file, const struct npy *array, struct err *e)
 {
     bool inside = file->blob && blob_holds(file->blob, array->data.data, array->data.len);
     TRY((inside ? tensor_view_npy : tensor_from_npy)(t, a, array, file->path, e));
@@ -147,8 +147,7 @@ static int read_npz(struct weights *w, struct arena *a, const struct format_file
         if (!str_ends(z.entries[i].name, ".npy")) continue;
         char *name = arena_strndup(a, z.entries[i].name, len - 4);
         TRY_MEM(name, e);
-        if (npz_read(&array, a, &z, name, UINT64_MAX, e) || npz_tensor(&t, a, file, &array, e))
-            return e->code;
+        if (npz_read(&array, a, &z, name, UINT64_MAX, e) || npz_tensor(&t, a, file, &array, e)) return e->code;
         TRY(weights_add(w, &(struct weight){ .path = name, .name = name, .tensor = t }, e));
     }
     return 0;
