@@ -1,8 +1,9 @@
-/* memory.c - free memory of the machine, the cgroup (v2, then v1) and the resource limits. */
+/* memory.c - free memory of the machine, the cgroup (v2, then v1) and the resource limits; what this process has. */
 #include "base/memory.h"
 
 #include <stdio.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 /* The number in a one-line file; 0 when there is none ("max", no file). */
 static uint64_t number_in(const char *path)
@@ -34,14 +35,35 @@ static uint64_t less(uint64_t limit, uint64_t used, uint64_t free)
     return left < free ? left : free;
 }
 
+static void own_pages(uint64_t *addressed, uint64_t *resident)
+{
+    unsigned long long all = 0, here = 0, page = (unsigned long long)sysconf(_SC_PAGESIZE);
+    FILE *f = fopen("/proc/self/statm", "re");
+    if (f && fscanf(f, "%llu %llu", &all, &here) != 2) all = here = 0;
+    if (f) fclose(f);
+    *addressed = all * page;
+    *resident = here * page;
+}
+
 static uint64_t address_space_used(void)
 {
-    unsigned long long pages = 0;
-    FILE *f = fopen("/proc/self/statm", "re");
-    if (!f) return 0;
-    if (fscanf(f, "%llu", &pages) != 1) pages = 0;
-    fclose(f);
-    return pages * 4096;
+    uint64_t addressed, resident;
+    own_pages(&addressed, &resident);
+    return addressed;
+}
+
+uint64_t memory_resident(void)
+{
+    uint64_t addressed, resident;
+    own_pages(&addressed, &resident);
+    return resident;
+}
+
+uint64_t memory_peak(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return (uint64_t)u.ru_maxrss * 1024;
 }
 
 uint64_t memory_available(void)

@@ -5,6 +5,7 @@
 
 #include "base/array.h"
 #include "base/clock.h"
+#include "base/memory.h"
 #include "base/str.h"
 #include "base/team.h"
 #include "cli/inputs.h"
@@ -159,13 +160,6 @@ static double throughput(const struct bench *b)
     return (double)(b->n * (size_t)conf_int(&b->args->conf, "batch")) / sum;
 }
 
-static size_t peak_bytes(void)
-{
-    struct rusage u;
-    getrusage(RUSAGE_SELF, &u);
-    return (size_t)u.ru_maxrss * 1024;
-}
-
 static const char *why(const struct bench *b, struct str *s)
 {
     struct team_limits l = team_limits();
@@ -205,7 +199,7 @@ static void print_text(const struct bench *b)
     if (b->disturbed) printf("; others took a processor away in %zu of them", b->disturbed);
     printf("\n  %-12s %s for a run, %s of packed weights, %s the process at most\n", "memory",
         human_bytes(m1, (double)session_memory(b->session)), human_bytes(m2, (double)packs_bytes(b->model.packs)),
-        human_bytes(m3, (double)peak_bytes()));
+        human_bytes(m3, (double)memory_peak()));
 }
 
 static json_t *shapes_json(const struct bench *b)
@@ -228,7 +222,7 @@ static json_t *as_json(const struct bench *b)
         percentile(b, 50) * 1e3, "p90_ms", percentile(b, 90) * 1e3, "p99_ms", percentile(b, 99) * 1e3, "fastest_ms",
         b->times[0] * 1e3, "samples_per_second", throughput(b), "runs", (json_int_t)b->n, "disturbed_runs",
         (json_int_t)b->disturbed, "run_bytes", (json_int_t)session_memory(b->session), "packed_bytes",
-        (json_int_t)packs_bytes(b->model.packs), "peak_bytes", (json_int_t)peak_bytes());
+        (json_int_t)packs_bytes(b->model.packs), "peak_bytes", (json_int_t)memory_peak());
 }
 
 /* A few runs of a session that times each step: it is another one, so that watching does not slow down what is told. */

@@ -135,6 +135,12 @@ const struct tensor *session_state(const struct session *s, size_t i, struct are
     return plain && !copy_content(s, have, plain, e) ? plain : NULL;
 }
 
+size_t session_state_copies(const struct session *s, size_t i)
+{
+    const struct tensor *t = s->states[i];
+    return t && t->layout ? (size_t)tensor_bytes(s->graph->states[i]->data) : 0;
+}
+
 int session_set_state(struct session *s, size_t i, const struct tensor *content, struct err *e)
 {
     struct tensor *t = i < s->graph->n_states ? s->states[i] : NULL;

@@ -52,6 +52,7 @@ int session_reset(struct session *s, struct err *e);
 /* The present content of state `i` of the graph, plain: the session's own memory, which runs change, or a copy in `a`
  * where the session stores the state in a layout of its own. NULL: out of memory. */
 const struct tensor *session_state(const struct session *s, size_t i, struct arena *a, struct err *e);
+size_t session_state_copies(const struct session *s, size_t i); /* bytes of that copy; 0: there is none */
 /* New content for a state that changes, of its shape and type: a resumed training. ERR_USAGE where it does not fit. */
 int session_set_state(struct session *s, size_t i, const struct tensor *content, struct err *e);
 

@@ -10,6 +10,11 @@
 #include "train/optimizer.h"
 #include "train/run.h"
 
+bool run_mixes(const struct train_run *r)
+{
+    return conf_float(r->conf, "mixup") > 0;
+}
+
 static int hyper(const struct conf *c, const struct optimizer *o, struct attr *list, struct err *e)
 {
     static const char *const names[] = { "momentum", "dampening", "nesterov", "beta1", "beta2", "amsgrad", "epsilon",
@@ -87,7 +92,7 @@ int run_make_step(struct train_run *r, struct err *e)
         .clip_norm = conf_float(c, "clip_norm"),
         .ema = conf_float(c, "ema"),
         .accumulate = r->accumulate > 1,
-        .mixup = conf_float(c, "mixup") > 0 };
+        .mixup = run_mixes(r) };
     if (!(conf_float(c, "mixup") >= 0 && conf_float(c, "mixup") <= 1))
         return fail(e, ERR_USAGE, "mixup: %g is not between 0 and 1", conf_float(c, "mixup"));
     for (size_t i = 0; o.mixup && i < r->model.graph->n_inputs; i++)

@@ -70,6 +70,9 @@ int run_settle_schedule(struct train_run *r, struct err *e);
 int run_settle_augment(struct train_run *r, struct err *e);
 int run_make_step(struct train_run *r, struct err *e);
 int run_make_judging(struct train_run *r, struct err *e);
+bool run_mixes(const struct train_run *r);
+/* estimate.c: plans of full batches, which settle how states are stored, and the memory that the run will take. */
+int run_first_plans(struct train_run *r, struct err *e);
 /* state.c */
 int run_save(struct train_run *r, struct err *e);
 int run_restore(struct train_run *r, struct err *e);

@@ -9,8 +9,8 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "base/str.h"
-#include "plan/plan.h"
 #include "train/loader.h"
 #include "train/run.h"
 #include "train/torch_state.h"
@@ -75,11 +75,6 @@ static int log_step(struct train_run *r, double loss, double lr, struct err *e)
     return events_scalar(r->events, now, r->updates, "train/lr", lr, e);
 }
 
-static bool mixes(const struct train_run *r)
-{
-    return conf_float(r->conf, "mixup") > 0;
-}
-
 static int run_step(struct train_run *r, const struct batch *b, struct arena *a, struct err *e)
 {
     size_t n = r->model.graph->n_inputs;
@@ -91,8 +86,8 @@ static int run_step(struct train_run *r, const struct batch *b, struct arena *a,
     TRY_MEM(in, e);
     for (size_t i = 0; i < n; i++) in[i] = b->in[i];
     in[n++] = b->target;
-    if (mixes(r)) in[n++] = b->mixed;
-    if (mixes(r)) in[n++] = scalar(a, DT_F32, b->mix, e);
+    if (run_mixes(r)) in[n++] = b->mixed;
+    if (run_mixes(r)) in[n++] = scalar(a, DT_F32, b->mix, e);
     in[n++] = scalar(a, DT_F32, lr, e);
     if (r->accumulate > 1) in[n++] = scalar(a, DT_BOOL, last, e);
     if (r->accumulate > 1) in[n++] = scalar(a, DT_F32, 1.0 / group, e);
@@ -295,39 +290,6 @@ static int write_args(struct train_run *r, struct err *e)
     return path ? file_write(&r->a, path, text, s.len, e) : e->code;
 }
 
-static double state_bytes(const struct graph *g)
-{
-    double bytes = 0;
-    for (size_t i = 0; i < g->n_states; i++)
-        if (g->states[i]->next) bytes += (double)tensor_bytes(g->states[i]->data);
-    return bytes;
-}
-
-/* The first plan is of a full batch: it settles how states are stored, in a resumed run as in the first. */
-static int first_plan(struct train_run *r, struct err *e)
-{
-    struct arena a;
-    struct batch b = { 0 };
-    size_t n = r->model.graph->n_inputs, at = 0;
-    arena_init(&a, NULL);
-    for (; at < r->train.n && at < 10 && !b.n && !e->code; at++) samples_batch(&r->train, 0, &at, 1, &a, &b, e);
-    if (!e->code && !b.n)
-        fail(e, ERR_DATA, "none of the first %zu rows fits the model; the last: %s", at,
-            b.n_errors ? b.errors[0] : "?");
-    struct shape *shapes = ARENA_ARRAY(&a, n + STEP_EXTRA, struct shape);
-    if (!shapes) fail_nomem(e);
-    for (size_t i = 0; !e->code && i < n; i++) shapes[i] = b.in[i]->shape, shapes[i].dim[0] = (int64_t)r->batch;
-    if (!e->code) {
-        shapes[n] = b.target->shape, shapes[n].dim[0] = (int64_t)r->batch;
-        if (mixes(r)) shapes[n + 1] = shapes[n], n++;
-        for (int i = 1; i < STEP_EXTRA - 1; i++) shapes[n + (size_t)i] = shape_of(0, NULL);
-        const struct plan *p = session_plan(r->session, shapes, e);
-        if (p) run_say(r, "memory: a step needs about %.0f MB", ((double)p->memory + state_bytes(r->step)) / 1e6);
-    }
-    arena_release(&a);
-    return e->code;
-}
-
 static void introduce(const struct train_run *r)
 {
     int64_t all = 0, trained = 0;
@@ -346,7 +308,7 @@ static int begin(struct train_run *r, const char *resume, struct err *e)
     TRY(run_setup(r, e));
     TRY(begin_history(r, e));
     introduce(r);
-    TRY(first_plan(r, e));
+    TRY(run_first_plans(r, e));
     if (resume) {
         r->folder = resume;
         TRY(run_restore(r, e));
@@ -368,6 +330,7 @@ static int finish(struct train_run *r, struct err *e)
     TRY(run_weights_hash(r, hex, e));
     run_say(r, "best %s %.5g in epoch %lld; %s holds best.tenrec, last.tenrec, results.csv",
         r->valid.n ? r->metric : "loss", r->best, (long long)r->best_epoch, r->folder);
+    run_say(r, "memory: %.0f MB at the peak", (double)memory_peak() / 1e6);
     if (r->errors) run_say(r, "%lld rows were skipped", (long long)r->errors);
     run_say(r, "weights %s", hex);
     return 0;
