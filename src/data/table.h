@@ -130,6 +130,9 @@ int row_mask(
 int row_class(const struct table *t, const struct row *row, int column, int64_t *out, struct err *e);
 /* All numbers of the unbound columns of ROLE_NUMBERS, in order. */
 int row_numbers(const struct table *t, const struct row *row, struct arena *a, double **out, size_t *n, struct err *e);
+/* The numbers in one cell, whatever its column is for: text or an array. */
+int row_cell_numbers(const struct table *t, const struct row *row, int column, struct arena *a, double **out,
+    size_t *n, struct err *e);
 /* An array: .npy file or bytes, a row of an array, or numbers in text (rank 1, float32). No row dimension is added. */
 int row_tensor(
     const struct table *t, const struct row *row, int column, struct arena *a, struct tensor **out, struct err *e);

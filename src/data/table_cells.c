@@ -156,6 +156,16 @@ int row_numbers(const struct table *t, const struct row *row, struct arena *a, d
     return 0;
 }
 
+int row_cell_numbers(const struct table *t, const struct row *row, int column, struct arena *a, double **out,
+    size_t *n, struct err *e)
+{
+    struct numbers list = { 0 };
+    TRY(cell_numbers(row, cell_at(row, column), a, &list, e));
+    if (!list.n) return nothing(t, row, column, e);
+    *out = list.of, *n = list.n;
+    return 0;
+}
+
 static int tensor_of_numbers(const struct numbers *list, struct arena *a, struct tensor **out, struct err *e)
 {
     struct shape s = shape_of(1, (int64_t[]){ (int64_t)list->n });

@@ -66,6 +66,10 @@ const struct conf_key train_keys[] = {
     COUNT_KEY("limit", "0", 0, INT64_MAX, "use so many rows of `data` only; 0: all"),
 
     TEXT_KEY("loss", "NAME", "auto", "cross_entropy, nll, dice, mse, l1, smooth_l1, bce; auto: as the task has it"),
+    NUMBER_KEY("loss_weight", "1", "of `loss` in the sum, where `heads` adds others"),
+    LIST_KEY("heads", "OUTPUT=LOSS",
+        "further losses, of any output, added up: OUTPUT=LOSS[*WEIGHT] learns what the first output does, "
+        "OUTPUT=LOSS[*WEIGHT]:COLUMN+COLUMN what these columns hold"),
     NUMBER_KEY("label_smoothing", "0", "cross_entropy: this share of each label is spread over all classes"),
     LIST_KEY("class_weight", "X", "a weight per class, in order of the classes, or the word balanced"),
     COUNT_KEY("ignore_index", "-100", INT64_MIN + 1, INT64_MAX, "labels of this number count nothing (masks: 255 too)"),

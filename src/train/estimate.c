@@ -18,22 +18,27 @@ struct need {
 static const struct plan *plan_for(
     struct train_run *r, struct session *s, const struct batch *one, bool step, struct arena *a, struct err *e)
 {
-    size_t n = one->n_inputs, extra = step && run_mixes(r) ? 2 : 1;
-    size_t rows = step || r->batch < r->valid.n ? r->batch : r->valid.n;
-    struct shape *shapes = ARENA_ARRAY(a, n + STEP_EXTRA, struct shape);
+    struct shape *shapes = ARENA_ARRAY(a, one->n_inputs + STEP_EXTRA, struct shape);
+    size_t n = 0, rows = step || r->batch < r->valid.n ? r->batch : r->valid.n;
     if (!shapes) return fail_nomem(e), NULL;
-    for (size_t i = 0; i < n + extra; i++) {
-        shapes[i] = i < n ? one->in[i]->shape : one->target->shape;
-        shapes[i].dim[0] = (int64_t)rows;
+    for (size_t i = 0; i < one->n_inputs; i++) shapes[n++] = one->in[i]->shape;
+    for (size_t k = 0; k < one->n_heads; k++) {
+        shapes[n++] = one->target[k]->shape;
+        if (!step || !run_mixes(r)) continue;
+        shapes[n++] = one->target[k]->shape;
+        if (!k) shapes[n++] = shape_of(0, NULL);
     }
-    for (size_t i = n + extra; i < n + STEP_EXTRA; i++) shapes[i] = shape_of(0, NULL);
+    for (size_t i = 0; i < n; i++)
+        if (shapes[i].rank) shapes[i].dim[0] = (int64_t)rows;
+    for (; n < one->n_inputs + STEP_EXTRA; n++) shapes[n] = shape_of(0, NULL);
     return session_plan(s, shapes, e);
 }
 
 /* Samples lie alone, then together; a loader's threads do that while the batch before is out. */
 static double batch_bytes(const struct train_run *r, const struct batch *one)
 {
-    double sample = (double)tensor_bytes(one->target) * (run_mixes(r) ? 2 : 1);
+    double sample = 0;
+    for (size_t k = 0; k < one->n_heads; k++) sample += (double)tensor_bytes(one->target[k]) * (run_mixes(r) ? 2 : 1);
     for (size_t i = 0; i < one->n_inputs; i++) sample += (double)tensor_bytes(one->in[i]);
     return sample * (double)r->batch * (conf_int(r->conf, "loaders") ? 3 : 2);
 }

@@ -32,23 +32,29 @@ static void mix_input(struct tensor *t, int64_t n, int64_t shift, float mix, con
     }
 }
 
+static struct tensor *shifted(const struct tensor *t, int64_t n, int64_t shift, struct arena *a, struct err *e)
+{
+    size_t each = (size_t)tensor_bytes(t) / (size_t)n;
+    struct tensor *out = tensor_new(a, t->dtype, &t->shape, e);
+    for (int64_t i = 0; out && i < n; i++)
+        memcpy((char *)out->data + (size_t)i * each, (const char *)t->data + (size_t)((i + shift) % n) * each, each);
+    return out;
+}
+
 int mixup_batch(struct batch *b, double alpha, uint64_t seed, int64_t epoch, struct arena *a, struct err *e)
 {
     b->mix = 1;
-    b->mixed = b->target;
+    memcpy(b->mixed, b->target, sizeof b->mixed);
     if (!b->n || alpha <= 0) return 0;
     uint64_t stream = (uint64_t)epoch << 8 | STREAM_MIX, row = (uint64_t)b->rows[0];
     int64_t shift = b->n > 1 ? 1 + (int64_t)(rng_uniform(seed, stream + 1, row) * (double)(b->n - 1)) : 0;
-    size_t each = (size_t)tensor_bytes(b->target) / (size_t)b->n;
     b->mix = draw_beta(alpha, seed, stream, row);
     for (size_t i = 0; i < b->n_inputs; i++) {
         struct tensor *t = b->in[i], *was = tensor_copy(a, t->dtype, &t->shape, t->data, e);
         if (!was) return e->code;
         if (t->dtype == DT_F32) mix_input(t, b->n, shift, (float)b->mix, was->data);
     }
-    if (!(b->mixed = tensor_new(a, b->target->dtype, &b->target->shape, e))) return e->code;
-    for (int64_t i = 0; i < b->n; i++)
-        memcpy((char *)b->mixed->data + (size_t)i * each,
-            (char *)b->target->data + (size_t)((i + shift) % b->n) * each, each);
+    for (size_t k = 0; k < b->n_heads; k++)
+        if (!(b->mixed[k] = shifted(b->target[k], b->n, shift, a, e))) return e->code;
     return 0;
 }

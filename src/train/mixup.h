@@ -4,9 +4,9 @@
 
 #include "train/samples.h"
 
-/* Every float input becomes mix * x + (1 - mix) * x of another sample, whose target goes to b->mixed; mix is drawn from
+/* Every float input becomes mix * x + (1 - mix) * x of another sample, whose targets go to b->mixed; mix is drawn from
  * Beta(alpha, alpha), 0 < alpha <= 1, one for the batch, by (seed, epoch, first row). alpha 0: mix is 1, nothing is
- * changed and b->mixed is the target. */
+ * changed and b->mixed is the targets. */
 int mixup_batch(struct batch *b, double alpha, uint64_t seed, int64_t epoch, struct arena *a, struct err *e);
 
 #endif

@@ -91,7 +91,7 @@ static int tile(
 static int show_class(struct gallery *g, int i, const struct image *img, struct err *e)
 {
     char text[80], one[24], two[24];
-    int64_t want = tensor_get_i64(g->b->target, i), got = best_class(g->out, i, 0);
+    int64_t want = tensor_get_i64(g->b->target[0], i), got = best_class(g->out, i, 0);
     if (want == got) snprintf(text, sizeof text, "%.20s", class_name(g->r, got, one));
     else snprintf(text, sizeof text, "%.12s, is %.12s", class_name(g->r, got, one), class_name(g->r, want, two));
     return tile(g, i, img, text, want == got ? 0x107010 : 0xc02020, e);
@@ -99,9 +99,9 @@ static int show_class(struct gallery *g, int i, const struct image *img, struct 
 
 static int show_mask(struct gallery *g, int i, const struct image *img, struct err *e)
 {
-    const struct shape *s = &g->b->target->shape;
+    const struct shape *s = &g->b->target[0]->shape;
     int64_t n = s->dim[1] * s->dim[2], *got = ARENA_ARRAY(g->a, n, int64_t);
-    const int64_t *want = (const int64_t *)g->b->target->data + i * n;
+    const int64_t *want = (const int64_t *)g->b->target[0]->data + i * n;
     struct image truth, answer;
     TRY_MEM(got, e);
     for (int64_t k = 0; k < n; k++) got[k] = best_class(g->out, i, k);
@@ -123,11 +123,11 @@ static int draw_samples(struct train_run *r, struct arena *a, struct err *e)
     for (size_t i = 0; i < count; i++) order[i] = i;
     TRY(samples_batch(&r->valid, 0, order, count, a, &b, e));
     if (!b.n) return 0;
-    const struct tensor **in = ARENA_ARRAY(a, n + 1, const struct tensor *);
+    const struct tensor **in = ARENA_ARRAY(a, n + MOST_HEADS, const struct tensor *);
     struct tensor *out = ARENA_ARRAY(a, r->judging->n_outputs, struct tensor);
     if (!in || !out) return fail_nomem(e);
     for (size_t i = 0; i < n; i++) in[i] = b.in[i];
-    in[n] = b.target;
+    for (size_t i = 0; i < b.n_heads; i++) in[n + i] = b.target[i];
     TRY(session_run(r->judge_session, in, out, e));
     int tiles = (int)b.n * (masks ? 3 : 1), rows = (tiles + ACROSS - 1) / ACROSS;
     struct gallery g = { r, canvas_new(a, ACROSS * SIDE, rows * (SIDE + CAPTION), e), &b, out, a };

@@ -83,8 +83,8 @@ int run_make_step(struct train_run *r, struct err *e)
     for (int i = 0; i < 4; i++) TRY(add_rules(r, keys[i], kinds[i], rules, &n_rules, e));
     if (!(r->optimizer = optimizer_find(conf_string(c, "optimizer"), e))) return e->code;
     TRY(hyper(c, r->optimizer, attrs, e));
-    struct train_step_options o = { .heads = &r->head,
-        .n_heads = 1,
+    struct train_step_options o = { .heads = r->heads,
+        .n_heads = r->n_heads,
         .optimizer = r->optimizer->name,
         .attrs = attrs,
         .rules = rules,
@@ -110,13 +110,13 @@ int run_make_judging(struct train_run *r, struct err *e)
 {
     struct graph *g = r->judging = graph_copy(r->model.graph, &r->a, e);
     struct builder b = { g, e };
-    enum dtype t;
-    struct shape s;
+    struct value *loss = NULL;
     if (!g) return e->code;
-    struct value *scores = loss_scores(&r->head.loss, g->outputs[0]);
-    TRY(loss_target(&r->head.loss, scores, &t, &s, e));
-    struct value *target = graph_input(g, "target", t, &s, e);
-    struct value *loss = target ? loss_emit(&b, &r->head.loss, scores, target) : NULL;
+    for (size_t i = 0; i < r->n_heads; i++) {
+        struct value *one = train_head_loss(&b, &r->heads[i], g->outputs[r->heads[i].output], "target", i, e);
+        if (!one) return e->code;
+        loss = loss ? emit(&b, "Add", NO_ATTRS, loss, one) : one;
+    }
     if (!loss) return e->code;
     TRY(graph_output(g, loss, e));
     for (size_t i = 0; conf_float(r->conf, "ema") > 0 && i < g->n_states; i++) {

@@ -33,7 +33,8 @@ struct train_run {
     struct samples train, valid;
     struct augment augment;
     const struct train_task *task;
-    struct train_head head;
+    struct train_head heads[MOST_HEADS]; /* [0]: of the task, see heads.h */
+    size_t n_heads;
     const struct optimizer *optimizer;
     struct graph *step, *judging;
     struct session *session, *judge_session;
@@ -83,7 +84,7 @@ int run_trace(struct train_run *r, const struct tensor *const *in, struct err *e
 int run_evaluate(struct train_run *r, struct err *e);
 /* pictures.c: curves.png, confusion.png, samples.png; without cairo a note instead. */
 int run_pictures(struct train_run *r, struct err *e);
-/* The step's inputs: the model's, target, what mixing needs, lr, and what accumulating needs. */
-enum { STEP_EXTRA = 6 };
+/* The step's inputs beyond the model's, at most: targets, what mixing needs, lr, and what accumulating needs. */
+enum { STEP_EXTRA = 2 * MOST_HEADS + 4 };
 
 #endif

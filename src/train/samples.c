@@ -35,6 +35,7 @@ int samples_init(struct samples *s, struct arena *a, struct err *e)
     for (size_t i = 0; i < n; i++)
         if ((s->columns[i] = input_column(s, i, e)) < 0) return e->code;
     s->target_column = -1;
+    s->n_heads = 1;
     if (s->target == SAMPLE_INPUT) return 0;
     static const char *const words[] = { "label", "mask", "numbers" };
     s->target_column = table_column(s->table, target_roles[s->target], 0);
@@ -77,7 +78,7 @@ struct sample {
     struct arena a;
     int64_t row;
     struct tensor *in; /* one per input, (1, ...) */
-    struct tensor target;
+    struct tensor target[MOST_HEADS];
     char *error; /* malloc'ed: the arena may be what failed */
 };
 
@@ -158,7 +159,7 @@ static int take_mask(
                 row->where, (long long)to[i], (long long)(i % mask->width), (long long)(i / mask->width),
                 (long long)classes, (long long)classes - 1);
     }
-    it->target = *t;
+    it->target[0] = *t;
     return 0;
 }
 
@@ -173,7 +174,7 @@ static int take_class(struct sample *it, const struct loading *l, const struct r
             (long long)l->s->classes - 1);
     struct tensor *t = tensor_copy(&it->a, DT_I64, &one, &class, e);
     if (!t) return e->code;
-    it->target = *t;
+    it->target[0] = *t;
     return 0;
 }
 
@@ -190,8 +191,27 @@ static int take_numbers(struct sample *it, const struct loading *l, const struct
     struct tensor *t = tensor_new(&it->a, DT_F32, &s, e);
     if (!t) return e->code;
     for (size_t i = 0; i < n; i++) tensor_set_f64(t, (int64_t)i, v[i]);
-    it->target = *t;
+    it->target[0] = *t;
     return 0;
+}
+
+static int take_itself(struct sample *it)
+{
+    struct tensor *t = &it->target[0];
+    *t = it->in[0];
+    memmove(t->shape.dim, t->shape.dim + 1, (size_t)--t->shape.rank * sizeof(int64_t));
+    return 0;
+}
+
+static int take_target(
+    struct sample *it, const struct loading *l, const struct row *row, struct image *mask, struct err *e)
+{
+    switch (l->s->target) {
+    case SAMPLE_CLASS: return take_class(it, l, row, e);
+    case SAMPLE_MASK: return take_mask(it, l, row, mask, e);
+    case SAMPLE_NUMBERS: return take_numbers(it, l, row, e);
+    default: return take_itself(it);
+    }
 }
 
 static int load(const struct loading *l, struct sample *it, struct err *e)
@@ -207,14 +227,12 @@ static int load(const struct loading *l, struct sample *it, struct err *e)
         if (s->model->preprocess[i]) TRY(take_image(it, i, l, &row, &mask, e));
         else TRY(take_tensor(it, i, l, &row, e));
     }
-    switch (s->target) {
-    case SAMPLE_CLASS: return take_class(it, l, &row, e);
-    case SAMPLE_MASK: return take_mask(it, l, &row, &mask, e);
-    case SAMPLE_NUMBERS: return take_numbers(it, l, &row, e);
-    default: break;
+    TRY(take_target(it, l, &row, &mask, e));
+    for (size_t k = 1; k < s->n_heads; k++) {
+        const struct further *f = &s->further[k];
+        if (f->names) TRY(further_row(f, s->table, &row, &it->a, &it->target[k], e));
+        else it->target[k] = it->target[0];
     }
-    it->target = it->in[0];
-    memmove(it->target.shape.dim, it->target.shape.dim + 1, (size_t)--it->target.shape.rank * sizeof(int64_t));
     return 0;
 }
 
@@ -230,13 +248,13 @@ static void load_span(void *ctx, int64_t begin, int64_t end)
 }
 
 static int stack(struct tensor **out, struct arena *a, const struct batch *b, const struct sample *items, size_t count,
-    int input, struct err *e)
+    int input, size_t head, struct err *e)
 {
     const struct tensor *first = NULL;
     char *to = NULL;
     for (size_t i = 0; i < count; i++) {
         if (items[i].error) continue;
-        const struct tensor *t = input < 0 ? &items[i].target : &items[i].in[input];
+        const struct tensor *t = input < 0 ? &items[i].target[head] : &items[i].in[input];
         if (!first) {
             struct shape s = t->shape;
             if (input < 0) {
@@ -267,14 +285,16 @@ static int collect(struct loading *l, size_t count, struct arena *a, struct batc
     b->errors = ARENA_ARRAY(a, count, const char *);
     b->in = ARENA_ARRAY(a, n_inputs, struct tensor *);
     b->n_inputs = n_inputs;
+    b->n_heads = l->s->n_heads;
     if (!rows || !b->errors || !b->in) return fail_nomem(e);
     for (size_t i = 0; i < count; i++) {
         if (!l->items[i].error) rows[b->n++] = l->items[i].row;
         else TRY_MEM(b->errors[b->n_errors++] = arena_strdup(a, l->items[i].error), e);
     }
     b->rows = rows;
-    for (size_t i = 0; i < n_inputs && b->n; i++) TRY(stack(&b->in[i], a, b, l->items, count, (int)i, e));
-    return b->n ? stack(&b->target, a, b, l->items, count, -1, e) : 0;
+    for (size_t i = 0; i < n_inputs && b->n; i++) TRY(stack(&b->in[i], a, b, l->items, count, (int)i, 0, e));
+    for (size_t k = 0; k < b->n_heads && b->n; k++) TRY(stack(&b->target[k], a, b, l->items, count, -1, k, e));
+    return 0;
 }
 
 int samples_batch(const struct samples *s, int64_t epoch, const size_t *order, size_t count, struct arena *a,

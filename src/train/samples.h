@@ -4,6 +4,7 @@
 
 #include "data/table.h"
 #include "package/model.h"
+#include "train/heads.h"
 
 enum sample_target { SAMPLE_CLASS, SAMPLE_MASK, SAMPLE_NUMBERS, SAMPLE_INPUT };
 
@@ -22,13 +23,16 @@ struct samples {
     int threads;
     int *columns;      /* one per input of the model: the column that feeds it */
     int target_column; /* -1: none is needed */
+    struct further further[MOST_HEADS]; /* from 1: of further losses; further[0] is not used, the main target is above */
+    size_t n_heads;
 };
 
 struct batch {
     int64_t n;          /* good samples, in order of the rows; 0: all failed */
     struct tensor **in; /* one per input, (n, ...) */
     size_t n_inputs;
-    struct tensor *target, *mixed; /* mixed: of the samples that were mixed in (mixup.h) */
+    struct tensor *target[MOST_HEADS], *mixed[MOST_HEADS]; /* per loss; mixed: of the samples mixed in (mixup.h) */
+    size_t n_heads;
     double mix;                    /* the share of the samples themselves */
     const int64_t *rows; /* of the table, one per good sample */
     const char **errors; /* of the others, each naming its row */

@@ -174,7 +174,21 @@ static int class_weights(struct train_run *r, struct err *e)
                 return fail(e, ERR_USAGE, "class_weight: \"%s\" is no weight", list[i]);
             tensor_set_f64(w, (int64_t)i, v);
         }
-    r->head.loss.class_weight = w;
+    r->heads[0].loss.class_weight = w;
+    return 0;
+}
+
+static int settle_heads(struct train_run *r, struct err *e)
+{
+    struct samples *s[] = { &r->train, &r->valid };
+    r->n_heads = 1;
+    TRY(heads_read(r->conf, r->model.graph, &r->a, r->heads, r->train.further, &r->n_heads, e));
+    memcpy(r->valid.further, r->train.further, sizeof r->valid.further);
+    for (int i = 0; i < 2; i++) {
+        if (!s[i]->n) continue;
+        s[i]->n_heads = r->n_heads;
+        for (size_t k = 1; k < r->n_heads; k++) TRY(further_find(&s[i]->further[k], s[i]->table, &r->a, e));
+    }
     return 0;
 }
 
@@ -182,7 +196,7 @@ int run_settle_loss(struct train_run *r, struct err *e)
 {
     const struct conf *c = r->conf;
     const char *loss = conf_string(c, "loss");
-    struct loss_options *o = &r->head.loss;
+    struct loss_options *o = &r->heads[0].loss;
     o->name = strcmp(loss, "auto") ? loss : r->task->loss;
     o->smoothing = conf_float(c, "label_smoothing");
     o->beta = conf_float(c, "beta");
@@ -196,7 +210,8 @@ int run_settle_loss(struct train_run *r, struct err *e)
     TRY(loss_target(o, scores, &t, &s, e));
     if ((t == DT_I64) != (r->task->target == SAMPLE_CLASS || r->task->target == SAMPLE_MASK))
         return fail(e, ERR_USAGE, "loss: %s does not fit the task %s", o->name, r->task->name);
-    return class_weights(r, e);
+    TRY(class_weights(r, e));
+    return settle_heads(r, e);
 }
 
 int run_settle_targets(struct train_run *r, struct err *e)

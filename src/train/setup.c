@@ -179,6 +179,48 @@ static int settle_batches(struct train_run *r, struct err *e)
     return 0;
 }
 
+/* Of one target, where answers have this shape: without samples, and without classes. Rank below 0: it cannot be. */
+static struct shape target_shape(const struct shape *answer, bool classes)
+{
+    struct shape want = *answer;
+    int from = classes ? 2 : 1;
+    want.rank -= from;
+    memmove(want.dim, want.dim + from, (size_t)(want.rank > 0 ? want.rank : 0) * sizeof *want.dim);
+    return want;
+}
+
+static int check_further(struct train_run *r, const struct tensor *out, struct err *e)
+{
+    for (size_t k = 1; k < r->n_heads; k++) {
+        struct further *f = &r->train.further[k];
+        const char *name = r->model.graph->outputs[r->heads[k].output]->name;
+        bool classes = f->names ? f->classes > 0 : r->train.classes > 0;
+        f->want = target_shape(&out[r->heads[k].output].shape, classes);
+        r->valid.further[k].want = f->want;
+        if (!f->names && !shape_equal(&f->want, &r->train.want))
+            return fail(e, ERR_SHAPE, "heads: %s is of another size than the first output, and needs columns", name);
+        if (f->names && classes && f->want.rank > 0 && shape_count(&f->want) != 1)
+            return fail(e, ERR_SHAPE, "heads: %s gives classes at many places, a column holds one", name);
+    }
+    return 0;
+}
+
+/* What the model answers to one sample fits what it is to learn. */
+static int check_answers(struct train_run *r, const struct tensor *out, const struct batch *b, struct err *e)
+{
+    struct shape want = target_shape(&out[0].shape, r->train.classes > 0);
+    if (r->task->target == SAMPLE_INPUT && !shape_equal(&out[0].shape, &b->in[0]->shape))
+        return fail(
+            e, ERR_USAGE, "the model's answer has another shape than its input: it cannot learn to give it back");
+    if (want.rank < 0) return fail(e, ERR_UNSUPPORTED, "the model's output has no dimension of samples");
+    r->train.want = r->valid.want = want;
+    if (r->task->target == SAMPLE_CLASS && shape_count(&want) != 1)
+        return fail(e, ERR_SHAPE, "the model gives classes at many places: its task is image-segmentation");
+    if (r->task->target == SAMPLE_MASK && want.rank != 2)
+        return fail(e, ERR_SHAPE, "the model gives no classes at each pixel: it cannot learn masks");
+    return check_further(r, out, e);
+}
+
 /* One sample goes through the model before the first step: sizes of targets are known then, and faults are found. */
 static int try_sample(struct train_run *r, struct err *e)
 {
@@ -195,20 +237,7 @@ static int try_sample(struct train_run *r, struct err *e)
                                 : session_new(r->model.graph, &(struct session_options){ .threads = r->threads }, e);
     struct tensor *out = ARENA_ARRAY(&a, r->model.graph->n_outputs, struct tensor);
     if (!out) fail_nomem(e);
-    if (!e->code && !session_run(s, (const struct tensor *const *)b.in, out, e)) {
-        struct shape want = out[0].shape;
-        if (r->task->target == SAMPLE_INPUT && !shape_equal(&want, &b.in[0]->shape))
-            fail(e, ERR_USAGE, "the model's answer has another shape than its input: it cannot learn to give it back");
-        int from = r->train.classes ? 2 : 1;
-        want.rank -= from;
-        memmove(want.dim, want.dim + from, (size_t)(want.rank > 0 ? want.rank : 0) * sizeof *want.dim);
-        if (want.rank < 0) fail(e, ERR_UNSUPPORTED, "the model's output has no dimension of samples");
-        r->train.want = r->valid.want = want;
-        if (r->task->target == SAMPLE_CLASS && shape_count(&want) != 1)
-            fail(e, ERR_SHAPE, "the model gives classes at many places: its task is image-segmentation");
-        if (r->task->target == SAMPLE_MASK && want.rank != 2)
-            fail(e, ERR_SHAPE, "the model gives no classes at each pixel: it cannot learn masks");
-    }
+    if (!e->code && !session_run(s, (const struct tensor *const *)b.in, out, e)) check_answers(r, out, &b, e);
     session_free(s);
     arena_release(&a);
     return e->code;

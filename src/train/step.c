@@ -36,18 +36,28 @@ static struct value *counter(struct making *m, const char *name, struct err *e)
     return v;
 }
 
+struct value *train_head_loss(
+    struct builder *b, const struct train_head *h, struct value *out, const char *prefix, size_t i, struct err *e)
+{
+    struct value *scores = loss_scores(&h->loss, out);
+    enum dtype t;
+    struct shape s;
+    char name[40];
+    if (loss_target(&h->loss, scores, &t, &s, e)) return NULL;
+    if (i) snprintf(name, sizeof name, "%.30s_%zu", prefix, i + 1);
+    struct value *target = graph_input(b->g, i ? name : prefix, t, &s, e);
+    struct value *loss = target ? loss_emit(b, &h->loss, scores, target) : NULL;
+    if (!loss || h->weight == 0 || h->weight == 1) return loss;
+    return emit(b, "Mul", NO_ATTRS, loss, emit_scalar(b, loss->dtype, h->weight));
+}
+
 /* mix * loss + (1 - mix) * the loss by the targets of the samples that were mixed in */
 static int add_mixed(
-    struct making *m, const struct train_head *h, struct value *scores, size_t i, struct value **loss, struct err *e)
+    struct making *m, const struct train_head *h, struct value *out, size_t i, struct value **loss, struct err *e)
 {
     struct builder *b = &m->b;
-    struct shape s, scalar = shape_of(0, NULL);
-    enum dtype t;
-    char name[40] = "mixed";
-    TRY(loss_target(&h->loss, scores, &t, &s, e));
-    if (i) snprintf(name, sizeof name, "mixed_%zu", i + 1);
-    struct value *target = graph_input(m->g, name, t, &s, e);
-    struct value *other = target ? loss_emit(b, &h->loss, scores, target) : NULL;
+    struct shape scalar = shape_of(0, NULL);
+    struct value *other = train_head_loss(b, h, out, "mixed", i, e);
     if (other && !m->mix) m->mix = graph_input(m->g, "mix", DT_F32, &scalar, e);
     if (!other || !m->mix) return e->code;
     struct value *mix = emit_cast(b, m->mix, other->dtype);
@@ -59,18 +69,10 @@ static int add_mixed(
 static int add_head(struct making *m, size_t i, struct value *const *outputs, size_t n, struct err *e)
 {
     const struct train_head *h = &m->o->heads[i];
-    char name[40] = "target";
-    enum dtype t;
-    struct shape s;
     if (h->output >= n) return fail(e, ERR_USAGE, "the model has no output %zu", h->output);
-    struct value *scores = loss_scores(&h->loss, outputs[h->output]);
-    TRY(loss_target(&h->loss, scores, &t, &s, e));
-    if (i) snprintf(name, sizeof name, "target_%zu", i + 1);
-    struct value *target = graph_input(m->g, name, t, &s, e), *one = NULL;
-    if (!target || !(one = loss_emit(&m->b, &h->loss, scores, target))) return e->code;
-    if (m->o->mixup) TRY(add_mixed(m, h, scores, i, &one, e));
-    if (h->weight != 0 && h->weight != 1)
-        one = emit(&m->b, "Mul", NO_ATTRS, one, emit_scalar(&m->b, one->dtype, h->weight));
+    struct value *one = train_head_loss(&m->b, h, outputs[h->output], "target", i, e);
+    if (!one) return e->code;
+    if (m->o->mixup) TRY(add_mixed(m, h, outputs[h->output], i, &one, e));
     m->loss = m->loss ? emit(&m->b, "Add", NO_ATTRS, m->loss, one) : one;
     return e->code;
 }

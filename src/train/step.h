@@ -23,6 +23,10 @@ struct train_head {
     double weight; /* in the sum of losses; 0 counts as 1 */
 };
 
+/* The weighted loss of head `i` of a model's output, with the input PREFIX (PREFIX_2 ...) it compares that with. */
+struct value *train_head_loss(
+    struct builder *b, const struct train_head *h, struct value *out, const char *prefix, size_t i, struct err *e);
+
 /* What is said of parameters by pattern (as of file names, with * and ?), on a state's name or its name in the source;
  * a later rule is stronger. */
 struct train_rule {

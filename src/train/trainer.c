@@ -85,9 +85,11 @@ static int run_step(struct train_run *r, const struct batch *b, struct arena *a,
     double lr = schedule_rate(&r->schedule, r->updates);
     TRY_MEM(in, e);
     for (size_t i = 0; i < n; i++) in[i] = b->in[i];
-    in[n++] = b->target;
-    if (run_mixes(r)) in[n++] = b->mixed;
-    if (run_mixes(r)) in[n++] = scalar(a, DT_F32, b->mix, e);
+    for (size_t k = 0; k < b->n_heads; k++) {
+        in[n++] = b->target[k];
+        if (run_mixes(r)) in[n++] = b->mixed[k];
+        if (run_mixes(r) && !k) in[n++] = scalar(a, DT_F32, b->mix, e);
+    }
     in[n++] = scalar(a, DT_F32, lr, e);
     if (r->accumulate > 1) in[n++] = scalar(a, DT_BOOL, last, e);
     if (r->accumulate > 1) in[n++] = scalar(a, DT_F32, 1.0 / group, e);
@@ -141,13 +143,13 @@ static int judge_batch(struct train_run *r, const size_t *order, size_t count, s
     TRY(samples_batch(&r->valid, 0, order, count, a, &b, e));
     TRY(count_errors(r, &b, e));
     if (!b.n) return 0;
-    const struct tensor **in = ARENA_ARRAY(a, n + 1, const struct tensor *);
+    const struct tensor **in = ARENA_ARRAY(a, n + MOST_HEADS, const struct tensor *);
     struct tensor *out = ARENA_ARRAY(a, n_out, struct tensor);
     if (!in || !out) return fail_nomem(e);
     for (size_t i = 0; i < n; i++) in[i] = b.in[i];
-    in[n] = b.target;
+    for (size_t k = 0; k < b.n_heads; k++) in[n + k] = b.target[k];
     TRY(session_run(r->judge_session, in, out, e));
-    judge_add(&r->judge, tensor_get_f64(&out[n_out - 1], 0), &out[0], b.target);
+    judge_add(&r->judge, tensor_get_f64(&out[n_out - 1], 0), &out[0], b.target[0]);
     return 0;
 }
 

@@ -3,6 +3,7 @@
  *   classify.onnx  x (N, 3, H, W) -> ReduceMean over the pixels -> Gemm -> logits (N, 4): brightest colour wins
  *   copy.onnx      x (N, 3, H, W) -> Conv 1x1 -> y (N, 3, H, W): an auto-encoder that knows nothing yet
  *   sequence.onnx  x (N, 6) -> Gemm -> logits (N, 2)
+ *   heads.onnx     x (N, 3, H, W) -> ReduceMean -> two Gemm: kind (N, 4), and place (N, 2)
  *   segment.onnx   x (N, 3, H, W) -> Conv 1x1 -> y (N, 2, H, W): label 1 where red outweighs green
  *   add.onnx       a (N, 2), b (N, 2) -> sum (N, 2), product (N, 2)
  *   other.onnx     add.onnx with a Sub in the place of the Add
@@ -169,6 +170,24 @@ static void make_sequence(void)
     put_node(&g, "Gemm", "x fc.weight fc.bias", "logits", "transB=1");
     put_port(&g, 12, "logits", (const char *const[]){ "N", "2" }, 2);
     put_model("sequence.onnx", &g);
+}
+
+static void make_heads(void)
+{
+    struct proto_message g = proto_message_in(&arena);
+    static float w[4 * 3], zero[4];
+    for (size_t i = 0; i < sizeof w / sizeof w[0]; i++) w[i] = (float)((int)(i * 7 % 11) - 5) / 20;
+    put_port(&g, 11, "x", (const char *const[]){ "N", "3", "H", "W" }, 4);
+    put_weights(&g, "kind.weight", (const int64_t[]){ 4, 3 }, 2, w, 12);
+    put_weights(&g, "kind.bias", (const int64_t[]){ 4 }, 1, zero, 4);
+    put_weights(&g, "place.weight", (const int64_t[]){ 2, 3 }, 2, w, 6);
+    put_weights(&g, "place.bias", (const int64_t[]){ 2 }, 1, zero, 2);
+    put_node(&g, "ReduceMean", "x", "mean", "axes=2,3 keepdims=0");
+    put_node(&g, "Gemm", "mean kind.weight kind.bias", "kind", "transB=1");
+    put_node(&g, "Gemm", "mean place.weight place.bias", "place", "transB=1");
+    put_port(&g, 12, "kind", (const char *const[]){ "N", "4" }, 2);
+    put_port(&g, 12, "place", (const char *const[]){ "N", "2" }, 2);
+    put_model("heads.onnx", &g);
 }
 
 static void put_shape(struct proto_message *graph, const char *name, const int64_t *dims, size_t n)
@@ -376,6 +395,7 @@ int main(int argc, char **argv)
     make_single();
     make_copy();
     make_sequence();
+    make_heads();
     make_detect();
     make_pair("add.onnx", "Add");
     make_pair("other.onnx", "Sub");

@@ -37,6 +37,40 @@ run train $points data=words.csv max_errors=0 out=runs/words
 exits 4 'a word for a number'
 says talk 'words.csv.*"near" is no number' 'which is said with its place'
 
+# --- several outputs, several losses ---
+echo image,label,left,top,half >heads.csv
+for i in 0 1 2 3 4 5 6 7; do
+    printf 'learn/red/%d.png,red,0.9,0.1,0\nlearn/green/%d.png,green,0.1,0.8,1\n' $i $i
+    printf 'learn/blue/%d.png,blue,0.2,0.2,2\nlearn/white/%d.png,white,0.5,0.5,3\n' $i $i
+done >>heads.csv
+heads="model=heads.onnx data=heads.csv $prepare batch=8 lr=0.05"
+run train $heads epochs=40 heads='place=smooth_l1*0.5:left+top' out=runs/heads
+exits 0 'a class and a place are learnt together'
+falls runs/heads 0.2 'by the sum of their losses'
+proves runs/heads 'two outputs'
+run train $heads epochs=40 heads='kind=cross_entropy*0.5:half' out=runs/again
+exits 0 'a column of numbers is classes'
+run train model=segment.onnx data=pairs.csv like=torchvision set=resize.size=16 epochs=3 batch=8 heads='y=dice*0.5' \
+    mixup=0.2 accumulate=2 out=runs/dice
+exits 0 'two losses of one output'
+unfit() { # CODE PATTERN NAME KEYS...
+    expected=$1 pattern=$2 name=$3
+    shift 3
+    run train $heads "$@" out=runs/unfit
+    exits "$expected" "$name"
+    says talk "$pattern" "$name: it is said"
+    ok "$name: before a folder is made" "$(ls -d runs/unfit 2>/dev/null)"
+}
+unfit 2 'begins with no output of the model \(kind, place\)' 'an output that is none' heads=places=mse:left
+unfit 2 'no "msee", did you mean "mse"' 'a loss that is none' heads=place=msee:left+top
+unfit 2 'is no weight above 0' 'a weight that is none' 'heads=place=mse*-1:left+top'
+unfit 2 'has no column "z"' 'a column that is none' heads=place=mse:left+z
+unfit 2 'does not fit what the first output learns' 'a loss of another kind' heads=place=mse
+unfit 2 'a class is one column' 'a class of two columns' heads=place=cross_entropy:left+top
+unfit 4 'holds 1 numbers, the model gives 2' 'too few numbers' heads=place=mse:left
+unfit 4 'holds no class from 0 to 1' 'a class that is none' max_errors=0 heads=place=cross_entropy:left
+unfit 2 'loss_weight: 0' 'a main loss that weighs nothing' loss_weight=0
+
 # --- the image itself ---
 run train model=copy.onnx data=learn task=reconstruction $small batch=8 epochs=60 lr=0.05 out=runs/copy
 exits 0 'an image is learnt from itself'
