@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/arena.h"
 #include "base/array.h"
@@ -199,12 +200,22 @@ void conf_help_keys(const struct conf_key *table, struct str *out)
     }
 }
 
-/* Numbers, and words that YAML takes for nothing else, stand as they are; all else is quoted as JSON quotes it. */
-static void print_text(struct str *out, const char *text)
+/* Whether YAML would take a word for something else, or write it in another way: a number, true, null. */
+static bool is_ambiguous(const char *text)
+{
+    static const char *const words[] = { "true", "false", "null" };
+    for (size_t i = 0; i < 3; i++)
+        if (!strcasecmp(text, words[i])) return true;
+    bool whole = strlen(text) < 10 && strspn(text, "0123456789") == strlen(text) && (text[0] != '0' || !text[1]);
+    return isdigit((unsigned char)text[0]) && !whole;
+}
+
+/* Words that read back as they are stand so; all else is quoted as JSON quotes it. */
+static void print_text(struct str *out, const char *text, bool number)
 {
     bool plain = *text != 0;
     for (const char *p = text; *p; p++) plain = plain && (isalnum((unsigned char)*p) || strchr("_./+-", *p));
-    if (plain && (isalnum((unsigned char)*text) || *text == '/') && strcmp(text, "null")) {
+    if (plain && (number || ((isalnum((unsigned char)*text) || *text == '/') && !is_ambiguous(text)))) {
         str_add(out, text);
         return;
     }
@@ -224,10 +235,11 @@ void conf_print(const struct conf *c, struct str *out)
         const struct conf_value *v = &c->values[i];
         if (!v->s) continue;
         str_addf(out, "%s: ", k->name);
-        if (k->type != CONF_LIST) print_text(out, v->s);
+        bool number = k->type == CONF_BOOL || k->type == CONF_INT || k->type == CONF_FLOAT;
+        if (k->type != CONF_LIST) print_text(out, v->s, number);
         for (size_t j = 0; k->type == CONF_LIST && j < v->n; j++) {
             str_add(out, j ? ", " : "[");
-            print_text(out, v->list[j]);
+            print_text(out, v->list[j], false);
         }
         str_add(out, k->type == CONF_LIST ? "]\n" : "\n");
     }

@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/rng.h"
+#include "data/hue.h"
 #include "enc/image.h"
 
 #define PI 3.14159265358979323846
@@ -170,16 +171,6 @@ static double gray(const double *rgb)
     return 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2];
 }
 
-/* Colours turned about the axis of grays (the linear stand-in for a turn of the hue). */
-static void turn_hue(double *rgb, double share)
-{
-    double c = cos(2 * PI * share), s = sin(2 * PI * share) / sqrt(3), k = (1 - c) / 3;
-    double r = rgb[0], g = rgb[1], b = rgb[2], sum = k * (r + g + b);
-    rgb[0] = c * r + sum + s * (b - g);
-    rgb[1] = c * g + sum + s * (r - b);
-    rgb[2] = c * b + sum + s * (g - r);
-}
-
 static double mean_gray(const struct image *img)
 {
     double sum = 0;
@@ -207,9 +198,9 @@ static void recolour(const struct augment *g, const struct draws *d, struct imag
         if (channels == 3) {
             double base = gray(v);
             for (int c = 0; c < 3; c++) v[c] = base + (v[c] - base) * colour;
-            if (hue != 0) turn_hue(v, hue);
         }
         for (int c = 0; c < channels; c++) p[c] = to_byte(v[c]);
+        if (channels == 3 && g->hue > 0) hue_turn(p, hue);
     }
 }
 

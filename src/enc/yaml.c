@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
@@ -302,4 +303,26 @@ const struct yaml_mark *yaml_find(const struct yaml *y, const json_t *parent, co
         if (key ? !strcmp(m->key, key) : m->index == index) return m;
     }
     return NULL;
+}
+
+static const char *real_text(struct arena *a, double v)
+{
+    char text[40];
+    for (int digits = 6; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, v);
+        if (strtod(text, NULL) == v) break;
+    }
+    return arena_strdup(a, text);
+}
+
+const char *yaml_scalar_text(struct arena *a, const json_t *v)
+{
+    switch (json_typeof(v)) {
+    case JSON_STRING: return json_string_value(v);
+    case JSON_INTEGER: return arena_printf(a, "%lld", (long long)json_integer_value(v));
+    case JSON_REAL: return real_text(a, json_real_value(v));
+    case JSON_TRUE: return "true";
+    case JSON_FALSE: return "false";
+    default: return NULL;
+    }
 }

@@ -32,5 +32,7 @@ int yaml_parse(struct yaml *y, struct arena *a, const char *path, struct bytes t
 /* Where the value under `key` of the mapping `parent`, or at `index` of the sequence (key NULL), stands; NULL if it is
  * not there or inside a copy made by an alias. */
 const struct yaml_mark *yaml_find(const struct yaml *y, const json_t *parent, const char *key, size_t index);
+/* A scalar as words: numbers in the shortest way that reads back as the same. NULL: null, no scalar, or no memory. */
+const char *yaml_scalar_text(struct arena *a, const json_t *v);
 
 #endif

@@ -158,22 +158,9 @@ int train_config_init(struct conf *c, struct arena *a, struct err *e)
     return conf_init(c, a, tables, e);
 }
 
-/* A scalar of YAML as the text the table reads. */
-static const char *scalar_text(struct arena *a, const json_t *v)
-{
-    switch (json_typeof(v)) {
-    case JSON_STRING: return json_string_value(v);
-    case JSON_INTEGER: return arena_printf(a, "%lld", (long long)json_integer_value(v));
-    case JSON_REAL: return arena_printf(a, "%.17g", json_real_value(v));
-    case JSON_TRUE: return "true";
-    case JSON_FALSE: return "false";
-    default: return NULL;
-    }
-}
-
 static int set_scalar(struct conf *c, const char *key, const json_t *v, const char *where, struct err *e)
 {
-    const char *text = scalar_text(c->arena, v);
+    const char *text = yaml_scalar_text(c->arena, v);
     if (!text && (json_is_object(v) || json_is_array(v)))
         return fail(e, ERR_USAGE, "%s: %s: expected a plain value", where, key);
     TRY_MEM(text, e);

@@ -134,10 +134,7 @@ static int locate(struct reading *r, const json_t *parent, const char *key, size
 
 static int take(struct reading *r, const char *path, const json_t *v, struct err *e)
 {
-    const char *text = json_string_value(v), *names[N_RULES];
-    if (json_is_integer(v)) text = arena_printf(r->c->arena, "%lld", (long long)json_integer_value(v));
-    if (json_is_real(v)) text = arena_printf(r->c->arena, "%.17g", json_real_value(v));
-    if (json_is_boolean(v)) text = json_is_true(v) ? "true" : "false";
+    const char *text = yaml_scalar_text(r->c->arena, v), *names[N_RULES];
     if (!text) return json_is_null(v) ? 0 : fail_nomem(e);
     for (size_t i = 0; i < N_RULES; i++) {
         names[i] = rules[i].path;

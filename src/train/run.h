@@ -66,6 +66,9 @@ int run_choose_task(struct train_run *r, struct err *e);
 int run_settle_targets(struct train_run *r, struct err *e);
 int run_settle_loss(struct train_run *r, struct err *e);
 int run_settle_metric(struct train_run *r, struct err *e);
+/* rows.c: all labels; of masks, numbers and further targets some rows, evenly over the table, which are loaded whole */
+int run_check_labels(struct train_run *r, struct err *e);
+int run_check_rows(struct train_run *r, struct err *e);
 /* recipe.c */
 int run_settle_schedule(struct train_run *r, struct err *e);
 int run_settle_augment(struct train_run *r, struct err *e);
@@ -77,6 +80,7 @@ int run_first_plans(struct train_run *r, struct err *e);
 /* state.c */
 int run_save(struct train_run *r, struct err *e);
 int run_restore(struct train_run *r, struct err *e);
+bool run_has_checkpoint(const struct train_run *r);
 int run_write_package(struct train_run *r, const char *name, struct err *e);
 int run_weights_hash(struct train_run *r, char hex[65], struct err *e);
 /* trace.c: names the node where a step ceased to be finite. */

@@ -106,38 +106,6 @@ static int settle_classes(struct train_run *r, struct err *e)
     return 0;
 }
 
-/* Classes that no row to learn from has; all labels are read before the first step. */
-static int check_labels(struct train_run *r, struct err *e)
-{
-    const struct classes *c = table_classes(r->data);
-    int64_t *count = ARENA_ARRAY(&r->a, c->n, int64_t);
-    struct arena scratch;
-    size_t there = 0, bad = 0;
-    TRY_MEM(count, e);
-    arena_init(&scratch, NULL);
-    for (size_t i = 0; i < r->train.n; i++) {
-        struct row row;
-        struct err local = { 0 };
-        int64_t k = -1;
-        if (table_row(r->data, r->train.rows[i], &scratch, &row, &local) > 0 &&
-            !row_class(r->data, &row, r->train.target_column, &k, &local) && k >= 0 && k < (int64_t)c->n)
-            count[k]++;
-        else if (!bad++) fail(e, ERR_DATA, "%s", local.code ? local.text : "a label is empty or no class");
-        arena_release(&scratch);
-    }
-    for (size_t i = 0; i < c->n; i++) there += count[i] > 0;
-    if ((int64_t)bad > conf_int(r->conf, "max_errors"))
-        return err_prefix(e, "%zu labels cannot be used (max_errors: %lld), the first", bad,
-            (long long)conf_int(r->conf, "max_errors"));
-    err_clear(e);
-    if (there < 2)
-        return fail(e, ERR_DATA, "%s: the rows to learn from are of %zu class%s: there is nothing to tell apart",
-            table_path(r->data), there, there == 1 ? " only" : "es");
-    for (size_t i = 0; i < c->n && c->n - there < 10; i++)
-        if (!count[i]) run_say(r, "warning: no row to learn from is of class %s", c->names[i]);
-    return 0;
-}
-
 static int class_weights(struct train_run *r, struct err *e)
 {
     size_t n;
@@ -232,7 +200,7 @@ int run_settle_targets(struct train_run *r, struct err *e)
     if (classes) r->train.classes = r->valid.classes = output_classes(r);
     if (classes && r->train.classes < 1)
         return fail(e, ERR_UNSUPPORTED, "the model's output has no axis of classes of a known size");
-    return r->task->target == SAMPLE_CLASS ? check_labels(r, e) : 0;
+    return r->task->target == SAMPLE_CLASS ? run_check_labels(r, e) : 0;
 }
 
 int run_settle_metric(struct train_run *r, struct err *e)

@@ -261,6 +261,7 @@ int run_setup(struct train_run *r, struct err *e)
     TRY(run_settle_schedule(r, e));
     TRY(run_settle_augment(r, e));
     TRY(try_sample(r, e));
+    TRY(run_check_rows(r, e));
     TRY(run_make_step(r, e));
     TRY(run_make_judging(r, e));
     return make_sessions(r, e);

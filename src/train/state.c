@@ -59,6 +59,13 @@ int run_save(struct train_run *r, struct err *e)
     return e->code;
 }
 
+bool run_has_checkpoint(const struct train_run *r)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/" CHECKPOINT, r->folder);
+    return file_exists(path);
+}
+
 static int check_recipe(struct train_run *r, const json_t *was, const char *path, struct err *e)
 {
     json_t *now = recipe(r);
@@ -106,7 +113,8 @@ int run_restore(struct train_run *r, struct err *e)
     r->schedule.best = json_is_number(best) ? json_number_value(best) : NAN;
     r->schedule.bad = (int)json_integer_value(json_array_get(plateau, 2));
     r->schedule.wait = (int)json_integer_value(json_array_get(plateau, 3));
-    if (r->epoch < 0 || r->at < 0 || r->at > (int64_t)r->batches || json_array_size(history) % r->history.n_names)
+    bool counts = r->epoch >= 0 && r->at >= 0 && r->at <= (int64_t)r->batches && r->updates >= 0 && r->errors >= 0;
+    if (!counts || r->loss_n < 0 || json_array_size(history) % r->history.n_names)
         return fail(e, ERR_DATA, "%s: its counters make no sense", path);
     for (size_t i = 0; i < json_array_size(history); i += r->history.n_names) {
         double row[JUDGE_MAX + 8];

@@ -56,7 +56,8 @@ int run_trace(struct train_run *r, const struct tensor *const *in, struct err *e
     arena_release(&a);
     return fail(e, ERR_FAILED,
         "step %lld (epoch %lld, batch %lld): the loss or a gradient is not finite, %s; nothing was "
-        "changed by it, and %s holds the last good checkpoint: a lower lr, clip_norm or warmup may help",
+        "changed by it, and %s holds %s: a lower lr, clip_norm or warmup may help",
         (long long)r->updates + 1, (long long)r->epoch + 1, (long long)r->at + 1,
-        where[0] ? where : "but not when run node by node", r->folder);
+        where[0] ? where : "but not when run node by node", r->folder,
+        run_has_checkpoint(r) ? "the last good checkpoint" : "no checkpoint yet");
 }

@@ -34,6 +34,24 @@ refuse 4 'violet' 'a label outside the list of classes' model=classify.onnx data
 refuse 4 'empty.csv' 'a table with nothing in it' model=classify.onnx data=empty.csv $prepare
 printf 'image,mask\nhalves/0.png,learn/red/0.png\n' >wrong.csv
 refuse 4 'a mask must be gray' 'a mask that is none' $masks data=wrong.csv valid_share=0
+for size in 6 12; do # a mask that is smaller than its image, one of the right size, with labels that are no class
+    printf 'P5 %d 10 255\n' $size >mask$size.pgm
+    head -c $((size * 10)) /dev/zero | tr '\0' '\7' >>mask$size.pgm
+done
+printf 'image,mask\nhalves/0.png,mask6.pgm\n' >wrong.csv
+refuse 4 'the mask is 6 x 10, its image 12 x 10' 'a mask of another size' $masks data=wrong.csv valid_share=0
+printf 'image,mask\nhalves/0.png,mask12.pgm\n' >wrong.csv
+refuse 4 'the mask holds label 7 at x 0, y 0; the model has 2 classes' 'a label of a mask that is no class' $masks \
+    data=wrong.csv valid_share=0
+{ echo image,mask && sed -n '2,16p' pairs.csv && echo halves/0.png,mask12.pgm; } >wrong.csv
+refuse 4 '1 of 16 rows looked at cannot be used .*wrong.csv:17.*label 7' 'a wrong mask among good ones' $masks \
+    data=wrong.csv valid_share=0 max_errors=0
+tr '\7' '\1' <mask12.pgm >mask1.pgm
+printf 'image,mask\nhalves/0.png,mask1.pgm\nhalves/1.png,mask1.pgm\n' >wrong.csv
+refuse 4 'all masks hold label 1 only' 'masks of one label' $masks data=wrong.csv valid_share=0
+tr '\7' '\377' <mask12.pgm >mask255.pgm
+printf 'image,mask\nhalves/0.png,mask255.pgm\n' >wrong.csv
+refuse 4 'no label but ignored ones' 'masks of nothing' $masks data=wrong.csv valid_share=0
 printf 'epochs: 3\nbatch: [1, 2]\n' >list.yaml
 refuse 2 'list.yaml:2:1: batch takes one value' 'a list for a number' list.yaml
 printf 'epochs: 3\nlr: [\n' >broken.yaml
@@ -74,6 +92,9 @@ printf 'model: runs/colors/best.tenrec\ndata: learn\nepochs: 1\nvalid_share: 0.2
 run train again.yaml out=runs/again
 exits 0 'a package is trained again, by a description'
 says talk '4 of them trained|16 parameters, 4' 'frozen parameters stay out'
+printf 'image,label\nlearn/red/0.png,red\nlearn/red/1.png,red\nlearn/blue/1.png,blue\n' >list.csv
+run train model=classify.onnx data=list.csv labels=labels.txt $prepare epochs=1 valid_share=0 out=runs/lacking
+says talk 'no row to learn from is of class' 'a class without rows'
 echo image,label >two.csv
 for i in 0 1 2 3 4 5; do printf 'learn/red/%d.png,warm\nlearn/blue/%d.png,cold\n' $i $i; done >>two.csv
 run train model=classify.onnx data=two.csv $prepare epochs=2 out=runs/two
@@ -163,28 +184,42 @@ exits 0 'a network it names, and our own keys beside it'
 run train $colors optimizer=sgd lr=1e38 epochs=3 out=runs/wild
 exits 1 'a loss that is not finite stops the run'
 says talk 'step [0-9]+ \(epoch [0-9]+, batch [0-9]+\).*not finite, first at .*\(' 'the step and the node are named'
+says talk 'holds no checkpoint yet' 'and that there is no checkpoint'
+run train $colors optimizer=sgd lr=1e-3 schedule=exponential gamma=1e38 epochs=3 out=runs/wilder
+exits 1 'one that runs away later'
+says talk 'epoch [23].*holds the last good checkpoint' 'leaves a checkpoint'
+run train --resume runs/wilder
+exits 1 'from which it runs away again'
 
 # --- resume ---
-long="$colors epochs=100 optimizer=sgd momentum=0.9 lr=0.01 schedule=cosine flip_h=0.5 noise=0.05"
-long="$long checkpoint_updates=3 accumulate=2 ema=0.9"
-run train $long out=runs/whole
-exits 0 'a run of 100 epochs'
-"$tenrec" train $long out=runs/killed 2>talk &
-for i in 1 2 3 4 5 6 7 8 9 10; do
-    sleep "0.0$(awk -v i="$i" 'BEGIN { srand(i); printf "%02d", 20 + int(rand() * 70) }')"
-    kill -9 $! 2>/dev/null
-    wait $! 2>/dev/null
-    if [ -f runs/killed/args.yaml ]; then "$tenrec" train --resume runs/killed 2>talk &
-    else rm -rf runs/killed && "$tenrec" train $long out=runs/killed 2>talk &
-    fi
-done
-wait $!
-is 'killed ten times and resumed, every bit is the same' "$(cmp runs/whole/last.tenrec runs/killed/last.tenrec 2>&1)" ''
-for file in best.tenrec results.csv; do
-    is "so is $file" "$(cmp runs/whole/$file runs/killed/$file 2>&1)" ''
-done
+# killed NAME SECONDS KEYS...: ten kills at random moments of the first SECONDS / 100 each, and a resume after each.
+killed() {
+    name=$1 span=$2
+    shift 2
+    run train $colors checkpoint_updates=3 "$@" out="runs/$name"
+    exits 0 "$name: a run"
+    "$tenrec" train $colors checkpoint_updates=3 "$@" out="runs/${name}_killed" 2>talk &
+    for i in 1 2 3 4 5 6 7 8 9 10; do
+        sleep "0.0$(awk -v i="$i" -v span="$span" 'BEGIN { srand(i); printf "%02d", 20 + int(rand() * span) }')"
+        kill -9 $! 2>/dev/null
+        wait $! 2>/dev/null
+        if [ -f "runs/${name}_killed/args.yaml" ]; then "$tenrec" train --resume "runs/${name}_killed" 2>talk &
+        else rm -rf "runs/${name}_killed" && "$tenrec" train $colors checkpoint_updates=3 "$@" out="runs/${name}_killed" 2>talk &
+        fi
+    done
+    wait $!
+    for file in last.tenrec best.tenrec results.csv; do
+        is "$name, killed ten times and resumed: $file is the same in every bit" \
+            "$(cmp "runs/$name/$file" "runs/${name}_killed/$file" 2>&1)" ''
+    done
+}
+killed whole 70 epochs=100 optimizer=sgd momentum=0.9 lr=0.01 schedule=cosine flip_h=0.5 noise=0.05 accumulate=2 ema=0.9
+mv talk talk.whole
+killed plateau 70 epochs=60 optimizer=adam amsgrad=true lr=0.01 schedule=plateau lr_patience=2 metric=loss loaders=2 \
+    mixup=0.3 degrees=20 hue=0.1 clip_norm=1 warmup=1.5 heads=logits=cross_entropy*0.5
+mv runs/whole_killed runs/killed
 "$tenrec" train --resume runs/whole 2>again
-is 'the weights have one name' "$(grep ' weights ' talk)" "$(grep ' weights ' again)"
+is 'the weights have one name' "$(grep ' weights ' talk.whole)" "$(grep ' weights ' again)"
 run train --resume runs/killed epochs=50
 exits 2 'a resume takes no other settings'
 "$tenrec" train $colors epochs=1000000 checkpoint_updates=1 out=runs/interrupted 2>talk &
@@ -196,9 +231,35 @@ kill -INT $!
 wait $!
 is 'an interrupt ends with 130' "$?" 130
 says talk 'resume runs/interrupted goes on' 'and says how to go on'
-printf 'no checkpoint' >runs/interrupted/checkpoint.safetensors
-run train --resume runs/interrupted
-exits 4 'a checkpoint that is none'
+
+# --- checkpoints that are damaged, of another run, or find no room ---
+kept=runs/interrupted/checkpoint.safetensors
+cp $kept whole.safetensors
+size=$(wc -c <$kept)
+# Files of this shell may hold two blocks only.
+(ulimit -f 2; trap '' XFSZ; "$tenrec" train --resume runs/interrupted >out 2>talk)
+code=$?
+exits 1 'no room for a checkpoint'
+says talk 'runs/interrupted' 'is said'
+is 'the one before is whole' "$(cmp $kept whole.safetensors 2>&1)" ''
+spoiled() { # NAME
+    run train --resume runs/interrupted
+    exits 4 "$1"
+    says talk 'checkpoint.safetensors' "$1: it is said"
+}
+for cut in 0 1 9 100 $((size / 2)) $((size - 1)); do
+    head -c $cut whole.safetensors >$kept
+    spoiled "a checkpoint cut to $cut bytes"
+done
+for at in 2 20 $((size / 3)) $((size / 2)) $((size - 1)); do
+    byte=$(od -An -tu1 -j $at -N 1 whole.safetensors | tr -d ' ')
+    { head -c $at whole.safetensors && printf "\\$(printf %o $((byte ^ 4)))" && tail -c +$((at + 2)) whole.safetensors; } >$kept
+    spoiled "a checkpoint with a bit turned at $at"
+done
+cp runs/two/checkpoint.safetensors $kept
+spoiled 'a checkpoint of another run'
+printf 'no checkpoint' >$kept
+spoiled 'a checkpoint that is none'
 # Files of this shell may hold two blocks only: neither package nor checkpoint fits.
 (ulimit -f 2; trap '' XFSZ; "$tenrec" train $colors epochs=3 out=runs/fuller >out 2>talk)
 code=$?

@@ -3,8 +3,9 @@
 Usage: membranes.py TENREC [SEEDS [EPOCHS [unet|deeplab]]]. Needs TENREC_SHARED (or ../shared) with
 corpus/data/membrane_seg (10 images of 512 x 512 with masks).
 
-Recipe: by the seed, 8 images to learn from and 2 to judge by, cut into 128 x 128 (128 and 32 pieces); an order an
-epoch, drawn once for both; batch 4, Adam at 1e-3, cross entropy, float32, 2 threads.
+Recipe: by the seed, 8 images to learn from and 2 to judge by, cut into 4 x 4 (128 and 32 pieces); an order an epoch,
+drawn once for both; batch 4, Adam at 1e-3, cross entropy, float32, 2 threads. Pieces are of 128 x 128 pixels for the
+U-Net, and, so that it is a matter of minutes, of 64 x 64 at half the resolution for DeepLab.
  - unet: 8 to 64 channels with batch normalization, from fresh weights.
  - deeplab: torchvision's deeplabv3_mobilenet_v3_large (no dropout, which each would draw in its own way). No trained
    weights can be had offline, so PyTorch first teaches it where pixels are lighter than their surroundings, for 3
@@ -35,14 +36,15 @@ FOLDER = os.path.join(SHARED, "corpus/data/membrane_seg")
 if not os.path.isdir(FOLDER):
     print("1..0 # SKIP no membranes")
     sys.exit(0)
-SIDE, BATCH = 128, 4
+BATCH = 4
 STEPS = '[{"op": "decode", "color_space": "%s"}, {"op": "rescale", "factor": 255}, {"op": "layout"}]'
 
 
-def pieces(kind, index):
-    """(16, 128, 128) of one image or mask."""
-    pixels = np.array(Image.open(f"{FOLDER}/{kind}/{index}.png").convert("L"))
-    cut = pixels.reshape(4, SIDE, 4, SIDE).transpose(0, 2, 1, 3).reshape(-1, SIDE, SIDE)
+def pieces(kind, index, side):
+    """(16, side, side) of one image or mask."""
+    whole = Image.open(f"{FOLDER}/{kind}/{index}.png").convert("L")
+    pixels = np.array(whole.resize((4 * side, 4 * side), Image.BOX if kind == "image" else Image.NEAREST))
+    cut = pixels.reshape(4, side, 4, side).transpose(0, 2, 1, 3).reshape(-1, side, side)
     return cut if kind == "image" else (cut > 127).astype(np.uint8)
 
 
@@ -55,7 +57,7 @@ class Double(nn.Sequential):
 
 
 class UNet(nn.Module):
-    colors = 1
+    colors, side = 1, 128
 
     def __init__(self, width=(8, 16, 32, 64)):
         super().__init__()
@@ -79,7 +81,7 @@ class UNet(nn.Module):
 
 
 class DeepLab(nn.Module):
-    colors = 3
+    colors, side = 3, 64
 
     def __init__(self):
         super().__init__()
@@ -129,11 +131,11 @@ def write_table(work, name, images, masks, order):
 
 def tenrec(net, seed, work):
     """All epochs are one table in one order, so that batches are PyTorch's; judged at its end."""
-    torch.jit.trace(net.eval(), torch.zeros(1, net.colors, SIDE, SIDE)).save(f"{work}/m.pt")
+    torch.jit.trace(net.eval(), torch.zeros(1, net.colors, net.side, net.side)).save(f"{work}/m.pt")
     open(f"{work}/steps.json", "w").write(STEPS % ("GRAY" if net.colors == 1 else "RGB"))
     out = f"runs/{type(net).__name__}{seed}"
     keys = dict(model="m.pt", data="learn.csv", valid="judge.csv", preprocess="steps.json", task="image-segmentation",
-                input=f"Nx{net.colors}x{SIDE}x{SIDE}", batch=BATCH, optimizer="adam", lr=1e-3, shuffle="false",
+                input=f"Nx{net.colors}x{net.side}x{net.side}", batch=BATCH, optimizer="adam", lr=1e-3, shuffle="false",
                 epochs=1, threads=2, seed=seed, out=out)
     run = subprocess.run([TENREC, "train"] + [f"{k}={v}" for k, v in keys.items()], capture_output=True, text=True,
                          cwd=work)
@@ -147,7 +149,7 @@ def one_seed(make, seed, work):
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     index = rng.permutation(10)
-    data = {kind: [np.concatenate([pieces(kind, i) for i in part]) for part in (index[:8], index[8:])]
+    data = {kind: [np.concatenate([pieces(kind, i, make.side) for i in part]) for part in (index[:8], index[8:])]
             for kind in ("image", "label")}
     x = [torch.from_numpy(d[:, None] / np.float32(255)) for d in data["image"]]
     y = [torch.from_numpy(d.astype(np.int64)) for d in data["label"]]
