@@ -108,14 +108,15 @@ int open_rows(struct table **t, const struct model *m, struct args *args, const 
 {
     const struct graph *g = m->graph;
     const char **inputs = ARENA_ARRAY(args->arena, g->n_inputs + 1, const char *);
-    TRY_MEM(inputs, e);
-    for (size_t i = 0; i < g->n_inputs; i++) inputs[i] = g->inputs[i]->name;
+    bool *tensors = ARENA_ARRAY(args->arena, g->n_inputs, bool);
+    if (!inputs || !tensors) return fail_nomem(e);
+    for (size_t i = 0; i < g->n_inputs; i++) inputs[i] = g->inputs[i]->name, tensors[i] = !m->preprocess[i];
     size_t n;
     const char *const *said = conf_list(&args->conf, "columns", &n);
     const char **columns = ARENA_ARRAY(args->arena, n + 1, const char *);
     TRY_MEM(columns, e);
     for (size_t i = 0; i < n; i++) columns[i] = said[i];
-    struct table_options o = { .inputs = inputs, .columns = columns };
+    struct table_options o = { .inputs = inputs, .tensors = tensors, .columns = columns };
     o.query = conf_string(&args->conf, "query");
     if (!(*t = table_open(args->arena, path, &o, e))) return e->code;
     size_t fed = 0;

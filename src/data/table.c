@@ -49,7 +49,7 @@ static const struct {
 
 int table_add_column(struct table *t, const char *name, enum role role, struct err *e)
 {
-    struct column c = { arena_strdup(t->arena, name), role, -1 };
+    struct column c = { arena_strdup(t->arena, name), role, -1, 0 };
     if (t->n_columns >= TABLE_COLUMNS_MAX)
         return fail(e, ERR_DATA, "%s: more than %d columns", t->path, TABLE_COLUMNS_MAX);
     if (!c.name || !ARRAY_PUSH(t->arena, t->columns, t->n_columns, t->cap_columns, c)) return fail_nomem(e);
@@ -94,10 +94,13 @@ static int find_input(const struct table *t, const char *name)
 static int assign(struct table *t, const char *pattern, enum role role, int input, struct err *e)
 {
     bool any = false;
+    int place = 0;
+    for (size_t i = 0; i < t->n_columns; i++)
+        if (t->columns[i].place > place) place = t->columns[i].place;
     for (size_t i = 0; i < t->n_columns; i++) {
         struct column *c = &t->columns[i];
         if (strcasecmp(c->name, pattern) && fnmatch(pattern, c->name, 0)) continue;
-        *c = (struct column){ c->name, role, input };
+        *c = (struct column){ c->name, role, input, ++place };
         any = true;
     }
     return any ? 0 : no_column(t, pattern, e);
@@ -167,12 +170,33 @@ static void feed_inputs(struct table *t)
         int input = find_input(t, c->name);
         if (c->input >= 0 || input < 0 || is_fed(t, input)) continue;
         c->input = input;
-        if (c->role == ROLE_OTHER) c->role = ROLE_IMAGE;
+        bool tensor = t->options.tensors && t->options.tensors[input];
+        if (c->role == ROLE_OTHER) c->role = tensor ? ROLE_SEQUENCE : ROLE_IMAGE;
     }
     for (int k = 0; inputs && inputs[k]; k++)
         for (size_t r = 0; r < sizeof feeding / sizeof *feeding; r++)
             for (size_t i = 0; i < t->n_columns && !is_fed(t, k); i++)
                 if (t->columns[i].role == feeding[r] && t->columns[i].input < 0) t->columns[i].input = k;
+}
+
+/* Those that were named in their order, the others as they stand in the table. */
+static int order_numbers(struct table *t, struct err *e)
+{
+    TRY_MEM(t->numbers = ARENA_ARRAY(t->arena, t->n_columns, int), e);
+    for (size_t i = 0; i < t->n_columns; i++) {
+        const struct column *c = &t->columns[i];
+        size_t at = t->n_numbers;
+        if (c->role != ROLE_NUMBERS || c->input >= 0) continue;
+        for (; at > 0 && t->columns[t->numbers[at - 1]].place > c->place; at--) t->numbers[at] = t->numbers[at - 1];
+        t->numbers[at] = (int)i;
+        t->n_numbers++;
+    }
+    return 0;
+}
+
+int table_numbers(const struct table *t, size_t n)
+{
+    return n < t->n_numbers ? t->numbers[n] : -1;
 }
 
 static int find_roles(struct table *t, struct err *e)
@@ -182,7 +206,7 @@ static int find_roles(struct table *t, struct err *e)
     for (size_t i = 0; said && said[i]; i++) TRY(assign_said(t, said[i], &roles, e));
     for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) guess_role(t, usual[i].role, usual[i].names);
     feed_inputs(t);
-    return 0;
+    return order_numbers(t, e);
 }
 
 static int read_head(const char *path, unsigned char *head, struct bytes *out, struct err *e)

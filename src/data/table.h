@@ -53,6 +53,7 @@ struct column {
     const char *name; /* as the table has it; "" for the one column of a list of paths */
     enum role role;
     int input; /* of the model that is fed with it (table_options.inputs); -1: none, so numbers are targets */
+    int place; /* among those that table_options.columns names, from 1; 0: it does not */
 };
 
 struct table_options {
@@ -61,6 +62,7 @@ struct table_options {
     const char *const *columns;
     const char *const *inputs; /* names of the model's inputs, NULL at the end; or NULL. A column of an input's name
                                 * feeds it; inputs left over take image, then sequence columns in order */
+    const bool *tensors;       /* by input: it takes no image, so a column of its name is a sequence; NULL: none */
     const char *query;         /* SQLite: the SELECT; NULL: all of the only table */
     const char *labels;        /* IDX: the file of labels; NULL: the usual name beside it, if it is there */
 };
@@ -76,6 +78,8 @@ const struct column *table_column_at(const struct table *t, size_t i);
 const char *table_column_list(const struct table *t, struct arena *a);
 /* The n-th column (from 0) of a role, or -1. */
 int table_column(const struct table *t, enum role role, size_t n);
+/* The n-th column of numbers that feed no input, as table_options.columns orders them, or -1. */
+int table_numbers(const struct table *t, size_t n);
 /* Rows in all; -1 while that is not known: before table_index() for text, always for stdin. */
 int64_t table_count(const struct table *t);
 /* How much of the table table_next() has read, 0 .. 1; negative where that cannot be said. */
@@ -128,7 +132,7 @@ int row_mask(
     const struct table *t, const struct row *row, int column, struct arena *a, struct image *out, struct err *e);
 /* The number of the class; -1 where the cell is empty. ERR_DATA for a name that is no class. */
 int row_class(const struct table *t, const struct row *row, int column, int64_t *out, struct err *e);
-/* All numbers of the unbound columns of ROLE_NUMBERS, in order. */
+/* The numbers of all table_numbers(). */
 int row_numbers(const struct table *t, const struct row *row, struct arena *a, double **out, size_t *n, struct err *e);
 /* The numbers in one cell, whatever its column is for: text or an array. */
 int row_cell_numbers(const struct table *t, const struct row *row, int column, struct arena *a, double **out,

@@ -145,12 +145,10 @@ static int cell_numbers(
 int row_numbers(const struct table *t, const struct row *row, struct arena *a, double **out, size_t *n, struct err *e)
 {
     struct numbers list = { 0 };
-    for (size_t i = 0; i < t->n_columns; i++) {
-        const struct column *c = &t->columns[i];
-        if (c->role != ROLE_NUMBERS || c->input >= 0) continue;
+    for (size_t i = 0; i < t->n_numbers; i++) {
         size_t before = list.n;
-        TRY(cell_numbers(row, &row->cells[i], a, &list, e));
-        if (list.n == before) return nothing(t, row, (int)i, e);
+        TRY(cell_numbers(row, &row->cells[t->numbers[i]], a, &list, e));
+        if (list.n == before) return nothing(t, row, t->numbers[i], e);
     }
     *out = list.of, *n = list.n;
     return 0;

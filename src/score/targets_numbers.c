@@ -41,15 +41,11 @@ static int add(struct targets *j, const char *p, struct arena *a, struct err *e)
 /* The column that the i-th number stands in: each has its own, or one has them all; else it is not said. */
 static const char *column_of(const struct targets *j, int64_t i)
 {
-    const char *name = NULL;
-    int64_t n = 0;
-    for (size_t k = 0; k < table_columns(j->table); k++) {
-        const struct column *c = table_column_at(j->table, k);
-        if (c->role != ROLE_NUMBERS || c->input >= 0) continue;
-        if (n == 0 || n == i) name = c->name;
-        n++;
-    }
-    return n == 1 || n == j->regression.outputs ? name : NULL;
+    const struct table *t = j->table;
+    size_t n = 0;
+    while (table_numbers(t, n) >= 0) n++;
+    if (n != 1 && n != (size_t)j->regression.outputs) return NULL;
+    return table_column_at(t, (size_t)table_numbers(t, n == 1 ? 0 : (size_t)i))->name;
 }
 
 static void put_measures(json_t *o, struct regression_measures m)

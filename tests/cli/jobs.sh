@@ -99,6 +99,35 @@ exits 2 'which needs a file'
 run score classify.onnx rows.csv $settings --metrics
 exits 2 'measures without a truth'
 says talk 'columns label=NAME' 'ask for the column'
+says talk 'there are: .*species' 'and tell which there are'
+{
+    echo 'a,b,price,weight'
+    for i in 1 2 3 4; do echo "$i 0,1 $i,$((i + 2)),$i"; done # |a| + b is (i + 1, i)
+} >numbers.csv
+run score add.onnx numbers.csv --columns numbers=price,weight --metrics -o numbers.out.csv
+exits 0 'inputs that take no image are numbers in the table'
+says numbers.out.csv '^1,2 1,2 1,$' 'and feed the model'
+says talk 'MAE +0.5$' 'several columns of targets: the mean of all'
+says numbers.out.csv.metrics.json '"column": "price"' 'and each by its name'
+is 'with its own errors' "$(grep -c '"mae": [01].0' numbers.out.csv.metrics.json)" 2
+run score add.onnx numbers.csv --columns numbers=weight,price --metrics -o numbers.out.csv
+says talk 'MAE +1.5$' 'columns stand for outputs in the order they are named'
+run score add.onnx numbers.csv --columns numbers=weight --metrics -o numbers.out.csv
+exits 2 'fewer numbers than the model gives'
+says talk 'numbers.csv:2: 1 numbers in the table, but the model gives 2' 'are told'
+
+# How far it is: on a terminal a line that changes, with the time that is left, also with a limit.
+if script -qec 'test -t 2' /dev/null >out 2>&1 </dev/null; then
+    cp rows.csv long.csv
+    for i in 1 2 3 4 5 6 7 8 9; do tail -n +2 rows.csv >>long.csv; done
+    script -qec "timeout -s INT 5 $tenrec score classify.onnx long.csv $settings --set resize.size=960 \
+        --set center_crop.size=960 -o long.out.csv -n 4000" /dev/null >out 2>&1 </dev/null
+    tr '\r' '\n' <out >lines
+    says lines ' of 4000 rows, [0-9.]+ rows/s' 'progress counts to the limit'
+    says lines ' rows/s, [0-9].* s left' 'and tells the time that is left'
+else
+    skip 'progress on a terminal' 'no terminal can be had'
+fi
 printf 'left,right\na,b\n' >wrong.csv
 run score classify.onnx wrong.csv $settings --columns image=middle
 exits 2 'a column that is not there'

@@ -217,11 +217,33 @@ TEST(inputs_by_name_and_by_role)
     CHECK_INT(table_column_at(t, 0)->input, 1);
     CHECK_INT(table_column_at(t, 1)->input, 0);
     CHECK_INT(table_column_at(t, 2)->role, ROLE_LABEL);
+    static const bool tensors[] = { true, false };
+    t = open_as("t.csv", &(struct table_options){ .inputs = inputs, .tensors = tensors });
+    CHECK_INT(table_column_at(t, 0)->role, ROLE_IMAGE);
+    CHECK_INT(table_column_at(t, 1)->role, ROLE_SEQUENCE);
     put_text("u.csv", "a,b\nr.png,l.png\n");
     static const char *const columns[] = { "image=a", "image:left=b", NULL };
     t = open_as("u.csv", &(struct table_options){ .inputs = inputs, .columns = columns });
     CHECK_INT(table_column_at(t, 0)->input, 1);
     CHECK_INT(table_column_at(t, 1)->input, 0);
+}
+
+TEST(numbers_in_the_order_they_are_named)
+{
+    static const char *const columns[] = { "numbers=c,a*", NULL };
+    double *v;
+    size_t n;
+    begin();
+    put_text("t.csv", "a2,b,c,a1\n2,0,3,1\n");
+    struct table *t = open_as("t.csv", &(struct table_options){ .columns = columns });
+    CHECK_INT(table_numbers(t, 0), 2);
+    CHECK_INT(table_numbers(t, 1), 0);
+    CHECK_INT(table_numbers(t, 2), 3);
+    CHECK_INT(table_numbers(t, 3), -1);
+    struct row row = next(t, 1);
+    CHECK_OK(row_numbers(t, &row, &arena, &v, &n, &err), &err);
+    CHECK_INT(n, 3);
+    CHECK(v[0] == 3 && v[1] == 2 && v[2] == 1);
 }
 
 TEST(idx)
