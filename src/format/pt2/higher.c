@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/report.h"
 #include "base/str.h"
+#include "format/format.h"
 #include "format/pt2/program.h"
 
 enum { GRAPHS_DEEP = 8, TURNS_UNROLLED = 16 };
@@ -69,7 +70,8 @@ static int say_cond(struct higher *h)
 
 static void ask_again(struct higher *h, const char *indent)
 {
-    call_of(h, 0, arena_printf(&h->p->scratch, "%sgo = bool((", indent));
+    str_add(&h->text, indent);
+    call_of(h, 0, "go = bool((");
     names(h, "c", h->n[0]);
     names(h, "a", h->n[1]);
     str_add(&h->text, "))[0])\n");
@@ -289,4 +291,13 @@ struct object *higher_call(struct program *p, const struct call *c)
     }
     report_add(p->report, REPORT_ERROR, p->eval.t.b.where, "unsupported operator %s", c->target);
     return object_unknown(&p->scratch);
+}
+
+bool higher_knows(size_t i, struct format_item *out)
+{
+    enum { ROWS = sizeof rows / sizeof *rows, WRAPPERS = sizeof wrappers / sizeof *wrappers };
+    if (i >= ROWS + WRAPPERS) return false;
+    const char *name = i < ROWS ? strrchr(rows[i].target, '.') + 1 : wrappers[i - ROWS];
+    *out = (struct format_item){ "operators that take graphs", name, strlen(name) };
+    return true;
 }

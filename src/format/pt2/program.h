@@ -12,6 +12,7 @@
 #include "format/weights/weights.h"
 
 struct format_file;
+struct format_item;
 
 struct program {
     struct eval eval; /* only what calls of builtins need */
@@ -65,6 +66,7 @@ int symbol_guards(struct program *p);
 int graph_run(struct program *p, const json_t *graph, struct map *env);
 /* higher.c: an operator that takes graphs. */
 struct object *higher_call(struct program *p, const struct call *c);
+bool higher_knows(size_t i, struct format_item *out); /* as struct format has it */
 struct object *graph_call(struct eval *v, int64_t number, struct object *const *args, size_t n);
 
 int env_set(struct program *p, struct map *env, const char *name, struct object *o);

@@ -55,6 +55,7 @@ static int add_weight(struct program *p, struct map *env, const char *name, cons
     if (!name || !key) return fail(p->err, ERR_MODEL, "a weight without a name");
     if (!w) return fail(p->err, ERR_MODEL, "the archive has no weight \"%s\"", key);
     struct object *known = w->identity ? map_get(&v->tensors, w->identity) : NULL;
+    if (known && kept && known->tensor->state) TRY(graph_tie(v->t.g, known->tensor->state, key, p->err));
     if (known) return env_set(p, env, name, known);
     struct torch_tensor *t = ARENA_NEW(&p->scratch, struct torch_tensor);
     struct object *o = t ? object_tensor(&p->scratch, t) : NULL;
@@ -205,6 +206,16 @@ static int pt2_read(struct arena *a, const struct format_file *file, const struc
     return code;
 }
 
+/* The operators of the aten table, then those that take graphs. */
+static bool knows(size_t i, struct format_item *out)
+{
+    struct format_item ignored;
+    size_t n = 0;
+    if (aten_knows(i, out)) return true;
+    while (aten_knows(n, &ignored)) n++;
+    return higher_knows(i - n, out);
+}
+
 static enum format_match probe(struct bytes file, const char *path)
 {
     return program_is(file) ? FORMAT_BY_CONTENT : FORMAT_NO;
@@ -216,5 +227,5 @@ const struct format format_pt2 = {
     .extensions = "pt2",
     .probe = probe,
     .read = pt2_read,
-    .knows = aten_knows,
+    .knows = knows,
 };

@@ -161,7 +161,8 @@ static const char *put_mark(struct rebuilding *r, const struct pickle_value *p, 
     }
     const char *name = text + strlen("@pair(");
     int len = (int)strcspn(name, ")");
-    const struct pickle_value *size = pickle_attr(p, arena_strndup(&r->scratch, name, (size_t)len));
+    const char *key = arena_strndup(&r->scratch, name, (size_t)len);
+    const struct pickle_value *size = key ? pickle_attr(p, key) : NULL;
     if (size && size->kind == PICKLE_INT) str_addf(&r->code, "[self.%.*s, self.%.*s]", len, name, len, name);
     else str_addf(&r->code, "self.%.*s", len, name);
     return name + len + 1;
@@ -311,7 +312,7 @@ static int rebuild_all(
     v->tensors = map_in(&r->scratch);
     struct pickle_value *root = container_open(&r->archive, &r->scratch, (*g)->arena, file, NULL, r->err);
     if (!root) return r->err->code;
-    if (!module_is(root)) return fail(r->err, ERR_UNSUPPORTED, "no module");
+    if (!(root = module_find(root))) return fail(r->err, ERR_UNSUPPORTED, "no module");
     TRY(torch_init(&v->t, &r->scratch, *g, r->report, r->err));
     v->t.version = r->archive.version;
     if (!(v->root = rebuild(r, root, 0))) return r->err->code;

@@ -233,7 +233,8 @@ int weights_of_torch(struct weights *w, struct arena *a, const struct format_fil
     if (!root) return e->code;
     struct collect c = { &archive, w, report, e, 0 };
     w->format = container_name(container_is(file->bytes));
-    if (module_is(root) && !(w->class_name = module_class(root, a))) return fail_nomem(e);
+    const struct pickle_value *module = module_find(root);
+    if (module && !(w->class_name = module_class(module, a))) return fail_nomem(e);
     TRY(walk(&c, root, "", 0));
     return choose(&c, root, key);
 }

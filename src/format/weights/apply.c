@@ -21,7 +21,8 @@ static const char *key_of(const struct value *state)
     return state->origin && state->origin->key ? state->origin->key : state->name;
 }
 
-static const struct weight *find(const struct weights *w, const struct renaming *r, const char *key, struct str *text)
+static const struct weight *find_key(
+    const struct weights *w, const struct renaming *r, const char *key, struct str *text)
 {
     size_t cut = strlen(r->cut);
     if (strncmp(key, r->cut, cut)) return NULL;
@@ -32,10 +33,20 @@ static const struct weight *find(const struct weights *w, const struct renaming 
     return name ? map_get(&w->by_name, name) : NULL;
 }
 
+/* Under the key of the state, or under another one that it has in the structure's file. */
+static const struct weight *find(
+    const struct weights *w, const struct renaming *r, const struct value *state, struct str *text)
+{
+    const struct weight *x = find_key(w, r, key_of(state), text);
+    for (const struct tie *t = state->origin ? state->origin->ties : NULL; t && !x; t = t->next)
+        x = find_key(w, r, t->key, text);
+    return x;
+}
+
 static size_t count(const struct weights *w, const struct graph *g, const struct renaming *r, struct str *text)
 {
     size_t n = 0;
-    for (size_t i = 0; i < g->n_states; i++) n += find(w, r, key_of(g->states[i]), text) != NULL;
+    for (size_t i = 0; i < g->n_states; i++) n += find(w, r, g->states[i], text) != NULL;
     return n;
 }
 
@@ -160,7 +171,7 @@ static void tell(const struct weights *w, const struct graph *g, const struct re
     const struct names *missing, const struct names *unexpected, struct report *report)
 {
     report_add(report, REPORT_NOTE, "", "%zu of %zu weights of the structure are in the file%s", matched, g->n_states,
-        matched == g->n_states && matched == w->n_chosen ? ", and no others" : "");
+        matched == g->n_states && !unexpected->n ? ", and no others" : "");
     if (by->put[0]) report_add(report, REPORT_NOTE, "", "names in the file begin with \"%s\"", by->put);
     if (by->cut[0]) report_add(report, REPORT_NOTE, "", "names in the structure begin with \"%s\"", by->cut);
     if (missing->n)
@@ -171,6 +182,17 @@ static void tell(const struct weights *w, const struct graph *g, const struct re
             unexpected->text.s);
 }
 
+/* The other names of a tied weight are expected, too. */
+static int use_ties(const struct weights *w, const struct renaming *by, struct value *state, struct map *used,
+    struct str *text, struct err *e)
+{
+    for (const struct tie *t = state->origin ? state->origin->ties : NULL; t; t = t->next) {
+        const struct weight *x = find_key(w, by, t->key, text);
+        if (x && !map_set(used, x->name, state)) return fail_nomem(e);
+    }
+    return 0;
+}
+
 int weights_apply(const struct weights *w, struct graph *g, struct report *report, struct err *e)
 {
     struct arena *a = w->by_name.arena;
@@ -178,10 +200,11 @@ int weights_apply(const struct weights *w, struct graph *g, struct report *repor
     struct names missing = { str_in(a), 0 }, unexpected = { str_in(a), 0 }, bad = { str_in(a), 0 };
     struct str text = str_in(a);
     struct map used = map_in(a);
+    size_t matched = 0;
     TRY(find_renaming(w, g, a, &by, e));
     for (size_t i = 0; i < g->n_states; i++) {
         struct value *state = g->states[i];
-        const struct weight *x = find(w, &by, key_of(state), &text);
+        const struct weight *x = find(w, &by, state, &text);
         if (!x) add_name(&missing, "%s%s", key_of(state), "");
         else if (!fits(state, x->tensor)) {
             const char *have = arena_printf(
@@ -189,6 +212,8 @@ int weights_apply(const struct weights *w, struct graph *g, struct report *repor
             add_name(&bad, "%s (%s)", x->name, have ? have : "");
         } else TRY(put(state, x, g->arena, e));
         if (x && !map_set(&used, x->name, state)) return fail_nomem(e);
+        matched += x != NULL;
+        TRY(use_ties(w, &by, state, &used, &text, e));
     }
     if (bad.n) return refuse_shapes(a, &bad, e);
     for (size_t i = 0; i < w->n; i++) {
@@ -200,6 +225,6 @@ int weights_apply(const struct weights *w, struct graph *g, struct report *repor
         return fail(e, ERR_MODEL, "none of the %zu names fits the structure: the file has %s, the structure %s",
             w->n_chosen, unexpected.text.s ? unexpected.text.s : "nothing",
             missing.text.s ? missing.text.s : "no weights");
-    tell(w, g, &by, used.n, &missing, &unexpected, report);
+    tell(w, g, &by, matched, &missing, &unexpected, report);
     return a->failed ? fail_nomem(e) : 0;
 }

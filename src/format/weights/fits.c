@@ -34,6 +34,18 @@ static bool same_shape(
     return true;
 }
 
+/* What all names begin with, up to a dot: "model." of a checkpoint of Lightning, "backbone.". */
+static size_t common_front(const struct weights *w)
+{
+    const char *first = w->by_name.n ? w->by_name.entries[0].key : "";
+    size_t len = strlen(first);
+    for (size_t i = 1; i < w->by_name.n; i++)
+        for (size_t k = 0; k < len; k++)
+            if (first[k] != w->by_name.entries[i].key[k]) len = k;
+    while (len && first[len - 1] != '.') len--;
+    return len;
+}
+
 bool weights_fit(const struct weights *w, const struct zoo_model *m, struct zoo_options *o)
 {
     struct arena a;
@@ -43,9 +55,11 @@ bool weights_fit(const struct weights *w, const struct zoo_model *m, struct zoo_
     const struct graph *g = zoo_new(m, &bare, &a, &e);
     struct freedom classes = { m->classes, 0 }, channels = { m->channels, 0 };
     bool fits = g && g->n_states;
-    size_t counters = 0;
+    size_t counters = 0, front = common_front(w);
     for (size_t i = 0; fits && i < g->n_states; i++) {
-        const struct weight *x = map_get(&w->by_name, g->states[i]->origin->key);
+        const char *name = arena_printf(
+            &a, "%.*s%s", (int)front, w->by_name.n ? w->by_name.entries[0].key : "", g->states[i]->origin->key);
+        const struct weight *x = name ? map_get(&w->by_name, name) : NULL;
         fits = x && same_shape(&g->states[i]->shape, &x->tensor->shape, &classes, &channels);
     }
     for (size_t i = 0; i < w->by_name.n; i++) counters += str_ends(w->by_name.entries[i].key, "num_batches_tracked");

@@ -65,8 +65,8 @@ static bool is_index(struct bytes file, const char *path)
     return str_ends(path, ".json") && n && memmem(file.data, n, "\"weight_map\"", 12) != NULL;
 }
 
-static int read_shard(
-    struct weights *w, struct arena *a, const struct format_file *index, const char *name, struct err *e)
+static int read_shard(struct weights *w, struct arena *a, const struct format_file *index, const char *name,
+    struct report *report, struct err *e)
 {
     struct format_file shard = { .path = name };
     if (!file_is_inside(name)) return fail(e, ERR_UNSAFE, "the shard \"%s\" leaves the folder of its index", name);
@@ -76,7 +76,8 @@ static int read_shard(
         TRY_MEM(shard.path = dir ? file_join(a, dir, name) : NULL, e);
         if (!(shard.blob = mapped_file(a, shard.path, &shard.bytes, e))) return e->code;
     }
-    return add_safetensors(w, a, &shard, e);
+    if (safetensors_is(shard.bytes)) return add_safetensors(w, a, &shard, e);
+    return weights_of_torch(w, a, &shard, "", report, e) ? err_prefix(e, "%s", name) : 0;
 }
 
 static int check_map(const struct weights *w, const json_t *map, struct arena *a, struct err *e)
@@ -108,8 +109,8 @@ static int read_index(struct weights *w, struct arena *a, const struct format_fi
         if (!map_get(&shards, shard) && !map_set(&shards, shard, &shards)) return fail_nomem(e);
     }
     if (!shards.n || shards.n > SHARDS_MAX) return fail(e, ERR_MODEL, "an index of %zu files", shards.n);
-    for (size_t i = 0; i < shards.n; i++) TRY(read_shard(w, a, file, shards.entries[i].key, e));
-    w->format = arena_printf(a, "safetensors in %zu files", shards.n);
+    for (size_t i = 0; i < shards.n; i++) TRY(read_shard(w, a, file, shards.entries[i].key, report, e));
+    w->format = arena_printf(a, "%s in %zu files", w->format ? w->format : "safetensors", shards.n);
     TRY_MEM(w->format, e);
     return check_map(w, map, a, e);
 }

@@ -49,17 +49,23 @@ static bool is_left_behind(const struct graph *g, const struct value *v)
     return false;
 }
 
+static int add_weight(struct weights *w, const char *name, const struct tensor *t, struct err *e)
+{
+    if (map_find(&w->by_name, name)) return fail(e, ERR_FAILED, "two weights are called \"%s\"", name);
+    TRY(weights_add(w, &(struct weight){ .path = name, .name = name, .tensor = t }, e));
+    return map_set(&w->by_name, name, NULL) ? 0 : fail_nomem(e);
+}
+
 int weights_of_graph(struct weights *w, const struct graph *g, struct arena *a, struct err *e)
 {
     *w = (struct weights){ .key = "", .groups = map_in(a), .by_name = map_in(a), .facts = map_in(a) };
     for (size_t i = 0; i < g->n_states; i++) {
         if (is_left_behind(g, g->states[i])) continue;
-        struct weight x = { .path = name_of(g->states[i]), .tensor = weights_as_source(g->states[i], a, e) };
-        if (!x.tensor) return e->code;
-        if (map_find(&w->by_name, x.path)) return fail(e, ERR_FAILED, "two weights are called \"%s\"", x.path);
-        x.name = x.path;
-        TRY(weights_add(w, &x, e));
-        if (!map_set(&w->by_name, x.path, NULL)) return fail_nomem(e);
+        const struct tensor *t = weights_as_source(g->states[i], a, e);
+        if (!t) return e->code;
+        TRY(add_weight(w, name_of(g->states[i]), t, e));
+        const struct origin *o = g->states[i]->origin;
+        for (const struct tie *tie = o ? o->ties : NULL; tie; tie = tie->next) TRY(add_weight(w, tie->key, t, e));
     }
     w->n_chosen = w->n;
     return w->n ? 0 : fail(e, ERR_UNSUPPORTED, "the model has no weights");
