@@ -47,7 +47,7 @@ static const struct {
     { "test_attention_4d_with_", "modes 1 and 2 of qk_matmul_output_mode, and cap and mask, changed places after 1.20",
         true },
     { "test_rotary_embedding_", "tables of cosines as wide as the whole head until 1.18", true },
-    { "test_cast_FLOAT", "numbers past the range of 4 bits, undefined, until 1.18", true },
+    { "test_cast_FLOAT", "numbers past the range of 4 bits saturated until 1.18, and wrap around since", true },
     { "test_qlinearmatmul_", "sums of int8 wrapped around until 1.20", true },
     { "test_averagepool_3d_dilations_large_count_include_pad_is_1_ceil_mode_is_True",
         "counted padding beyond what ceil_mode adds until 1.17", true },
