@@ -40,7 +40,8 @@ static uint8_t dimmed(uint8_t value, double by)
 static void from_hsv(uint8_t rgb[3], uint8_t hue, uint8_t saturation, uint8_t value)
 {
     /* per sixth: where the value, the rising or falling one, and the lowest one go */
-    static const uint8_t places[6][3] = { { 0, 1, 2 }, { 1, 0, 2 }, { 1, 2, 0 }, { 2, 1, 0 }, { 2, 0, 1 }, { 0, 2, 1 } };
+    static const uint8_t places[6][3] = { { 0, 1, 2 }, { 1, 0, 2 }, { 1, 2, 0 }, { 2, 1, 0 }, { 2, 0, 1 },
+        { 0, 2, 1 } };
     double turn = hue * 6.0 / 255.0;
     int sixth = (int)floor(turn);
     float part = (float)(turn - sixth), pure = (float)(saturation / 255.0);

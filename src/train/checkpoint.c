@@ -77,15 +77,15 @@ static int check(
     hash_end(&h, sum);
     if (want && !strcmp(want, sum)) return 0;
     return fail(e, ERR_DATA,
-        "%s: the checkpoint is damaged, its content does not fit its checksum; begin anew, or from a package of the run",
+        "%s: the checkpoint is damaged, its content does not fit its checksum; begin anew, or from the "
+        "run's best.tenrec",
         path);
 }
 
 static int set_states(struct session *s, const struct graph *g, const struct safetensors *file, struct err *e)
 {
     for (size_t i = 0; i < g->n_states; i++)
-        if (g->states[i]->next)
-            TRY(session_set_state(s, i, &safetensors_find(file, g->states[i]->name)->tensor, e));
+        if (g->states[i]->next) TRY(session_set_state(s, i, &safetensors_find(file, g->states[i]->name)->tensor, e));
     return 0;
 }
 

@@ -4,7 +4,7 @@
 #include "plan/plan.h"
 #include "train/run.h"
 
-/* Code that comes into memory later: of kernels at the first step, of cairo and its fonts for the pictures at the end. */
+/* Code that comes into memory later: kernels at the first step, cairo and its fonts for the pictures at the end. */
 static const double later = 11e6;
 
 /* What will be added to what lies in memory once the plans are made, in bytes. */

@@ -57,8 +57,8 @@ static int read_head(const struct graph *g, const char *word, const struct train
     if (loss_target(&h->loss, loss_scores(&h->loss, g->outputs[h->output]), &t, &s, e))
         return err_prefix(e, "heads: \"%s\"", word);
     if (!f->names && t != main_t)
-        return fail(e, ERR_USAGE, "heads: \"%s\": loss %s does not fit what the first output learns; name columns", word,
-            name);
+        return fail(
+            e, ERR_USAGE, "heads: \"%s\": loss %s does not fit what the first output learns; name columns", word, name);
     if (f->names && t == DT_I64) f->classes = g->outputs[h->output]->shape.dim[1];
     return 0;
 }
@@ -118,7 +118,8 @@ static int take_class(const struct further *f, const struct table *t, const stru
         if (n == 1 && v[0] >= 0 && v[0] < 1e9 && v[0] == floor(v[0])) class = (int64_t)v[0];
     }
     if (class < 0 || class >= f->classes)
-        return fail(e, ERR_DATA, "%s: %s holds no class from 0 to %lld", row->where, f->names, (long long)f->classes - 1);
+        return fail(
+            e, ERR_DATA, "%s: %s holds no class from 0 to %lld", row->where, f->names, (long long)f->classes - 1);
     struct tensor *made = tensor_copy(a, DT_I64, &one, &class, e);
     return made ? *out = *made, 0 : e->code;
 }

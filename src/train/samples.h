@@ -21,9 +21,9 @@ struct samples {
     const struct augment *augment; /* NULL: none */
     uint64_t seed;
     int threads;
-    int *columns;      /* one per input of the model: the column that feeds it */
-    int target_column; /* -1: none is needed */
-    struct further further[MOST_HEADS]; /* from 1: of further losses; further[0] is not used, the main target is above */
+    int *columns;                       /* one per input of the model: the column that feeds it */
+    int target_column;                  /* -1: none is needed */
+    struct further further[MOST_HEADS]; /* of further losses, from 1: the main target is above */
     size_t n_heads;
 };
 
@@ -33,7 +33,7 @@ struct batch {
     size_t n_inputs;
     struct tensor *target[MOST_HEADS], *mixed[MOST_HEADS]; /* per loss; mixed: of the samples mixed in (mixup.h) */
     size_t n_heads;
-    double mix;                    /* the share of the samples themselves */
+    double mix;          /* the share of the samples themselves */
     const int64_t *rows; /* of the table, one per good sample */
     const char **errors; /* of the others, each naming its row */
     size_t n_errors;

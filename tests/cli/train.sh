@@ -204,7 +204,9 @@ killed() {
         kill -9 $! 2>/dev/null
         wait $! 2>/dev/null
         if [ -f "runs/${name}_killed/args.yaml" ]; then "$tenrec" train --resume "runs/${name}_killed" 2>talk &
-        else rm -rf "runs/${name}_killed" && "$tenrec" train $colors checkpoint_updates=3 "$@" out="runs/${name}_killed" 2>talk &
+        else
+            rm -rf "runs/${name}_killed"
+            "$tenrec" train $colors checkpoint_updates=3 "$@" out="runs/${name}_killed" 2>talk &
         fi
     done
     wait $!
@@ -253,7 +255,9 @@ for cut in 0 1 9 100 $((size / 2)) $((size - 1)); do
 done
 for at in 2 20 $((size / 3)) $((size / 2)) $((size - 1)); do
     byte=$(od -An -tu1 -j $at -N 1 whole.safetensors | tr -d ' ')
-    { head -c $at whole.safetensors && printf "\\$(printf %o $((byte ^ 4)))" && tail -c +$((at + 2)) whole.safetensors; } >$kept
+    head -c $at whole.safetensors >$kept
+    printf "\\$(printf %o $((byte ^ 4)))" >>$kept
+    tail -c +$((at + 2)) whole.safetensors >>$kept
     spoiled "a checkpoint with a bit turned at $at"
 done
 cp runs/two/checkpoint.safetensors $kept

@@ -13,7 +13,9 @@ near() {
     shift
     run train "$@" epochs=1 out=runs/memory
     exits 0 "$name is trained"
-    ok "$name: the memory announced is near the peak" "$(awk '/memory: about/ { said = $4 } /memory: .* at the peak/ { most = $3 }
+    ok "$name: the memory announced is near the peak" "$(awk '
+        /memory: about/ { said = $4 }
+        /memory: .* at the peak/ { most = $3 }
         END { if (!(said > 0.8 * most && said < 1.2 * most)) print "said", said, "MB, needed", most, "MB" }' talk)"
 }
 there() { # NAME MODEL KEYS...: the same of a model of the corpus

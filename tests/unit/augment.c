@@ -67,9 +67,10 @@ TEST(every_strength_changes_pixels_by_its_draws_alone)
 {
     static const struct augment all[] = { { .flip_v = 1, .crop_scale = 1 }, { .crop_scale = 0.3, .crop_ratio = 1.3 },
         { .crop_scale = 1, .degrees = 40 }, { .crop_scale = 1, .translate = 0.4 }, { .crop_scale = 1, .scale = 0.5 },
-        { .crop_scale = 1, .shear = 30 }, { .crop_scale = 1, .perspective = 0.3 }, { .crop_scale = 1, .brightness = 0.5 },
-        { .crop_scale = 1, .contrast = 0.5 }, { .crop_scale = 1, .saturation = 0.9 }, { .crop_scale = 1, .hue = 0.5 },
-        { .crop_scale = 1, .noise = 0.2 }, { .crop_scale = 1, .blur = 3 }, { .crop_scale = 1, .cutout = 0.5 } };
+        { .crop_scale = 1, .shear = 30 }, { .crop_scale = 1, .perspective = 0.3 },
+        { .crop_scale = 1, .brightness = 0.5 }, { .crop_scale = 1, .contrast = 0.5 },
+        { .crop_scale = 1, .saturation = 0.9 }, { .crop_scale = 1, .hue = 0.5 }, { .crop_scale = 1, .noise = 0.2 },
+        { .crop_scale = 1, .blur = 3 }, { .crop_scale = 1, .cutout = 0.5 } };
     struct arena a;
     struct err e = { 0 };
     arena_init(&a, NULL);
