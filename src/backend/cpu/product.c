@@ -18,8 +18,7 @@
         vector sum[high][side][PANEL / width]; \
         for (int r = 0; r < rows; r++) \
             for (int p = 0; p < panels; p++) \
-                for (int v = 0; v < PANEL / width; v++) \
-                    sum[r][p][v] = fresh ? (vector){ 0 } : load(c + r * g->c_row + p * PANEL + v * width); \
+                for (int v = 0; v < PANEL / width; v++) sum[r][p][v] = (vector){ 0 }; \
         for (int64_t i = 0; i < k; i++) \
             for (int r = 0; r < rows; r++) { \
                 vector x = spread(a[r * g->a_row + i * g->a_col]); \
@@ -29,8 +28,11 @@
             } \
         for (int r = 0; r < rows; r++) \
             for (int p = 0; p < panels; p++) \
-                for (int v = 0; v < PANEL / width; v++) \
-                    store(c + r * g->c_row + p * PANEL + v * width, sum[r][p][v]); \
+                for (int v = 0; v < PANEL / width; v++) { \
+                    float *to = c + r * g->c_row + p * PANEL + v * width; \
+                    vector old = fresh ? (vector){ 0 } : load(to); \
+                    store(to, old + sum[r][p][v]); \
+                } \
     } \
     target static void name##_panels(const struct product *g, int64_t begin, int64_t end, int64_t from, int64_t k) \
     { \
@@ -58,7 +60,7 @@ PANEL_FUNCTIONS(avx512, __attribute__((target("avx512f"))), 8, 4, 16, __m512, _m
     _mm512_set1_ps, _mm512_fmadd_ps)
 #endif
 
-enum { DEPTH = 256 }; /* so much of a panel stays in the first cache */
+enum { DEPTH = 128 }; /* so much of a panel stays in the first cache, and sums of so many numbers round little */
 
 typedef void (*panels_function)(
     const struct product *g, int64_t begin, int64_t end, int64_t from, int64_t k);
