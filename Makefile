@@ -1,5 +1,5 @@
 # Makefile - a thin door: each target installs the Debian packages it needs, then calls Meson. The build itself is meson.build.
-.PHONY: all test demo test-oracle fidelity matrix bench bench-e2e install deb clean
+.PHONY: all test demo test-oracle fidelity matrix bench bench-e2e bench-rows install deb clean
 
 all:
 	@tools/install-packages.sh build
@@ -35,6 +35,10 @@ bench: all
 bench-e2e: all
 	@tools/install-packages.sh oracle
 	@/usr/bin/python3 bench/e2e.py build/tenrec
+
+# A million rows with their measures: throughput, memory, processors (some minutes; needs nothing but python3).
+bench-rows: all
+	@/usr/bin/python3 bench/million.py build/tenrec
 
 # PREFIX and DESTDIR as everywhere.
 install: all

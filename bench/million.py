@@ -2,7 +2,8 @@
 """million.py - a long table from its first row to its measures: throughput, memory, processors, and what it costs
 beside the bare forward pass.
 
-    million.py TENREC [--rows 1000000] [--less 10000] [--batch 16] [--zoo digits] [--size 28] [--threads 2] [--png 10000]
+    million.py TENREC [--rows 1000000] [--less 10000] [--batch 16] [--zoo digits] [--size 28] [--threads 2]
+               [--png 10000]
 
 Draws images of digits, makes a network of the zoo with random weights and a CSV table of so many rows that names each
 image again and again; one row in 10,000 names a file that is not there. Scores the table with --metrics, first a
@@ -58,7 +59,7 @@ def score(tenrec, options, rows):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("tenrec")
-    for name, value in (("rows", 1000000), ("less", 10000), ("batch", 16), ("size", 28), ("threads", 2), ("png", 10000)):
+    for name, value in {"rows": 1000000, "less": 10000, "batch": 16, "size": 28, "threads": 2, "png": 10000}.items():
         parser.add_argument("--" + name, type=int, default=value)
     parser.add_argument("--zoo", default="digits")
     options = parser.parse_args()

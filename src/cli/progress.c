@@ -45,7 +45,8 @@ void progress_tell(const struct progress *p)
     char left[32];
     fprintf(stderr, "%s%lld", p->terminal ? "\r\033[K" : "tenrec: ", (long long)(p->done + p->before));
     if (p->all > 0) fprintf(stderr, " of %lld", (long long)p->all);
-    fprintf(stderr, " rows, %.1f rows/s", rate);
+    fputs(" rows", stderr);
+    if (p->done > 0) fprintf(stderr, ", %.1f rows/s", rate); /* none yet where an earlier run's are passed over */
     if (p->errors) fprintf(stderr, ", %lld with errors", (long long)p->errors);
     if (p->left >= 0 && p->done > 0 && spent > 2) fprintf(stderr, ", %s left", human_time(left, p->left / rate));
     if (!p->terminal) fputc('\n', stderr);
