@@ -90,27 +90,6 @@ int graph_output(struct graph *g, struct value *v, struct err *e)
     return ARRAY_PUSH(g->arena, g->outputs, g->n_outputs, g->cap_outputs, v) ? 0 : fail_nomem(e);
 }
 
-static bool has_key(const struct origin *o, const char *key)
-{
-    if (o->key && !strcmp(o->key, key)) return true;
-    for (const struct tie *t = o->ties; t; t = t->next)
-        if (!strcmp(t->key, key)) return true;
-    return false;
-}
-
-int graph_tie(struct graph *g, struct value *state, const char *key, struct err *e)
-{
-    struct origin *o = ARENA_NEW(g->arena, struct origin);
-    struct tie *t = ARENA_NEW(g->arena, struct tie);
-    if (!o || !t || !(t->key = arena_strdup(g->arena, key))) return fail_nomem(e);
-    if (state->origin) *o = *state->origin;
-    if (has_key(o, key)) return 0;
-    t->next = o->ties;
-    o->ties = t;
-    state->origin = o;
-    return 0;
-}
-
 int graph_rename(struct graph *g, struct value *v, const char *name, struct err *e)
 {
     if (!strcmp(v->name, name)) return 0;
@@ -195,7 +174,7 @@ struct node *graph_node(struct graph *g, const struct op *op, const char *name, 
     n->out = ARENA_ARRAY(g->arena, n_out, struct value *);
     const char *before = g->outer ? g->name : ""; /* names around a body are not to be had in it as well */
     n->name = name && name[0] ? arena_strdup(g->arena, name)
-                              : arena_printf(g->arena, "%s%s%s_%d", before, &"_"[!before[0]], op -> name, n -> id);
+                              : arena_printf(g->arena, "%s%s%s_%d", before, &"_"[!before[0]], op->name, n->id);
     if (!n->in || !n->out || !n->name) return fail_nomem(e), NULL;
     if (n_in) memcpy(n->in, in, (size_t)n_in * sizeof *in);
     if (copy_attrs(g, n, attrs, e)) return NULL;

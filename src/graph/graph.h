@@ -45,11 +45,6 @@ struct origin {
     const char *key; /* "layer1.0.conv1.weight"; NULL if it had none */
     int rank;        /* 0: not permuted */
     int perm[SHAPE_MAX];
-    const struct tie *ties; /* further keys under which the source has the same weight */
-};
-struct tie {
-    const char *key;
-    const struct tie *next;
 };
 
 /* What a sequence or an optional holds. Its dimensions are numbers or unknown: graphs hand it on as it is. */
@@ -130,8 +125,6 @@ struct value *graph_state(
 int graph_output(struct graph *g, struct value *v, struct err *e);
 /* Gives `v` the name `name` and lets go of its old one; if another value has it, that one is renamed. */
 int graph_rename(struct graph *g, struct value *v, const char *name, struct err *e);
-/* The source has the state's weight under this key, too (tied weights); nothing when it is known. */
-int graph_tie(struct graph *g, struct value *state, const char *key, struct err *e);
 struct value *graph_find(const struct graph *g, const char *name); /* NULL if there is none */
 int64_t graph_symbol(struct graph *g, const char *name);           /* the dimension code; DIM_UNKNOWN: no memory */
 const char *graph_symbol_name(const struct graph *g, int64_t dim);

@@ -48,11 +48,6 @@ static int add_initializer(struct onnx_reader *r, struct onnx_scope *scope, cons
     unsigned kept = json_is_true(json_object_get(state, "kept")) ? VALUE_KEPT : 0;
     struct value *v = graph_state(r->root, name, t, kept | (trainable ? VALUE_TRAINABLE : 0), r->err);
     if (v) v->origin = read_origin(r, name, state);
-    const json_t *ties = json_object_get(state, "ties");
-    for (size_t i = json_array_size(ties); v && i-- > 0;) {
-        const char *key = json_string_value(json_array_get(ties, i));
-        if (key) TRY(graph_tie(r->root, v, key, r->err));
-    }
     return remember(r, scope, name, v ? onnx_capture_root(r, scope, v) : NULL);
 }
 

@@ -94,9 +94,6 @@ static json_t *state_json(const struct value *v)
     if (v->next) json_object_set_new(x, "next", json_string(v->next->name));
     if (!v->origin || !v->origin->key) return x;
     json_object_set_new(x, "key", json_string(v->origin->key));
-    json_t *ties = v->origin->ties ? json_array() : NULL;
-    for (const struct tie *t = v->origin->ties; t; t = t->next) json_array_append_new(ties, json_string(t->key));
-    if (ties) json_object_set_new(x, "ties", ties);
     if (!v->origin->rank) return x;
     json_t *perm = json_array();
     for (int i = 0; i < v->origin->rank; i++) json_array_append_new(perm, json_integer(v->origin->perm[i]));

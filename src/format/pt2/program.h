@@ -33,6 +33,7 @@ struct program {
     const json_t **graphs; /* that are called by number */
     size_t n_graphs, cap_graphs;
     int graphs_deep;
+    json_t *ties; /* key -> the other key of the same weight */
 };
 
 enum { CALL_ARGS = 64, CALL_GRAPHS = 2 };

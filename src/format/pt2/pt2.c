@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "format/format.h"
 #include "format/pt2/program.h"
+#include "format/weights/ties.h"
 #include "ops/registry.h"
 
 static const json_t *graph_of(const struct program *p)
@@ -55,7 +56,8 @@ static int add_weight(struct program *p, struct map *env, const char *name, cons
     if (!name || !key) return fail(p->err, ERR_MODEL, "a weight without a name");
     if (!w) return fail(p->err, ERR_MODEL, "the archive has no weight \"%s\"", key);
     struct object *known = w->identity ? map_get(&v->tensors, w->identity) : NULL;
-    if (known && kept && known->tensor->state) TRY(graph_tie(v->t.g, known->tensor->state, key, p->err));
+    if (known && kept && known->tensor->state && json_object_set_new(p->ties, key, json_string(known->tensor->key)))
+        return fail_nomem(p->err);
     if (known) return env_set(p, env, name, known);
     struct torch_tensor *t = ARENA_NEW(&p->scratch, struct torch_tensor);
     struct object *o = t ? object_tensor(&p->scratch, t) : NULL;
@@ -127,7 +129,11 @@ static int add_inputs(struct program *p, struct map *env)
 {
     size_t i, n = 0;
     json_t *spec;
+    p->ties = json_object();
     json_array_foreach(specs(p, "input_specs"), i, spec) TRY(add_specified(p, env, spec, &n));
+    json_t *ties = p->ties;
+    p->ties = NULL;
+    TRY(ties_put(p->eval.t.g, ties, p->err));
     return symbol_guards(p);
 }
 
@@ -202,6 +208,7 @@ static int pt2_read(struct arena *a, const struct format_file *file, const struc
     p.hints = map_in(&p.scratch);
     p.eval.t.g = *g;
     int code = read_program(&p, g);
+    json_decref(p.ties);
     arena_release(&p.scratch);
     return code;
 }

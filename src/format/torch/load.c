@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "format/torch/quantized.h"
+#include "format/torch/ties.h"
 
 struct load {
     struct eval *v;
@@ -220,9 +221,9 @@ static int bind_attribute(struct eval *v, const struct slot *s)
 {
     const struct instance *x = s->owner;
     struct torch_tensor *t = s->initial->tensor;
+    if (t->value) return 0;
     bool parameter = x->type && lists(&x->type->parameters, s->name);
     bool buffer = x->type && lists(&x->type->buffers, s->name);
-    if (t->value) return t->state && (parameter || buffer) ? graph_tie(v->t.g, t->state, s->key, v->err) : 0;
     /* scale and zero point of torch's own quantized modules are asked for as numbers */
     bool number = tensor_count(t->data) == 1 && x->type_name && strstr(x->type_name, ".quantized.modules.");
     bool state = parameter || (dtype_is_float(t->data->dtype) && !number) || is_written(x->type, s->name) ||
@@ -297,25 +298,9 @@ static int walk_items(struct eval *v, struct object *o, const char *path, int de
     return 0;
 }
 
-/* A module that stands in another place as well: its weights have those names, too. */
-static int tie_instance(struct eval *v, const struct instance *x, const char *path, int depth)
-{
-    enum { WAYS = 20000 }; /* to modules that are shared; a file may hold more of them than there is time for */
-    if (depth > PICKLE_MAX_DEPTH || ++v->steps > WAYS) return 0;
-    for (size_t i = 0; i < x->attrs.n; i++) {
-        const struct object *o = x->attrs.entries[i].value;
-        const char *name = x->attrs.entries[i].key, *key = arena_printf(v->arena, "%s.%s", path, name);
-        TRY_MEM(key, v->err);
-        bool own = x->type && (lists(&x->type->parameters, name) || lists(&x->type->buffers, name));
-        if (own && o->kind == OBJECT_TENSOR && o->tensor->state) TRY(graph_tie(v->t.g, o->tensor->state, key, v->err));
-        if (o->kind == OBJECT_INSTANCE) TRY(tie_instance(v, o->instance, key, depth + 1));
-    }
-    return 0;
-}
-
 static int walk_instance(struct eval *v, struct instance *x, const char *path, int depth)
 {
-    if (x->path) return tie_instance(v, x, path, depth);
+    if (x->path) return 0;
     x->path = path;
     TRY(bind_packed(v, x, path));
     for (size_t i = 0; i < x->attrs.n; i++) /* its own tensors first, as in a state_dict */
@@ -354,8 +339,7 @@ static int bind_constants(struct eval *v)
 int eval_bind_root(struct eval *v)
 {
     TRY(walk(v, v->root, "", 0));
-    v->steps = 0;
-    return 0;
+    return ties_collect(v);
 }
 
 int eval_load(struct eval *v, struct report *report)

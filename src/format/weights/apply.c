@@ -6,6 +6,7 @@
 #include "base/report.h"
 #include "base/str.h"
 #include "format/torch/archive.h"
+#include "format/weights/ties.h"
 #include "format/weights/weights.h"
 #include "graph/graph.h"
 
@@ -14,6 +15,7 @@ enum { SHOWN = 6 };
 /* A name in the file is that of the state with `cut` taken from its front and `put` in its place. */
 struct renaming {
     const char *put, *cut;
+    const json_t *ties; /* of the structure */
 };
 
 static const char *key_of(const struct value *state)
@@ -37,9 +39,9 @@ static const struct weight *find_key(
 static const struct weight *find(
     const struct weights *w, const struct renaming *r, const struct value *state, struct str *text)
 {
+    const char *other;
     const struct weight *x = find_key(w, r, key_of(state), text);
-    for (const struct tie *t = state->origin ? state->origin->ties : NULL; t && !x; t = t->next)
-        x = find_key(w, r, t->key, text);
+    for (void *at = NULL; !x && (other = ties_next(r->ties, key_of(state), &at));) x = find_key(w, r, other, text);
     return x;
 }
 
@@ -69,7 +71,7 @@ static int find_renaming(
 {
     enum { TRIED = 16 };
     struct str text = str_in(a);
-    *best = (struct renaming){ "", "" };
+    *best = (struct renaming){ "", "", ties_of(g, a) };
     size_t most = count(w, g, best, &text), tried = 0;
     if (most == g->n_states) return 0;
     for (size_t i = 0; i < w->n + g->n_states && tried < TRIED; i++) {
@@ -78,7 +80,7 @@ static int find_renaming(
         for (int words = 1; name && words < 3; words++) {
             const char *part = front(a, name, words);
             TRY_MEM(part, e);
-            struct renaming r = { of_file ? part : "", of_file ? "" : part };
+            struct renaming r = { of_file ? part : "", of_file ? "" : part, best->ties };
             bool known = !part[0] || !strcmp(part, of_file ? best->put : best->cut);
             size_t n = known ? 0 : count(w, g, &r, &text);
             tried += !known && !n;
@@ -186,8 +188,9 @@ static void tell(const struct weights *w, const struct graph *g, const struct re
 static int use_ties(const struct weights *w, const struct renaming *by, struct value *state, struct map *used,
     struct str *text, struct err *e)
 {
-    for (const struct tie *t = state->origin ? state->origin->ties : NULL; t; t = t->next) {
-        const struct weight *x = find_key(w, by, t->key, text);
+    const char *other;
+    for (void *at = NULL; (other = ties_next(by->ties, key_of(state), &at));) {
+        const struct weight *x = find_key(w, by, other, text);
         if (x && !map_set(used, x->name, state)) return fail_nomem(e);
     }
     return 0;

@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "format/safetensors.h"
 #include "format/torch/pickler.h"
+#include "format/weights/ties.h"
 #include "format/weights/weights.h"
 #include "graph/graph.h"
 #include "graph/npy_tensor.h"
@@ -59,13 +60,14 @@ static int add_weight(struct weights *w, const char *name, const struct tensor *
 int weights_of_graph(struct weights *w, const struct graph *g, struct arena *a, struct err *e)
 {
     *w = (struct weights){ .key = "", .groups = map_in(a), .by_name = map_in(a), .facts = map_in(a) };
+    const json_t *ties = ties_of(g, a);
     for (size_t i = 0; i < g->n_states; i++) {
         if (is_left_behind(g, g->states[i])) continue;
         const struct tensor *t = weights_as_source(g->states[i], a, e);
         if (!t) return e->code;
         TRY(add_weight(w, name_of(g->states[i]), t, e));
-        const struct origin *o = g->states[i]->origin;
-        for (const struct tie *tie = o ? o->ties : NULL; tie; tie = tie->next) TRY(add_weight(w, tie->key, t, e));
+        const char *key;
+        for (void *at = NULL; (key = ties_next(ties, name_of(g->states[i]), &at));) TRY(add_weight(w, key, t, e));
     }
     w->n_chosen = w->n;
     return w->n ? 0 : fail(e, ERR_UNSUPPORTED, "the model has no weights");
