@@ -66,7 +66,8 @@ static bool is_sum(const struct node *n)
 
 static bool moves(const struct node *n)
 {
-    static const char *const names[] = { "MaxPool", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze" };
+    static const char *const names[] = { "MaxPool", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze",
+        "Slice" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (node_is(n, names[i])) return n->n_out == 1;
     return false;

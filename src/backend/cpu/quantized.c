@@ -212,12 +212,18 @@ int lookup_run(const struct step *s, struct err *e)
     return 0;
 }
 
-/* --- QuantizedAdd: each term is a table of 256 reals --- */
+/* --- QuantizedAdd --- */
+
+struct term {
+    const uint8_t *x;
+    int flip, zero; /* x ^ flip is unsigned; the zero point of that */
+    float scale;
+};
 
 struct sum {
-    const uint8_t *a, *b;
+    struct term a, b;
     uint8_t *y;
-    float left[256], right[256], step; /* by byte; of the result */
+    float step; /* of the result */
     struct finish f;
 };
 
@@ -237,28 +243,35 @@ int quantized_add_prepare(struct step *s, struct err *e)
     return 0;
 }
 
-static void fill(float *to, const struct tensor *x, double scale, double zero)
+static struct term term(const struct step *s, int x, int scale, int zero)
 {
-    for (int i = 0; i < 256; i++) to[i] = (float)(((x->dtype == DT_I8 ? (int8_t)i : i) - zero) * scale);
+    int flip = s->in[x]->dtype == DT_I8 ? 128 : 0;
+    return (struct term){ s->in[x]->data, flip, (int)single_value(s->in[zero], 0) + flip,
+        (float)single_value(s->in[scale], 1) };
 }
 
-static void add_span(void *ctx, int64_t begin, int64_t end)
+INLINE float real_of(const struct term *t, int64_t i)
 {
-    const struct sum *j = ctx;
+    return (float)((t->x[i] ^ t->flip) - t->zero) * t->scale;
+}
+
+CLONES static void add_span(void *ctx, int64_t begin, int64_t end)
+{
+    const struct sum j = *(const struct sum *)ctx;
+    const struct term a = j.a, b = j.b;
+    uint8_t *restrict y = j.y;
     for (int64_t i = begin; i < end; i++)
-        j->y[i] = (uint8_t)(nearest((j->left[j->a[i]] + j->right[j->b[i]]) / j->step, j->f.low, j->f.high) + j->f.zero);
+        y[i] = (uint8_t)(nearest((real_of(&a, i) + real_of(&b, i)) / j.step, j.f.low, j.f.high) + j.f.zero);
 }
 
 int quantized_add_run(const struct step *s, struct err *e)
 {
-    struct sum j = { .a = s->in[QA]->data, .b = s->in[QB]->data, .y = s->out[0]->data,
+    struct sum j = { .a = term(s, QA, QA_SCALE, QA_ZERO), .b = term(s, QB, QB_SCALE, QB_ZERO), .y = s->out[0]->data,
         .f = { .to = s->out[0]->dtype } };
     double step = single_value(s->in[QS_SCALE], 1);
     j.f.zero = (int)single_value(s->in[QS_ZERO], 0);
-    finish_range(&j.f, node_float(s->node, "low"), node_float(s->node, "high"), step, 0);
+    finish_range(&j.f, node_float(s->node, "low"), node_float(s->node, "high"), step);
     j.step = (float)step;
-    fill(j.left, s->in[QA], single_value(s->in[QA_SCALE], 1), single_value(s->in[QA_ZERO], 0));
-    fill(j.right, s->in[QB], single_value(s->in[QB_SCALE], 1), single_value(s->in[QB_ZERO], 0));
     team_run(s->threads, tensor_count(s->out[0]), GRAIN, add_span, &j);
     return 0;
 }

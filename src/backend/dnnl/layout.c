@@ -65,6 +65,20 @@ int present_desc(const struct tensor *t, struct desc *d, struct err *e)
     return 0;
 }
 
+int last_desc(const struct tensor *t, struct desc *d, struct err *e)
+{
+    const struct shape *s = &t->shape;
+    int64_t strides[SHAPE_MAX], step = s->dim[1];
+    for (int i = s->rank - 1; i >= 2; i--) {
+        strides[i] = step;
+        step *= s->dim[i];
+    }
+    strides[1] = 1;
+    strides[0] = step;
+    TRY(desc_strided(d, s->rank, s->dim, strides, e));
+    return desc_set_type(d, t->dtype, e);
+}
+
 static bool is_row_major(const struct desc *d)
 {
     struct desc plain;

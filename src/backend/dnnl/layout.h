@@ -43,6 +43,8 @@ int job_run(const struct step *s, struct err *e);
 int plain_desc(const struct tensor *t, struct desc *d, struct err *e);
 /* The form it has at this time, when it is one in the tensor's own dimensions; row-major otherwise. */
 int present_desc(const struct tensor *t, struct desc *d, struct err *e);
+/* Channels last, of the tensor's own type: what bytes_last_layout() of backend/cpu asks the plan for. */
+int last_desc(const struct tensor *t, struct desc *d, struct err *e);
 /* NULL without error when `own` is row-major. */
 int layout_make(
     struct arena *a, const struct desc *plain, const struct desc *own, const struct layout **to, struct err *e);

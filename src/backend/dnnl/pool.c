@@ -1,6 +1,7 @@
 /* pool.c - maximum and mean of sliding windows, and of everything, in the layout the input has. */
 #include <string.h>
 
+#include "backend/cpu/bytes.h"
 #include "backend/dnnl/dnnl.h"
 #include "backend/dnnl/layout.h"
 #include "base/err.h"
@@ -38,16 +39,24 @@ static int global(const struct step *s, struct pool_desc *d, struct err *e)
     return 0;
 }
 
+static int windows(const struct step *s, struct pool_desc *d, dnnl_alg_kind_t *how, struct err *e)
+{
+    const struct node *n = s->node;
+    bool is_max = strstr(n->op->name, "Max"), include = !is_max && node_int(n, "count_include_pad");
+    *how = include ? dnnl_pooling_avg_include_padding : dnnl_pooling_avg_exclude_padding;
+    if (is_max) *how = dnnl_pooling_max;
+    if (n->n_out > 1) return fail(e, ERR_UNSUPPORTED, "the positions of the maxima are wanted");
+    if (node_int(n, "divisor")) return fail(e, ERR_UNSUPPORTED, "a divisor of its own");
+    return node_has(n, "kernel_shape") ? sliding(s, d, include, e) : global(s, d, e);
+}
+
 int pool_prepare(struct step *s, struct err *e)
 {
     struct pool_desc d = { 0 };
     struct desc plain_in, plain_out;
-    const struct node *n = s->node;
     const struct shape *y = &s->out[0]->shape;
-    bool is_max = strstr(n->op->name, "Max"), include = !is_max && node_int(n, "count_include_pad");
-    if (n->n_out > 1) return fail(e, ERR_UNSUPPORTED, "the positions of the maxima are wanted");
-    if (node_int(n, "divisor")) return fail(e, ERR_UNSUPPORTED, "a divisor of its own");
-    TRY(node_has(n, "kernel_shape") ? sliding(s, &d, include, e) : global(s, &d, e));
+    dnnl_alg_kind_t how;
+    TRY(windows(s, &d, &how, e));
     TRY(plain_desc(s->in[0], &plain_in, e));
     TRY(plain_desc(s->out[0], &plain_out, e));
     TRY(present_desc(s->in[0], &d.src, e));
@@ -55,9 +64,27 @@ int pool_prepare(struct step *s, struct err *e)
     TRY(desc_set_type(&d.dst, s->out[0]->dtype, e));
     struct job *j = job_begin(s, e);
     if (!j) return e->code;
-    dnnl_alg_kind_t mean = include ? dnnl_pooling_avg_include_padding : dnnl_pooling_avg_exclude_padding;
-    TRY(make_pooling(&j->primitive, is_max ? dnnl_pooling_max : mean, &d, e));
+    TRY(make_pooling(&j->primitive, how, &d, e));
     TRY(job_in(j, DNNL_ARG_SRC, 0, &plain_in, e));
     TRY(job_out(j, DNNL_ARG_DST, 0, &plain_out, e));
+    return job_end(j, e);
+}
+
+/* Largest of 8-bit numbers, with channels last as the convolutions of them leave images. */
+int dnnl_bytes_pool_prepare(struct step *s, struct err *e)
+{
+    struct pool_desc d = { 0 };
+    dnnl_alg_kind_t how;
+    TRY(windows(s, &d, &how, e));
+    TRY(last_desc(s->in[0], &d.src, e));
+    TRY(last_desc(s->out[0], &d.dst, e));
+    struct job *j = job_begin(s, e);
+    if (!j) return e->code;
+    TRY(make_pooling(&j->primitive, how, &d, e));
+    if (primitive_is_slow(&j->primitive)) return fail(e, ERR_UNSUPPORTED, "oneDNN is slow with these shapes");
+    TRY(job_arg(j, DNNL_ARG_SRC, &s->in[0], &d.src, e));
+    TRY(job_arg(j, DNNL_ARG_DST, &s->out[0], &d.dst, e));
+    TRY(bytes_want_last(s, 0, e));
+    TRY(bytes_last_layout(s->arena, s->out[0], &s->want_out[0], e));
     return job_end(j, e);
 }

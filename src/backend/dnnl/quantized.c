@@ -140,21 +140,6 @@ static int attributes(struct job *j, int64_t channels, int mask, struct addends 
     return place(j, e);
 }
 
-/* Channels last, of the tensor's own type. */
-static int last_desc(const struct tensor *t, struct desc *d, struct err *e)
-{
-    const struct shape *s = &t->shape;
-    int64_t strides[SHAPE_MAX], step = s->dim[1];
-    for (int i = s->rank - 1; i >= 2; i--) {
-        strides[i] = step;
-        step *= s->dim[i];
-    }
-    strides[1] = 1;
-    strides[0] = step;
-    TRY(desc_strided(d, s->rank, s->dim, strides, e));
-    return desc_set_type(d, t->dtype, e);
-}
-
 static int arguments(struct job *j, const struct desc *src, const struct desc *weights, const struct desc *dst,
     struct addends *add, struct err *e)
 {
