@@ -150,9 +150,12 @@ static void close_post(void *p)
     dnnl_post_ops_destroy(p);
 }
 
+/* A descriptor is destroyed with the arena, or once its primitive is there. */
 static void close_pd(void *p)
 {
-    dnnl_primitive_desc_destroy(p);
+    dnnl_primitive_desc_t *pd = p;
+    if (*pd) dnnl_primitive_desc_destroy(*pd);
+    *pd = NULL;
 }
 
 static void close_primitive(void *p)
@@ -274,18 +277,22 @@ int primitive_zero_point(struct primitive *p, int arg, int32_t zero, struct err 
     return status_fail(dnnl_primitive_attr_set_zero_points(p->attr, arg, 1, 0, &zero), "zero point", e);
 }
 
-static int made(struct primitive *p, dnnl_status_t s, const char *what, struct err *e)
+static int made(struct primitive *p, dnnl_primitive_desc_t pd, dnnl_status_t s, const char *what, struct err *e)
 {
     TRY(status_fail(s, what, e));
-    return closes(p->arena, close_pd, p->pd, e);
+    if ((p->pd = ARENA_NEW(p->arena, dnnl_primitive_desc_t))) *p->pd = pd;
+    else dnnl_primitive_desc_destroy(pd);
+    return p->pd ? closes(p->arena, close_pd, p->pd, e) : fail_nomem(e);
 }
 
 /* From an operation descriptor, the status of making it, and what a backward primitive takes as its forward one. */
 static int make(struct primitive *p, const void *op, dnnl_status_t s, dnnl_primitive_desc_t hint, const char *what,
     struct err *e)
 {
+    dnnl_primitive_desc_t pd = NULL;
     TRY(status_fail(s, what, e));
-    return made(p, dnnl_primitive_desc_create(&p->pd, op, p->attr, cpu_engine(), hint), what, e);
+    s = dnnl_primitive_desc_create(&pd, op, p->attr, cpu_engine(), hint);
+    return made(p, pd, s, what, e);
 }
 
 /* The same, but for the forward primitive that a backward one needs as a hint. */
@@ -294,7 +301,7 @@ static int make_hint(
 {
     struct primitive forward = { .arena = p->arena };
     TRY(make(&forward, op, s, NULL, what, e));
-    *hint = forward.pd;
+    *hint = *forward.pd;
     return 0;
 }
 
@@ -374,8 +381,9 @@ int make_binary(struct primitive *p, dnnl_alg_kind_t alg, const struct desc *a, 
 /* The library wants its own descriptors side by side, which struct desc gives. */
 int make_concat(struct primitive *p, int n, int axis, const struct desc *src, const struct desc *dst, struct err *e)
 {
-    dnnl_status_t s = dnnl_concat_primitive_desc_create(&p->pd, &dst->v, n, axis, &src->v, p->attr, cpu_engine());
-    return made(p, s, "concatenation", e);
+    dnnl_primitive_desc_t pd = NULL;
+    dnnl_status_t s = dnnl_concat_primitive_desc_create(&pd, &dst->v, n, axis, &src->v, p->attr, cpu_engine());
+    return made(p, pd, s, "concatenation", e);
 }
 
 int make_sum(struct primitive *p, int n, const struct desc *src, const struct desc *dst, struct err *e)
@@ -383,7 +391,9 @@ int make_sum(struct primitive *p, int n, const struct desc *src, const struct de
     float *ones = ARENA_ARRAY(p->arena, n, float);
     TRY_MEM(ones, e);
     for (int i = 0; i < n; i++) ones[i] = 1;
-    return made(p, dnnl_sum_primitive_desc_create(&p->pd, &dst->v, n, ones, &src->v, p->attr, cpu_engine()), "sum", e);
+    dnnl_primitive_desc_t pd = NULL;
+    dnnl_status_t s = dnnl_sum_primitive_desc_create(&pd, &dst->v, n, ones, &src->v, p->attr, cpu_engine());
+    return made(p, pd, s, "sum", e);
 }
 
 int make_softmax(struct primitive *p, bool log, const struct desc *d, int axis, struct err *e)
@@ -456,12 +466,14 @@ int make_resampling(
 int make_reorder(struct primitive *p, const struct desc *from, const struct desc *to, struct err *e)
 {
     dnnl_engine_t on = cpu_engine();
-    return made(p, dnnl_reorder_primitive_desc_create(&p->pd, &from->v, on, &to->v, on, p->attr), "reorder", e);
+    dnnl_primitive_desc_t pd = NULL;
+    dnnl_status_t s = dnnl_reorder_primitive_desc_create(&pd, &from->v, on, &to->v, on, p->attr);
+    return made(p, pd, s, "reorder", e);
 }
 
 int primitive_desc(const struct primitive *p, int arg, struct desc *d, struct err *e)
 {
-    const dnnl_memory_desc_t *v = dnnl_primitive_desc_query_md(p->pd, dnnl_query_exec_arg_md, arg);
+    const dnnl_memory_desc_t *v = dnnl_primitive_desc_query_md(*p->pd, dnnl_query_exec_arg_md, arg);
     if (!v) return fail(e, ERR_FAILED, "oneDNN does not know argument %d", arg);
     d->v = *v;
     return 0;
@@ -469,20 +481,26 @@ int primitive_desc(const struct primitive *p, int arg, struct desc *d, struct er
 
 size_t primitive_work(const struct primitive *p)
 {
-    const dnnl_memory_desc_t *v = dnnl_primitive_desc_query_md(p->pd, dnnl_query_scratchpad_md, 0);
+    const dnnl_memory_desc_t *v = dnnl_primitive_desc_query_md(*p->pd, dnnl_query_scratchpad_md, 0);
     return v ? dnnl_memory_desc_get_size(v) : 0;
 }
 
 bool primitive_is_slow(const struct primitive *p)
 {
     const char *name = NULL;
-    dnnl_primitive_desc_query(p->pd, dnnl_query_impl_info_str, 0, &name);
+    dnnl_primitive_desc_query(*p->pd, dnnl_query_impl_info_str, 0, &name);
     return name && !strncmp(name, "ref", 3);
+}
+
+void primitive_forget(struct primitive *p)
+{
+    if (p->pd) close_pd(p->pd);
 }
 
 int primitive_finish(struct primitive *p, struct err *e)
 {
-    TRY(status_fail(dnnl_primitive_create(&p->made, p->pd), "primitive", e));
+    TRY(status_fail(dnnl_primitive_create(&p->made, *p->pd), "primitive", e));
+    primitive_forget(p); /* equal primitives share one of these, of some hundred kilobytes */
     TRY(closes(p->arena, close_primitive, p->made, e));
     TRY(status_fail(dnnl_stream_create(&p->stream, cpu_engine(), dnnl_stream_default_flags), "stream", e));
     return closes(p->arena, close_stream, p->stream, e);

@@ -42,7 +42,7 @@ struct primitive {
     struct arena *arena;
     dnnl_primitive_attr_t attr;
     dnnl_post_ops_t post;
-    dnnl_primitive_desc_t pd;
+    dnnl_primitive_desc_t *pd; /* until it is ready to run */
     dnnl_primitive_t made;
     dnnl_stream_t stream;
 };
@@ -112,7 +112,9 @@ int primitive_desc(const struct primitive *p, int arg, struct desc *d, struct er
 size_t primitive_work(const struct primitive *p);
 /* Whether it is the library's slow, plain implementation. */
 bool primitive_is_slow(const struct primitive *p);
-/* Makes it ready to run. */
+/* Gives back what it is made by, when no more is asked. */
+void primitive_forget(struct primitive *p);
+/* Makes it ready to run; nothing can be asked afterwards. */
 int primitive_finish(struct primitive *p, struct err *e);
 
 #endif
