@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 """bench.py - Tenrec beside ONNX Runtime and PyTorch on this machine.
 
-    bench.py BUILD [--nets a,b] [--threads 1,2] [--batches 1,8] [--rounds 5] [--seconds 0.4] [--out PREFIX] [--train]
+    bench.py BUILD [--nets a,b] [--threads 1,2] [--batches 1,8] [--rounds 5] [--seconds 0.4] [--out PREFIX]
+                   [--train | --low]
 
-With --train the runs are steps of training (forward, loss, backward, update by SGD with momentum) beside PyTorch's.
+With --train the runs are steps of training (forward, loss, backward, update by SGD with momentum) beside PyTorch's;
+with --low bfloat16 and 8-bit integers (one file for both programs, by `tenrec quantize`) beside ONNX Runtime's float32.
 
 All peers of a workload are loaded first; then they take turns, round after round, so that what the machine does
 meanwhile hits all alike. Only ratios within one round are compared. A run in which the kernel took the processor from
@@ -25,8 +27,12 @@ SHAPES = {"resnet18": "3 224 224", "resnet50": "3 224 224", "mobilenet_v2": "3 2
           "vgg16": "3 224 224", "unet": "3 256 256", "deeplabv3": "3 520 520", "lstm": "100 256", "digits": "1 28 28"}
 INFERRED = [net for net in SHAPES if net != "digits"]
 TRAINED = {"digits": (64, 2048), "resnet18": (16,), "unet": (2,), "lstm": (32,)}
+LOW = ["resnet18", "resnet50", "mobilenet_v2", "shufflenet_v2", "vgg16", "unet"]
 PEERS = ["tenrec", "ort", "torch"]
-NAMES = {"tenrec": "Tenrec", "ort": "ONNX Runtime", "torch": "PyTorch"}
+LOW_PEERS = ["ort", "tenrec-bf16", "torch-bf16", "tenrec-int8", "ort-int8"]
+NAMES = {"tenrec": "Tenrec", "ort": "ONNX Runtime", "torch": "PyTorch", "tenrec-bf16": "Tenrec bf16",
+         "torch-bf16": "PyTorch bf16", "tenrec-int8": "Tenrec int8", "ort-int8": "ONNX Runtime int8"}
+AGREE = {"bf16": 0.03, "int8": 0.2}  # share of the sums of outputs; float32: 1e-3
 
 
 class Peer:
@@ -55,19 +61,26 @@ class Peer:
         self.process.wait()
 
 
-def commands(build, net, threads, batch, train):
-    models, shape = f"{build}/bench/models", [str(batch)] + SHAPES[net].split()
-    if train:  # of the archive: what is written as ONNX has its batch normalization folded
-        return {"tenrec": [f"{build}/bench/tenrec-peer", "train", f"{models}/{net}.pt", str(threads)] + shape,
-                "torch": [sys.executable, f"{HERE}/torch_peer.py", f"train:{net}", str(threads)] + shape}
+def ort_library(build):
+    """The path of ONNX Runtime's library, of this machine; empty where there is none."""
     library = glob.glob(f"{build}/bench/node_modules/onnxruntime-node/bin/napi-v*/linux/*/libonnxruntime.so.1")
     machine = {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine(), "")
-    library = [path for path in library if f"/{machine}/" in path]
-    made = {"tenrec": [f"{build}/bench/tenrec-peer", "infer", f"{models}/{net}.onnx", str(threads)] + shape,
-            "torch": [sys.executable, f"{HERE}/torch_peer.py", f"{models}/{net}.pt", str(threads)] + shape}
-    if library:
-        made["ort"] = [f"{build}/bench/ort-peer", library[0], f"{models}/{net}.onnx", str(threads)] + shape
-    return made
+    return next((path for path in library if f"/{machine}/" in path), "")
+
+
+def commands(build, net, threads, batch, train):
+    model, tail = f"{build}/bench/models/{net}", [str(threads), str(batch)] + SHAPES[net].split()
+    tenrec, ort = f"{build}/bench/tenrec-peer", [f"{build}/bench/ort-peer", ort_library(build)]
+    torch = [sys.executable, f"{HERE}/torch_peer.py"]
+    if train:  # of the archive: what is written as ONNX has its batch normalization folded
+        return {"tenrec": [tenrec, "train", f"{model}.pt"] + tail, "torch": torch + [f"train:{net}"] + tail}
+    return {"tenrec": [tenrec, "infer", f"{model}.onnx"] + tail,
+            "ort": ort + [f"{model}.onnx"] + tail,
+            "torch": torch + [f"{model}.pt"] + tail,
+            "tenrec-bf16": [tenrec, "bf16", f"{model}.onnx"] + tail,
+            "torch-bf16": torch + [f"bf16:{model}.pt"] + tail,
+            "tenrec-int8": [tenrec, "infer", f"{model}.int8.onnx"] + tail,
+            "ort-int8": ort + [f"{model}.int8.onnx"] + tail}
 
 
 def quiet(runs, field):
@@ -76,10 +89,10 @@ def quiet(runs, field):
     return statistics.median(clean or [r[field] for r in runs]), bool(clean)
 
 
-def compare(peers, net, threads, batch):
-    """One row of figures: medians over rounds, and medians of the same-round ratios."""
+def compare(peers, net, threads, batch, reference):
+    """One row of figures: medians over rounds, and medians of the same-round ratios to the reference."""
     row = {"net": net, "threads": threads, "batch": batch, "peers": {}}
-    reference = peers.get("tenrec")
+    reference = peers.get(reference)
     for name, peer in peers.items():
         wall = [quiet(runs, 0) for runs in peer.runs]
         cpu = [quiet(runs, 1) for runs in peer.runs]
@@ -95,7 +108,8 @@ def compare(peers, net, threads, batch):
             entry["ratio_disturbed"] = len(both) < 2
             entry["cpu_ratio"] = statistics.median(quiet(b, 1)[0] / quiet(a, 1)[0]
                                                    for a, b in zip(reference.runs, peer.runs))
-            entry["agrees"] = math.isclose(peer.facts["sum"], reference.facts["sum"], rel_tol=1e-3)
+            entry["agrees"] = math.isclose(peer.facts["sum"], reference.facts["sum"],
+                                           rel_tol=AGREE.get(name.split("-")[-1], 1e-3))
         row["peers"][name] = entry
     return row
 
@@ -107,6 +121,19 @@ def write_network(options, net):
         quiet_env = dict(os.environ, PYTHONWARNINGS="ignore")
         subprocess.run([sys.executable, f"{HERE}/networks.py", folder, net], check=True, env=quiet_env,
                        stderr=subprocess.DEVNULL)
+
+
+def write_quantized(options, net):
+    """The network in 8-bit integers, its ranges taken from random numbers as its input is."""
+    import numpy
+    model = f"{options.build}/bench/models/{net}"
+    if os.path.exists(f"{model}.int8.onnx"):
+        return
+    rows = numpy.random.default_rng(0).uniform(-1, 1, [8] + [int(n) for n in SHAPES[net].split()])
+    numpy.save(f"{model}.rows.npy", rows.astype(numpy.float32))
+    subprocess.run([f"{options.build}/tenrec", "quantize", f"{model}.onnx", "--data", f"{model}.rows.npy", "--rows",
+                    "1", "--weight-bits", "8", "--force", "-o", f"{model}.int8.onnx"], check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def measure(options, net, threads, batch):
@@ -122,13 +149,13 @@ def measure(options, net, threads, batch):
     for i in range(options.rounds):
         for peer in list(peers.values())[::1 if i % 2 else -1]:
             peer.turn(options.seconds)
-    row = compare(peers, net, threads, batch)
+    row = compare(peers, net, threads, batch, "ort" if options.low else "tenrec")
     for peer in peers.values():
         peer.close()
     return row
 
 
-def figure(entry):
+def figure(entry, inverse):
     if not entry:
         return ""
     text = f"{entry['ms']:.2f}" if entry["ms"] < 10 else f"{entry['ms']:.1f}"
@@ -137,26 +164,29 @@ def figure(entry):
         return text
     mark = "*" if entry["ratio_disturbed"] else ""
     doubt = "" if entry["agrees"] else " (other numbers!)"
-    return f"{text} ({entry['ratio']:.2f}{mark}, cpu {entry['cpu_ratio']:.2f}){doubt}"
+    ratios = [1 / entry[f] if inverse else entry[f] for f in ("ratio", "cpu_ratio")]
+    return f"{text} ({ratios[0]:.2f}{mark}, cpu {ratios[1]:.2f}){doubt}"
 
 
 def memory_figure(entry):
     return f"{entry['own_mb']:.0f}" if entry else ""
 
 
-def mean_ratio(rows, name, field):
+def mean_ratio(rows, name, field, inverse):
     ratios = [row["peers"][name][field] for row in rows if field in row["peers"].get(name, {})]
-    return statistics.geometric_mean(ratios) if ratios else None
+    return statistics.geometric_mean(ratios) ** (-1 if inverse else 1) if ratios else None
 
 
-def table(rows, peers):
+def table(rows, peers, inverse):
     lines = ["| network | threads | batch | " + " | ".join(NAMES[p] for p in peers) + " | MB: " +
              " | ".join(NAMES[p] for p in peers) + " |", "|---|---|---|" + "---|" * len(peers) * 2]
     for row in rows:
-        cells = [show(row["peers"].get(p)) for show in (figure, memory_figure) for p in peers]
+        cells = [figure(row["peers"].get(p), inverse) for p in peers]
+        cells += [memory_figure(row["peers"].get(p)) for p in peers]
         lines.append(f"| {row['net']} | {row['threads']} | {row['batch']} | " + " | ".join(cells) + " |")
-    means = [f"{NAMES[p]}: {mean_ratio(rows, p, 'ratio'):.2f} by the clock, {mean_ratio(rows, p, 'cpu_ratio'):.2f} by"
-             " processor time" for p in peers if mean_ratio(rows, p, "ratio")]
+    means = [f"{NAMES[p]}: {mean_ratio(rows, p, 'ratio', inverse):.2f} by the clock, "
+             f"{mean_ratio(rows, p, 'cpu_ratio', inverse):.2f} by processor time"
+             for p in peers if mean_ratio(rows, p, "ratio", inverse)]
     return "\n".join(lines + ["", "Geometric means: " + "; ".join(means) + "."])
 
 
@@ -165,24 +195,29 @@ def machine():
         lines = info.read().splitlines()
     model = next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.machine())
     flags = next((line.split(": ")[1].split() for line in lines if line.startswith("flags")), [])
-    best = [f for f in ("amx_bf16", "avx512_bf16", "avx512f", "avx2") if f in flags]
+    best = [f for f in ("amx_bf16", "avx512_bf16", "avx512_vnni", "avx512f", "avx2") if f in flags]
     return f"{model}, {os.cpu_count()} processors, {best[0] if best else 'no AVX2'}, Linux {platform.release()}"
 
 
 def versions(rows):
-    found = {p: row["peers"][p]["version"].split(" ")[0] for row in rows for p in PEERS if p in row["peers"]}
+    found = {p.split("-")[0]: e["version"].split(" ")[0] for row in rows for p, e in row["peers"].items()}
     return ", ".join(f"{NAMES[p]} {v}" for p, v in found.items())
 
 
 def report(rows, options):
     what = "a step of training" if options.train else "a batch"
-    text = ["# Performance, side by side" + (": training" if options.train else ""), "",
-            f"Machine: {machine()}. {versions(rows)}.",
+    kind = ": training" if options.train else ": low precision" if options.low else ""
+    brackets = ["In brackets: how many times as long as Tenrec in the same round, by the clock and by processor time;",
+                "above 1 Tenrec is faster."]
+    if options.low:
+        brackets = ["In brackets: how many times as fast as ONNX Runtime in float32 in the same round, by the clock",
+                    "and by processor time."]
+    text = ["# Performance, side by side" + kind, "", f"Machine: {machine()}. {versions(rows)}.",
             f"{options.rounds} interleaved rounds of {options.seconds} s a peer; made by `make bench`.", "",
-            f"Milliseconds {what}, float32. In brackets: how many times as long as Tenrec in the same round, by the",
-            "clock and by processor time; above 1 Tenrec is faster. `*`: the machine was busy with something else, so",
-            "the clock is not to be trusted; with one thread the processor time still is. MB: the most memory that",
-            "was resident, less what was before the network was built or read.", "", table(rows, options.peers), ""]
+            f"Milliseconds {what}, float32 unless it says otherwise.", *brackets,
+            "`*`: the machine was busy with something else, so the clock is not to be trusted; with one thread the",
+            "processor time still is. MB: the most memory that was resident, less what was before the network was",
+            "built or read.", "", table(rows, options.peers, options.low), ""]
     with open(f"{options.out}.md", "w", encoding="utf-8") as out:
         out.write("\n".join(text))
     with open(f"{options.out}.json", "w", encoding="utf-8") as out:
@@ -196,15 +231,18 @@ def parse():
     words.add_argument("--nets", help="of " + ", ".join(SHAPES))
     words.add_argument("--threads", help="default 1,2; of training 2")
     words.add_argument("--batches", help="default 1,8; of training what is usual for the network")
-    words.add_argument("--peers", help="of " + ", ".join(PEERS))
+    words.add_argument("--peers", help="of " + ", ".join(NAMES))
     words.add_argument("--train", action="store_true", help="measure steps of training")
+    words.add_argument("--low", action="store_true", help="bfloat16 and 8-bit integers")
     words.add_argument("--rounds", type=int, default=5)
     words.add_argument("--seconds", type=float, default=0.4)
     words.add_argument("--out", default="performance")
     options = words.parse_args()
-    options.nets = options.nets.split(",") if options.nets else list(TRAINED) if options.train else INFERRED
+    usual = list(TRAINED) if options.train else LOW if options.low else INFERRED
+    options.nets = options.nets.split(",") if options.nets else usual
     options.threads = [int(n) for n in (options.threads or ("2" if options.train else "1,2")).split(",")]
-    options.peers = (options.peers or ("tenrec,torch" if options.train else ",".join(PEERS))).split(",")
+    usual = ["tenrec", "torch"] if options.train else LOW_PEERS if options.low else PEERS
+    options.peers = options.peers.split(",") if options.peers else usual
     return options
 
 
@@ -219,11 +257,14 @@ def main():
     rows = []
     for net in options.nets:
         write_network(options, net)
+        if options.low:
+            write_quantized(options, net)
         for threads in options.threads:
             for batch in batches(options, net):
                 rows.append(measure(options, net, threads, batch))
-                print(table(rows[-1:], options.peers).splitlines()[2], flush=True)
+                print(table(rows[-1:], options.peers, options.low).splitlines()[2], flush=True)
     report(rows, options)
 
 
-main()
+if __name__ == "__main__":
+    main()

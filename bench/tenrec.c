@@ -1,4 +1,4 @@
-/* tenrec.c - Tenrec as a peer: tenrec infer|train MODEL THREADS DIMS... */
+/* tenrec.c - Tenrec as a peer: tenrec infer|bf16|train MODEL THREADS DIMS... */
 #include <string.h>
 
 #include "base/arena.h"
@@ -70,7 +70,8 @@ int main(int argc, char **argv)
     open_model(&j, argv[2], &x);
     bool train = !strcmp(argv[1], "train");
     if (train) make_step(&j);
-    struct session_options o = { .threads = atoi(argv[3]), .packs = j.model.packs };
+    struct session_options o = { .threads = atoi(argv[3]), .packs = j.model.packs,
+        .precision = strcmp(argv[1], "bf16") ? PRECISION_FULL : PRECISION_BF16 };
     if (!(j.session = session_new(j.graph, &o, &j.err))) failed(&j.err);
     run(&j);
     double loaded = peer_clock(CLOCK_MONOTONIC) - begin;

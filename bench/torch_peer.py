@@ -1,9 +1,10 @@
 #!/usr/bin/python3
-"""torch_peer.py - PyTorch as a peer: torch_peer.py MODEL.pt|train:NETWORK THREADS DIMS...
+"""torch_peer.py - PyTorch as a peer: torch_peer.py MODEL.pt|bf16:MODEL.pt|train:NETWORK THREADS DIMS...
 
 Of the ways in which PyTorch can run the network (as traced; frozen and optimized; the same in channels-last) the
-fastest of a short trial is the peer. A network of networks.py that is trained is tried row-major and channels-last,
-each in a process of its own, so that the trial leaves no memory behind.
+fastest of a short trial is the peer; in bfloat16 these are autocasting, and the whole network narrow. A network of
+networks.py that is trained is tried row-major and channels-last, each in a process of its own, so that the trial leaves
+no memory behind.
 """
 import json
 import math
@@ -34,6 +35,24 @@ def variants(path, x):
         yield "frozen, channels last", torch.jit.freeze(net), x.contiguous(memory_format=torch.channels_last)
 
 
+class Autocast:
+    """A network whose products are narrow."""
+    def __init__(self, net):
+        self.net = net
+
+    def __call__(self, x):
+        with torch.cpu.amp.autocast(dtype=torch.bfloat16):
+            return self.net(x)
+
+
+def narrow_variants(path, x):
+    last = x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
+    net = torch.jit.load(path).eval()
+    net = net.to(memory_format=torch.channels_last) if x.dim() == 4 else net
+    yield "autocast", Autocast(net), last
+    yield "narrow", torch.jit.freeze(net.bfloat16()), last.bfloat16()
+
+
 def timed(net, x):
     for _ in range(2):
         y = net(x)
@@ -47,7 +66,7 @@ def timed(net, x):
 
 def fastest(path, x):
     found = None
-    for name, net, data in variants(path, x):
+    for name, net, data in narrow_variants(path[5:], x) if path.startswith("bf16:") else variants(path, x):
         try:
             seconds, y = timed(net, data)
         except RuntimeError:

@@ -1,5 +1,6 @@
 #!/bin/sh
 # bench.sh - Tenrec beside ONNX Runtime and PyTorch: bench.sh [OPTION OF bench/bench.py ...]
+# Without options: float32, low precision, and the start of processes.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -8,8 +9,15 @@ if [ ! -d build/bench/node_modules/onnxruntime-node ]; then
     mkdir -p build/bench
     npm install --prefix build/bench --ignore-scripts --no-audit --no-fund --silent onnxruntime-node@1.30.0
 fi
-ninja -C build --quiet bench/tenrec-peer bench/ort-peer
+ninja -C build --quiet bench/tenrec-peer bench/ort-peer bench/ort-jpeg
 # Debian's python3 is the one that has python3-torch, whatever else stands first in PATH.
-out=docs/performance
-case " $* " in *' --train '*) out=docs/performance-training ;; esac
-exec /usr/bin/python3 bench/bench.py build --out $out "$@"
+bench() {
+    out=docs/performance
+    case " $* " in *' --train '*) out=docs/performance-training ;; *' --low '*) out=docs/performance-low ;; esac
+    /usr/bin/python3 bench/bench.py build --out $out "$@"
+}
+bench "$@"
+[ $# != 0 ] || {
+    bench --low
+    /usr/bin/python3 bench/start.py build --out docs/performance-start
+}

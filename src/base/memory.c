@@ -1,20 +1,11 @@
-/* memory.c - free memory of the machine, the cgroup (v2, then v1) and the resource limits; what this process has. */
+/* memory.c - free memory of the machine, the control groups and the resource limits; what this process has. */
 #include "base/memory.h"
 
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* The number in a one-line file; 0 when there is none ("max", no file). */
-static uint64_t number_in(const char *path)
-{
-    unsigned long long v = 0;
-    FILE *f = fopen(path, "re");
-    if (!f) return 0;
-    if (fscanf(f, "%llu", &v) != 1) v = 0;
-    fclose(f);
-    return v;
-}
+#include "base/cgroup.h"
 
 static uint64_t machine_free(void)
 {
@@ -69,9 +60,8 @@ uint64_t memory_peak(void)
 uint64_t memory_available(void)
 {
     uint64_t free = machine_free();
-    free = less(number_in("/sys/fs/cgroup/memory.max"), number_in("/sys/fs/cgroup/memory.current"), free);
-    uint64_t v1 = number_in("/sys/fs/cgroup/memory/memory.limit_in_bytes");
-    free = less(v1, number_in("/sys/fs/cgroup/memory/memory.usage_in_bytes"), free);
+    uint64_t group = cgroup_limits("").memory;
+    if (group < free) free = group;
     struct rlimit r;
     if (getrlimit(RLIMIT_AS, &r) == 0 && r.rlim_cur != RLIM_INFINITY)
         free = less((uint64_t)r.rlim_cur, address_space_used(), free);

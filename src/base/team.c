@@ -5,31 +5,14 @@
 #include <omp.h>
 #endif
 #include <sched.h>
-#include <stdio.h>
 
-/* Processors' worth of time that cgroup v2 or v1 grants, or 0 when there is no limit. */
-static double quota(void)
-{
-    long long max = -1, period = 0;
-    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "re");
-    if (f) {
-        if (fscanf(f, "%lld %lld", &max, &period) != 2) max = -1;
-        fclose(f);
-    } else if ((f = fopen("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "re"))) {
-        if (fscanf(f, "%lld", &max) != 1) max = -1;
-        fclose(f);
-        if ((f = fopen("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "re"))) {
-            if (fscanf(f, "%lld", &period) != 1) period = 0;
-            fclose(f);
-        }
-    }
-    return max > 0 && period > 0 ? (double)max / (double)period : 0;
-}
+#include "base/cgroup.h"
 
 struct team_limits team_limits(void)
 {
     cpu_set_t set;
-    return (struct team_limits){ sched_getaffinity(0, sizeof set, &set) ? 0 : CPU_COUNT(&set), quota() };
+    return (struct team_limits){ sched_getaffinity(0, sizeof set, &set) ? 0 : CPU_COUNT(&set),
+        cgroup_limits("").processors };
 }
 
 int team_default_size(void)

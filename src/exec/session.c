@@ -206,6 +206,16 @@ static int settle_states(struct session *s, const struct state_form *forms, stru
     return 0;
 }
 
+/* Most of what a plan takes is weights, in the forms that kernels want them in. */
+static void tell_shortage(const struct session *s, struct err *e)
+{
+    double bytes = 0;
+    for (size_t i = 0; i < s->graph->n_states; i++)
+        if (s->graph->states[i]->data) bytes += (double)tensor_bytes(s->graph->states[i]->data);
+    err_prefix(e, "the weights take %.1f MB, and about as much again in the form that is fast here; %.1f MB are free",
+        bytes / 1e6, (double)memory_available() / 1e6);
+}
+
 static struct plan *make_plan(struct session *s, const struct shape *shapes, struct err *e)
 {
     struct state_form *forms = ARENA_ARRAY(&s->scratch, s->graph->n_states, struct state_form);
@@ -220,6 +230,7 @@ static struct plan *make_plan(struct session *s, const struct shape *shapes, str
         .recipe = s->o.recipe,
         .backends = s->o.reference ? NULL : backend_list };
     struct plan *p = plan_new(s->graph, shapes, &o, s->o.mem, e);
+    if (!p && e->code == ERR_NOMEM) tell_shortage(s, e);
     if (p && settle_states(s, forms, e)) return plan_free(p), NULL;
     return p;
 }

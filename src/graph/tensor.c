@@ -81,6 +81,16 @@ bool blob_holds(const struct blob *b, const void *data, size_t size)
     return at >= begin && size <= b->size && at - begin <= b->size - size;
 }
 
+void blob_fetch(const struct blob *b, const void *data, size_t size)
+{
+#if defined MADV_POPULATE_READ
+    uintptr_t page = 4096, from = (uintptr_t)data & ~(page - 1), to = ((uintptr_t)data + size + page - 1) & ~(page - 1);
+    if (b && b->is_file && blob_holds(b, data, size) && to > from) madvise((void *)from, to - from, MADV_POPULATE_READ);
+#else
+    (void)b, (void)data, (void)size;
+#endif
+}
+
 void blob_forget(const struct blob *b, const void *data, size_t size)
 {
     uintptr_t page = 4096, at = (uintptr_t)data, from = (at + page - 1) & ~(page - 1), to = (at + size) & ~(page - 1);

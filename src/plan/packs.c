@@ -29,6 +29,8 @@ struct packs {
     pthread_mutex_t lock;
     struct pack *items;
     size_t n, cap, bytes;
+    struct blob *shelf; /* where weights are put, one behind the other */
+    size_t shelf_size, shelf_used;
     struct result *results;
     size_t n_results, cap_results;
     bool blank;
@@ -85,9 +87,37 @@ static int keep(struct packs *p, const struct tensor *weight, struct err *e)
     return weight->blob && blob_adopt(&p->arena, blob_ref(weight->blob)) ? fail_nomem(e) : 0;
 }
 
+enum { ALIGNMENT = 64, LEAST_SHELF = 4 << 20, MOST_SHELF = 32 << 20 };
+
+/* A shelf for weights that come one after another, so that few of them end inside a large page. Only what is used of it
+ * takes memory, if its allocator maps so much at once; else there is none, and each weight is alone. */
+static struct blob *new_shelf(struct packs *p, size_t bytes)
+{
+    const struct mem *mem = p->arena.mem;
+    size_t size = p->bytes < LEAST_SHELF ? LEAST_SHELF : p->bytes > MOST_SHELF ? MOST_SHELF : p->bytes;
+    if (size < bytes || !mem->zeroed || mem->zeroed > LEAST_SHELF) size = bytes;
+    struct blob *b = blob_new(mem, size);
+    if (!b || blob_adopt(&p->arena, b)) return NULL;
+    p->shelf = b;
+    p->shelf_size = size;
+    p->shelf_used = 0;
+    return b;
+}
+
+/* Memory of the cache for one weight, and the blob it is of. */
+static void *place_for(struct packs *p, size_t bytes, struct blob **of)
+{
+    size_t size = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    if ((!p->shelf || size > p->shelf_size - p->shelf_used) && !new_shelf(p, size)) return NULL;
+    *of = p->shelf;
+    p->shelf_used += size;
+    return (unsigned char *)blob_data(p->shelf) + p->shelf_used - size;
+}
+
 static int give_memory(struct packs *p, struct tensor *t, size_t bytes, struct err *e)
 {
-    t->blob = (p->blank ? blob_zeros : blob_new)(p->arena.mem, bytes);
+    if (!p->blank) return (t->data = place_for(p, bytes, &t->blob)) ? 0 : fail_nomem(e);
+    t->blob = blob_zeros(p->arena.mem, bytes);
     if (!t->blob || blob_adopt(&p->arena, t->blob)) return fail_nomem(e);
     t->data = blob_data(t->blob);
     return 0;
@@ -102,6 +132,7 @@ static struct tensor *pack(
     t->layout = layout->backend->layout_copy(layout, &p->arena, e);
     if (!t->layout) return NULL;
     if (give_memory(p, t, layout->bytes, e)) return NULL;
+    if (!p->blank) blob_fetch(weight->blob, weight->data, (size_t)tensor_bytes(weight));
     if (!p->blank && reorder_once(weight, t, threads, e)) return NULL;
     if (!p->blank) blob_forget(weight->blob, weight->data, (size_t)tensor_bytes(weight));
     struct pack item = { weight->data, t };

@@ -46,4 +46,31 @@ run bench segment.onnx --batch 0
 exits 2 'a batch of nothing'
 run bench wrong.onnx
 exits 3 'a model that cannot be read'
+
+# --- machines with less ---
+run bench classify.onnx --size 16 --seconds 0.02 --precision bf16
+exits 0 'bfloat16, whether there are instructions or not'
+for isa in SSE41 AVX2 AVX512_CORE; do
+    export ONEDNN_MAX_CPU_ISA=$isa
+    run bench classify.onnx --size 16 --seconds 0.02
+    exits 0 "no instructions beyond $isa"
+    run bench classify.onnx --size 16 --seconds 0.02 --precision bf16
+    exits 0 "bfloat16 with no instructions beyond $isa"
+    says talk 'no instructions for bf16: it runs in float32' 'and a line about it'
+    unset ONEDNN_MAX_CPU_ISA
+done
+if taskset -c 0 true 2>/dev/null; then
+    taskset -c 0 "$tenrec" bench segment.onnx --size 10 --seconds 0.02 >out 2>talk
+    says out 'threads +1 \(.*it may run on 1 processor' 'one processor, one thread'
+fi
+if (ulimit -v 450000 && "$tenrec" --version) >out 2>&1; then # sanitizers take more addresses than that
+    (ulimit -v 450000 && exec "$tenrec" bench segment.onnx --size 4000 --seconds 0.02) >out 2>talk
+    code=$?
+    says talk 'needs [0-9.]+ MB of memory, [0-9.]+ MB are free' 'what a run needs and what there is, before it starts'
+    exits 1 'too little memory'
+    (ulimit -v 220000 && exec "$tenrec" bench zoo:resnet18 --seconds 0.02) >out 2>talk
+    code=$?
+    says talk 'weights take [0-9.]+ MB.*MB are free' 'what the weights take and what there is'
+    exits 1 'too little memory for weights'
+fi
 finish

@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/budget.h"
+#include "base/cgroup.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/hash.h"
@@ -151,6 +152,83 @@ TEST(team_covers_every_index_once)
     static int v[1001];
     team_run(3, 1001, 1, fill, v);
     for (int i = 0; i < 1001; i++) CHECK_INT(v[i], i);
+}
+
+/* A file below a root of the test's own; its folders are made. */
+static void put(const char *root, const char *name, const char *text)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", root, name);
+    for (char *c = path + strlen(root) + 1; (c = strchr(c, '/')); *c++ = '/') {
+        *c = 0;
+        mkdir(path, 0777);
+    }
+    FILE *f = fopen(path, "w");
+    CHECK(f && fputs(text, f) >= 0);
+    if (f) fclose(f);
+}
+
+static const char *new_root(char root[32])
+{
+    strcpy(root, "cgroup-XXXXXX");
+    CHECK(mkdtemp(root));
+    return root;
+}
+
+TEST(limits_of_control_groups)
+{
+    char root[32];
+    struct cgroup_limits l = cgroup_limits(new_root(root)); /* nothing is there */
+    CHECK(l.processors == 0 && l.memory == UINT64_MAX);
+
+    put(root, "proc/self/cgroup", "0::/\n"); /* of a container, version 2 */
+    put(root, "sys/fs/cgroup/cpu.max", "50000 100000\n");
+    put(root, "sys/fs/cgroup/memory.max", "max\n");
+    put(root, "sys/fs/cgroup/memory.current", "4096\n");
+    l = cgroup_limits(root);
+    CHECK(l.processors == 0.5 && l.memory == UINT64_MAX);
+
+    put(root, "proc/self/cgroup", "0::/user/slice\n"); /* the tightest on the way up counts */
+    put(root, "sys/fs/cgroup/cpu.max", "max 100000\n");
+    put(root, "sys/fs/cgroup/user/cpu.max", "150000 100000\n");
+    put(root, "sys/fs/cgroup/user/slice/cpu.max", "200000 100000\n");
+    put(root, "sys/fs/cgroup/user/slice/memory.max", "1000000\n");
+    put(root, "sys/fs/cgroup/user/slice/memory.current", "400000\n");
+    l = cgroup_limits(root);
+    CHECK(l.processors == 1.5 && l.memory == 600000);
+
+    put(root, "sys/fs/cgroup/user/slice/memory.current", "1400000\n"); /* more is used than there may be */
+    CHECK_INT(cgroup_limits(root).memory, 0);
+}
+
+TEST(limits_of_control_groups_of_version_1)
+{
+    char root[32];
+    new_root(root);
+    put(root, "proc/self/cgroup", "9:cpuset:/other\n4:cpu,cpuacct:/a/b\n3:memory:/elsewhere\n1:name=systemd:/cpu\n");
+    put(root, "sys/fs/cgroup/cpu/a/cpu.cfs_quota_us", "50000\n");
+    put(root, "sys/fs/cgroup/cpu/a/cpu.cfs_period_us", "100000\n");
+    put(root, "sys/fs/cgroup/cpu/other/cpu.cfs_quota_us", "1\n");
+    put(root, "sys/fs/cgroup/cpu/other/cpu.cfs_period_us", "100000\n");
+    put(root, "sys/fs/cgroup/memory/memory.limit_in_bytes", "9000\n"); /* the group itself is hidden from a container */
+    put(root, "sys/fs/cgroup/memory/memory.usage_in_bytes", "1000\n");
+    struct cgroup_limits l = cgroup_limits(root);
+    CHECK(l.processors == 0.5 && l.memory == 8000);
+}
+
+TEST(damaged_names_of_control_groups_limit_nothing)
+{
+    static const char *const bad[] = { "", "0", "0:", "0:\n", "0::/../../etc\n", ":::::\n", "4:cpu\n" };
+    char root[32];
+    new_root(root);
+    put(root, "sys/fs/etc/cpu.max", "1 100000\n");
+    put(root, "sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n");
+    put(root, "sys/fs/cgroup/cpu/cpu.cfs_period_us", "0\n");
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        put(root, "proc/self/cgroup", bad[i]);
+        struct cgroup_limits l = cgroup_limits(root);
+        CHECK(l.processors == 0 && l.memory == UINT64_MAX);
+    }
 }
 
 TEST(a_budget_gives_what_was_granted)

@@ -270,7 +270,7 @@ int quantized_add_run(const struct step *s, struct err *e)
         .f = { .to = s->out[0]->dtype } };
     double step = single_value(s->in[QS_SCALE], 1);
     j.f.zero = (int)single_value(s->in[QS_ZERO], 0);
-    finish_range(&j.f, node_float(s->node, "low"), node_float(s->node, "high"), step);
+    finish_range(&j.f, node_float(s->node, "low"), node_float(s->node, "high"), step, 0);
     j.step = (float)step;
     team_run(s->threads, tensor_count(s->out[0]), GRAIN, add_span, &j);
     return 0;
