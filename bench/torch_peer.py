@@ -50,7 +50,7 @@ def narrow_variants(path, x):
     net = torch.jit.load(path).eval()
     net = net.to(memory_format=torch.channels_last) if x.dim() == 4 else net
     yield "autocast", Autocast(net), last
-    yield "narrow", torch.jit.freeze(net.bfloat16()), last.bfloat16()
+    yield "narrow", torch.jit.freeze(net.to(torch.bfloat16)), last.bfloat16()
 
 
 def timed(net, x):

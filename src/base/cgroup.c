@@ -1,7 +1,7 @@
 /* cgroup.c - limits of control groups, versions 1 and 2.
  *
- * /proc/self/cgroup names the group. In a container that name may belong to a tree that cannot be seen from inside: files
- * that are not there limit nothing, and the way up ends at what is mounted.
+ * /proc/self/cgroup names the group. In a container that name may belong to a tree that cannot be seen from inside:
+ * files that are not there limit nothing, and the way up ends at what is mounted.
  */
 #include "base/cgroup.h"
 

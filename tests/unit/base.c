@@ -1,6 +1,7 @@
 /* base.c - tests of src/base. */
 #include "tap.h"
 
+#include <ftw.h>
 #include <sys/stat.h>
 
 #include "base/arena.h"
@@ -175,6 +176,17 @@ static const char *new_root(char root[32])
     return root;
 }
 
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)st, (void)kind, (void)at;
+    return remove(path);
+}
+
+static void remove_root(const char *root)
+{
+    CHECK_INT(nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+}
+
 TEST(limits_of_control_groups)
 {
     char root[32];
@@ -199,6 +211,7 @@ TEST(limits_of_control_groups)
 
     put(root, "sys/fs/cgroup/user/slice/memory.current", "1400000\n"); /* more is used than there may be */
     CHECK_INT(cgroup_limits(root).memory, 0);
+    remove_root(root);
 }
 
 TEST(limits_of_control_groups_of_version_1)
@@ -214,11 +227,12 @@ TEST(limits_of_control_groups_of_version_1)
     put(root, "sys/fs/cgroup/memory/memory.usage_in_bytes", "1000\n");
     struct cgroup_limits l = cgroup_limits(root);
     CHECK(l.processors == 0.5 && l.memory == 8000);
+    remove_root(root);
 }
 
 TEST(damaged_names_of_control_groups_limit_nothing)
 {
-    static const char *const bad[] = { "", "0", "0:", "0:\n", "0::/../../etc\n", ":::::\n", "4:cpu\n" };
+    static const char *const bad[] = { "", "0", "0:", "0:\n", "0::/../etc\n", ":::::\n", "4:cpu\n" };
     char root[32];
     new_root(root);
     put(root, "sys/fs/etc/cpu.max", "1 100000\n");
@@ -229,6 +243,7 @@ TEST(damaged_names_of_control_groups_limit_nothing)
         struct cgroup_limits l = cgroup_limits(root);
         CHECK(l.processors == 0 && l.memory == UINT64_MAX);
     }
+    remove_root(root);
 }
 
 TEST(a_budget_gives_what_was_granted)
