@@ -11,6 +11,12 @@
 #else
 #define CLONES
 #endif
+/* In front of a loop: no turn of it reads or writes what another one writes. */
+#if defined __clang__
+#define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define INDEPENDENT _Pragma("GCC ivdep")
+#endif
 #define INLINE static inline __attribute__((always_inline))
 
 bool all_finite_accepts(const struct step *s, struct str *why);

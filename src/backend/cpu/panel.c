@@ -2,6 +2,7 @@
 #include "backend/cpu/panel.h"
 
 #include "backend/cpu/winograd.h"
+#include "backend/cpu/winograd_tile.h"
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/team.h"

@@ -1,158 +1,64 @@
-/* winograd.c - convolutions of 3x3 by Winograd's F(4x4, 3x3) (Lavin and Gray 2016, arXiv 1509.09308).
+/* winograd.c - convolutions of 3x3, and their gradients by the input, by Winograd's F(4x4, 3x3).
  *
  *   tiles of 6x6 of the input --B--> 36 numbers a channel --36 matrix products--> --A--> 4x4 of the output
  *
  * A few tiles are taken through all of it at a time, by one thread, in memory that stays in its cache. The products sum
- * in fixed order, so bits depend neither on threads nor on the rest of the batch.
+ * in fixed order, so bits depend neither on threads nor on the rest of the batch. Filters that a training step changes
+ * are transformed in every run.
  */
 #include "backend/cpu/winograd.h"
 
 #include <string.h>
 
-#include "backend/cpu/form.h"
 #include "backend/cpu/functions.h"
+#include "backend/cpu/winograd_tile.h"
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/team.h"
 #include "graph/op.h"
-#include "ops/conv_shape.h"
 
-enum { SIDE = 8, WIDE = 16, LINE = 16, CACHE = 1 << 20, MOST_TILES = 96, LEAST_TILES = 16, LEAST_CHANNELS = 64 };
+enum { CACHE = 1 << 20, LEAST_TILES = 36, LEAST_CHANNELS = 64 };
 
 struct wino {
-    int64_t before[2], in[2], out[2], tiles[2]; /* height, width */
-    int64_t k, n;                               /* channels of the input and of the output */
-    int side;                                   /* channels taken at a time: SIDE or WIDE */
-    int64_t block;                              /* tiles taken at a time */
-    int64_t in_point, out_point;                /* floats from one of the 36 matrices to the next */
-    int activation;                             /* place in the list, -1: none */
+    struct tiling t;
+    struct filters f; /* n: channels of the output, k: of the input; w stays NULL */
+    bool changing;    /* the filters: transformed in every run */
+    int64_t block;    /* tiles taken at a time */
+    int activation;   /* place in the list, -1: none */
     float alpha, beta;
 };
 
 struct job {
     const struct wino *p;
-    struct form x_form, y_form;
-    const float *x, *weight, *bias, *residual;
-    float *y, *work;
+    struct image x, y;
+    const float *weight, *bias, *residual;
+    float *work;
     size_t each; /* floats of work memory a thread */
     int64_t tiles, parts;
 };
 
-/* --- the three transforms, SIDE or WIDE channels at a time --- */
-
-/* The polynomials are taken at 0, P, -P, Q, -Q and infinity. These points are exact in binary, and their rounding is a
- * quarter of that at 1 and 2 (largest difference of 64 channels of random numbers: 7 and 28 times a direct sum's). */
-#define P 0.625
-#define Q 1.5
-#define P2 (P * P)
-#define Q2 (Q * Q)
-#define AT_P (1 / (2 * P2 * (P2 - Q2)))
-#define AT_Q (1 / (2 * Q2 * (Q2 - P2)))
-static const double G[WINO_IN][3] = { { 1 / (P2 * Q2), 0, 0 }, { AT_P, AT_P * P, AT_P * P2 },
-    { AT_P, -AT_P * P, AT_P * P2 }, { AT_Q, AT_Q * Q, AT_Q * Q2 }, { AT_Q, -AT_Q * Q, AT_Q * Q2 }, { 0, 0, 1 } };
-
-struct packing {
-    int64_t n, k;
-    const float *w;
-    float *packed;
-};
-
-/* A number of all 36 matrices, for one channel of the input and one of the output (zero past the last). */
-static void pack_one(const struct packing *p, int64_t o, int64_t i, float *to)
-{
-    double half[WINO_IN][3] = { { 0 } };
-    const float *w = p->w + (o * p->k + i) * 9;
-    for (int a = 0; o < p->n && a < WINO_IN; a++)
-        for (int c = 0; c < 3; c++) half[a][c] = G[a][0] * w[c] + G[a][1] * w[3 + c] + G[a][2] * w[6 + c];
-    for (int q = 0; q < WINO_POINTS; q++, to += packed_floats(p->k, p->n)) {
-        const double *h = half[q / WINO_IN], *g = G[q % WINO_IN];
-        *to = (float)(h[0] * g[0] + h[1] * g[1] + h[2] * g[2]);
-    }
-}
-
-static void pack_panels(void *ctx, int64_t begin, int64_t end)
-{
-    const struct packing *p = ctx;
-    for (int64_t i = begin * p->k; i < end * p->k; i++)
-        for (int64_t o = i / p->k * PANEL, l = 0; l < PANEL; l++)
-            pack_one(p, o + l, i % p->k, p->packed + i * PANEL + l);
-}
-
 void winograd_pack(int64_t n, int64_t k, const float *w, float *packed, int threads)
 {
-    team_run(threads, panels_of(n), 1, pack_panels, &(struct packing){ n, k, w, packed });
-}
-
-/* Six vectors through B, to `apart` from each other. */
-INLINE void input_line(const float *const from[WINO_IN], float *restrict to, int64_t apart, int side)
-{
-    const float p = P, q = Q, p2 = P2, q2 = Q2, sum = P2 + Q2, product = P2 * Q2;
-    for (int l = 0; l < side; l++) {
-        float a = from[0][l], b = from[1][l], c = from[2][l], e = from[3][l], f = from[4][l], g = from[5][l];
-        float even = f - q2 * c, odd = p * (e - q2 * b), even2 = f - p2 * c, odd2 = q * (e - p2 * b);
-        to[l] = product * a - sum * c + f;
-        to[apart + l] = even + odd;
-        to[2 * apart + l] = even - odd;
-        to[3 * apart + l] = even2 + odd2;
-        to[4 * apart + l] = even2 - odd2;
-        to[5 * apart + l] = product * b - sum * e + g;
-    }
+    filters_pack(&(struct filters){ n, k, k * 9, 9, false, w }, packed, threads);
 }
 
 /* Six vectors to four, through A. */
-INLINE void output_line(const float *const from[WINO_IN], float *restrict to, int64_t apart, int side)
+INLINE void output_line(const float *restrict d, int64_t apart, float *restrict to, int64_t by, int side)
 {
-    const float p = P, q = Q, p2 = P2, q2 = Q2, p3 = P2 * P, q3 = Q2 * Q;
+    const float p = WINO_P, q = WINO_Q, p2 = p * p, q2 = q * q, p3 = p2 * p, q3 = q2 * q;
+    INDEPENDENT
     for (int l = 0; l < side; l++) {
-        float even = from[1][l] + from[2][l], odd = from[1][l] - from[2][l];
-        float even2 = from[3][l] + from[4][l], odd2 = from[3][l] - from[4][l];
-        to[l] = from[0][l] + even + even2;
-        to[apart + l] = p * odd + q * odd2;
-        to[2 * apart + l] = p2 * even + q2 * even2;
-        to[3 * apart + l] = p3 * odd + q3 * odd2 + from[5][l];
-    }
-}
-
-/* Where channel c of position 0 of sample n lies. */
-INLINE int64_t place(const struct form *f, int64_t n, int64_t c)
-{
-    return (n * f->blocks + c / f->channels) * f->positions * f->channels + c % f->channels;
-}
-
-struct tile {
-    int64_t sample, y, x; /* its first output */
-};
-
-static struct tile tile_at(const struct wino *p, int64_t index)
-{
-    int64_t each = p->tiles[0] * p->tiles[1], inner = index % each;
-    return (struct tile){ index / each, inner / p->tiles[1] * WINO_OUT, inner % p->tiles[1] * WINO_OUT };
-}
-
-/* One tile's `side` channels into row `row` of the 36 matrices (block, k). */
-INLINE void input_tile(const struct job *j, const struct tile *t, int64_t c, float *to, int side)
-{
-    static const float zeros[WIDE];
-    const struct wino *p = j->p;
-    const float *x = j->x + place(&j->x_form, t->sample, c), *from[WINO_IN];
-    float v[WINO_POINTS * WIDE];
-    for (int r = 0; r < WINO_IN; r++) {
-        int64_t y = t->y - p->before[0] + r;
-        for (int q = 0; q < WINO_IN; q++) {
-            int64_t at = t->x - p->before[1] + q;
-            bool inside = y >= 0 && y < p->in[0] && at >= 0 && at < p->in[1];
-            from[q] = inside ? x + (y * p->in[1] + at) * j->x_form.channels : zeros;
-        }
-        input_line(from, v + r * WINO_IN * side, side, side);
-    }
-    for (int q = 0; q < WINO_IN; q++) {
-        for (int r = 0; r < WINO_IN; r++) from[r] = v + (r * WINO_IN + q) * side;
-        input_line(from, to + q * p->in_point, WINO_IN * p->in_point, side);
+        float a = d[apart + l], b = d[2 * apart + l], c = d[3 * apart + l], e = d[4 * apart + l];
+        float even = a + b, odd = a - b, even2 = c + e, odd2 = c - e;
+        to[l] = d[l] + even + even2;
+        to[by + l] = p * odd + q * odd2;
+        to[2 * by + l] = p2 * even + q2 * even2;
+        to[3 * by + l] = p3 * odd + q3 * odd2 + d[5 * apart + l];
     }
 }
 
 #define ACTIVATION(name, expression) \
-    INLINE void name(float *v, float alpha, float beta, int side) \
+    INLINE void name(float *v, int side, float alpha, float beta) \
     { \
         for (int l = 0; l < side; l++) { \
             float x = v[l]; \
@@ -171,56 +77,40 @@ static const char *const activations[N_ACTIVATIONS] = { "Relu", "LeakyRelu", "Sw
 
 INLINE void activate(const struct wino *p, float *v, int side)
 {
-    if (p->activation == RELU) relu(v, 0, 0, side);
-    else if (p->activation == LEAKY) leaky(v, p->alpha, 0, side);
-    else if (p->activation == SWISH) swish(v, p->alpha, 0, side);
-    else if (p->activation == SIGMOID) sigmoid(v, 0, 0, side);
-    else if (p->activation == CLIP) clip_low(v, p->alpha, 0, side), clip_high(v, 0, p->beta, side);
+    if (p->activation == RELU) relu(v, side, 0, 0);
+    else if (p->activation == LEAKY) leaky(v, side, p->alpha, 0);
+    else if (p->activation == SWISH) swish(v, side, p->alpha, 0);
+    else if (p->activation == SIGMOID) sigmoid(v, side, 0, 0);
+    else if (p->activation == CLIP) clip_low(v, side, p->alpha, 0), clip_high(v, side, 0, p->beta);
 }
 
-/* `side` channels of one output: bias, residual, activation. */
-INLINE void finish(const struct job *j, int64_t c, int64_t at, float *d, int side)
-{
-    for (int l = 0; j->bias && l < side; l++) d[l] += j->bias[c + l];
-    for (int l = 0; j->residual && l < side; l++) d[l] += j->residual[at + l];
-    activate(j->p, d, side);
-    memcpy(j->y + at, d, (size_t)side * sizeof *d);
-}
-
-/* The same way back: from the 36 matrices (block, width) to `side` channels of 4x4 outputs. */
-INLINE void output_tile(const struct job *j, const struct tile *t, int64_t c, const float *product, int side)
+/* From the 36 matrices (block, width) to all channels of 4x4 outputs. */
+INLINE void output_channels(const struct job *j, const struct tile *t, const float *from, int64_t point, int side)
 {
     const struct wino *p = j->p;
-    const float *from[WINO_IN];
-    float v[WINO_OUT * WINO_IN * WIDE], d[WINO_OUT * WIDE];
-    int64_t base = place(&j->y_form, t->sample, c);
-    for (int q = 0; q < WINO_IN; q++) {
-        for (int r = 0; r < WINO_IN; r++) from[r] = product + (r * WINO_IN + q) * p->out_point;
-        output_line(from, v + q * side, WINO_IN * side, side);
-    }
-    for (int64_t r = 0; r < WINO_OUT && t->y + r < p->out[0]; r++) {
-        for (int q = 0; q < WINO_IN; q++) from[q] = v + (r * WINO_IN + q) * side;
-        output_line(from, d, side, side);
-        for (int64_t q = 0; q < WINO_OUT && t->x + q < p->out[1]; q++)
-            finish(j, c, base + ((t->y + r) * p->out[1] + t->x + q) * j->y_form.channels, d + q * side, side);
+    __attribute__((aligned(64))) float half[WINO_OUT * WINO_IN * 16], v[WINO_OUT * WINO_OUT * 16];
+    for (int64_t c = 0; c < p->f.n; c += side) {
+        int64_t base = image_at(&j->y, t->sample, c);
+        for (int q = 0; q < WINO_IN; q++)
+            output_line(from + c + q * point, WINO_IN * point, half + q * side, WINO_IN * side, side);
+        for (int r = 0; r < WINO_OUT; r++)
+            output_line(half + r * WINO_IN * side, side, v + r * WINO_OUT * side, side, side);
+        for (int64_t r = 0; r < WINO_OUT && t->y + r < p->t.out[0]; r++)
+            for (int64_t q = 0; q < WINO_OUT && t->x + q < p->t.out[1]; q++) {
+                int64_t at = base + ((t->y + r) * p->t.out[1] + t->x + q) * j->y.form.channels;
+                float *d = v + (r * WINO_OUT + q) * side;
+                for (int l = 0; j->bias && l < side; l++) d[l] += j->bias[c + l];
+                for (int l = 0; j->residual && l < side; l++) d[l] += j->residual[at + l];
+                activate(p, d, side);
+                memcpy(j->y.data + at, d, (size_t)side * sizeof *d);
+            }
     }
 }
 
-/* All channels of one tile, WIDE at a time where they lie so. */
-CLONES static void input_channels(const struct job *j, const struct tile *t, float *to)
+CLONES static void output_tile(const struct job *j, const struct tile *t, const float *from, int64_t point)
 {
-    if (j->p->side == WIDE)
-        for (int64_t c = 0; c < j->p->k; c += WIDE) input_tile(j, t, c, to + c, WIDE);
-    else
-        for (int64_t c = 0; c < j->p->k; c += SIDE) input_tile(j, t, c, to + c, SIDE);
-}
-
-CLONES static void output_channels(const struct job *j, const struct tile *t, const float *product)
-{
-    if (j->p->side == WIDE)
-        for (int64_t c = 0; c < j->p->n; c += WIDE) output_tile(j, t, c, product + c, WIDE);
-    else
-        for (int64_t c = 0; c < j->p->n; c += SIDE) output_tile(j, t, c, product + c, SIDE);
+    if (image_side(&j->y) == 16) output_channels(j, t, from, point, 16);
+    else output_channels(j, t, from, point, 8);
 }
 
 /* --- the whole, a block of tiles at a time --- */
@@ -228,21 +118,18 @@ CLONES static void output_channels(const struct job *j, const struct tile *t, co
 static void block(const struct job *j, int64_t first, int64_t count, float *work)
 {
     const struct wino *p = j->p;
-    int64_t width = panels_of(p->n) * PANEL;
-    float *in = work, *out = work + WINO_POINTS * p->in_point;
-    for (int64_t i = 0; i < count; i++) {
-        struct tile t = tile_at(p, first + i);
-        input_channels(j, &t, in + i * p->k);
-    }
+    int64_t k = p->f.k, width = panels_of(p->f.n) * PANEL;
+    float *in = work, *out = work + WINO_POINTS * p->block * k;
+    for (int64_t i = 0; i < count; i++) tile_input(&p->t, &j->x, first + i, in + i * k, p->block * k, PANEL);
     for (int q = 0; q < WINO_POINTS; q++) {
-        struct product g = { .m = count, .n = width, .k = p->k, .fresh = true, .a = in + q * p->in_point,
-            .a_row = p->k, .a_col = 1, .b = j->weight + q * packed_floats(p->k, p->n), .c = out + q * p->out_point,
-            .c_row = width };
+        struct product g = { .m = count, .n = width, .k = k, .a = in + q * p->block * k, .a_row = k, .a_col = 1,
+            .b = j->weight + q * packed_floats(k, p->f.n), .c = out + q * p->block * width, .c_row = width,
+            .fresh = true };
         product_panels(&g, 0, width / PANEL);
     }
     for (int64_t i = 0; i < count; i++) {
-        struct tile t = tile_at(p, first + i);
-        output_channels(j, &t, out + i * width);
+        struct tile t = tile_at(&p->t, first + i);
+        output_tile(j, &t, out + i * width, p->block * width);
     }
 }
 
@@ -268,79 +155,101 @@ static int find_activation(const struct node *n, struct wino *p, struct err *e)
     return p->activation < 0 ? fail(e, ERR_UNSUPPORTED, "the activation %s", name) : 0;
 }
 
-/* What does not depend on the batch alone decides, so that a sample has the same bits in every batch. */
-static int check(const struct step *s, struct wino *p, struct err *e)
+/* Filters that never change are transformed once; then what does not depend on the batch alone decides, so that a
+ * sample has the same bits in every batch. Those that this plan changes are the training step's. */
+static int pays(const struct step *s, struct wino *p, struct err *e)
 {
-    const struct shape *x = &s->in[0]->shape, *w = &s->in[1]->shape, *y = &s->out[0]->shape;
-    struct window v;
-    if (x->rank != 4 || w->dim[2] != 3 || w->dim[3] != 3) return fail(e, ERR_UNSUPPORTED, "not 3x3");
-    if (node_int(s->node, "group") != 1) return fail(e, ERR_UNSUPPORTED, "groups");
-    if (!s->in[1]->data) return fail(e, ERR_UNSUPPORTED, "a weight that changes");
-    TRY(window_init(&v, s->node, x, (int64_t[]){ 3, 3 }, e));
-    for (int i = 0; i < 2; i++) {
-        int a = WINDOW_AXES - 2 + i;
-        if (v.stride[a] != 1 || v.dilation[a] != 1) return fail(e, ERR_UNSUPPORTED, "strides or dilations");
-        p->before[i] = v.before[a];
-        p->in[i] = x->dim[2 + i];
-        p->out[i] = y->dim[2 + i];
-        p->tiles[i] = (p->out[i] + WINO_OUT - 1) / WINO_OUT;
-    }
-    p->k = w->dim[1];
-    p->n = w->dim[0];
-    if (p->k % SIDE || p->n % SIDE || p->k < LEAST_CHANNELS || p->n < LEAST_CHANNELS)
-        return fail(e, ERR_UNSUPPORTED, "few channels, or no multiple of %d", SIDE);
-    if (p->tiles[0] * p->tiles[1] < LEAST_TILES) return fail(e, ERR_UNSUPPORTED, "too small an image");
-    return find_activation(s->node, p, e);
+    const struct value *weight = s->node->in[1];
+    const struct tiling *t = &p->t;
+    p->changing = !s->in[1]->data;
+    if (p->changing && !(weight->kind == VALUE_STATE && weight->next) && !node_is(s->node, "ConvGradInput"))
+        return fail(e, ERR_UNSUPPORTED, "a weight that others change");
+    if (p->changing ? tiling_pays(t, p->f.n, p->f.k) : t->tiles[0] * t->tiles[1] >= LEAST_TILES) return 0;
+    return fail(e, ERR_UNSUPPORTED, "the transforms would not pay");
 }
 
-/* So many tiles are taken at a time that what is read of them and of the weights is of one size at least, or as many as
- * stay in the cache. The matrices begin a line later each, lest all their lines fall into one set of it. */
-static void block_size(struct wino *p)
+static int64_t block_size(const struct wino *p)
 {
-    int64_t width = panels_of(p->n) * PANEL, even = p->k * width / (p->k + width);
-    int64_t n = CACHE / ((int64_t)sizeof(float) * WINO_POINTS * (p->k + width));
-    if (n < even) n = even;
-    p->block = n < 12 ? 12 : n > MOST_TILES ? MOST_TILES : n / 6 * 6;
-    p->in_point = p->block * p->k + LINE;
-    p->out_point = p->block * width + LINE;
+    int64_t tile = WINO_POINTS * (p->f.k + panels_of(p->f.n) * PANEL), n = CACHE / ((int64_t)sizeof(float) * tile) / 6 * 6;
+    return n < 12 ? 12 : n > 96 ? 96 : n;
 }
 
-static size_t work_floats(const struct wino *p)
+static size_t part_floats(const struct wino *p)
 {
-    return (size_t)(WINO_POINTS * (p->in_point + p->out_point));
+    return (size_t)(WINO_POINTS * p->block * (p->f.k + panels_of(p->f.n) * PANEL));
+}
+
+static size_t filter_floats(const struct wino *p)
+{
+    return p->changing ? (size_t)(WINO_POINTS * packed_floats(p->f.k, p->f.n)) : 0;
+}
+
+static int prepare(struct step *s, struct wino *p, struct err *e)
+{
+    struct image image;
+    const int64_t n = p->f.n, k = p->f.k;
+    if (k % 8 || n % 8 || k < LEAST_CHANNELS || n < LEAST_CHANNELS)
+        return fail(e, ERR_UNSUPPORTED, "few channels, or no multiple of 8");
+    TRY(pays(s, p, e));
+    const struct layout *l = form_keep(s, 0);
+    if (!l || !image_of(s->in[0], &image)) return fail(e, ERR_UNSUPPORTED, "no channels side by side");
+    p->block = block_size(p);
+    if (!(s->want_out[0] = l->backend->layout_alike(l, &s->out[0]->shape, s->arena, e))) return e->code;
+    struct tensor y = { .dtype = DT_F32, .shape = s->out[0]->shape, .layout = s->want_out[0] };
+    if (!image_of(&y, &image)) return fail(e, ERR_UNSUPPORTED, "no channels side by side");
+    if (!p->changing && !(s->want_in[1] = panel_layout_winograd(s->arena, n, k, e))) return e->code;
+    s->work_bytes = (part_floats(p) * (size_t)s->threads + filter_floats(p)) * sizeof(float);
+    s->priv = p;
+    return 0;
 }
 
 /* in: x, weight, bias, residual */
 int winograd_prepare(struct step *s, struct err *e)
 {
     struct wino *p = ARENA_NEW(s->arena, struct wino);
-    struct form f;
+    const struct shape *w = &s->in[1]->shape;
     TRY_MEM(p, e);
-    TRY(check(s, p, e));
-    const struct layout *l = form_keep(s, 0);
-    if (!l || !form_of(s->in[0], &f) || f.channels % SIDE) return fail(e, ERR_UNSUPPORTED, "no channels side by side");
-    block_size(p);
-    p->side = f.channels % WIDE || p->k % WIDE || p->n % WIDE ? SIDE : WIDE;
-    s->want_out[0] = l->backend->layout_alike(l, &s->out[0]->shape, s->arena, e);
-    if (e->code) return e->code;
-    struct tensor y = { .dtype = DT_F32, .shape = s->out[0]->shape, .layout = s->want_out[0] };
-    if (!form_of(&y, &f) || f.channels % SIDE) return fail(e, ERR_UNSUPPORTED, "no channels side by side");
-    if (!(s->want_in[1] = panel_layout_winograd(s->arena, p->n, p->k, e))) return e->code;
+    TRY(tiling_init(&p->t, s->node, &s->in[0]->shape, w, e));
+    p->f = (struct filters){ w->dim[0], w->dim[1], w->dim[1] * 9, 9, false, NULL };
+    TRY(find_activation(s->node, p, e));
+    TRY(prepare(s, p, e));
     if (s->node->n_in > 3 && s->in[3]) s->want_in[3] = s->want_out[0];
-    s->work_bytes = work_floats(p) * sizeof(float) * (size_t)s->threads;
-    s->priv = p;
+    return 0;
+}
+
+/* in: dy, weight, something shaped as x */
+int winograd_input_prepare(struct step *s, struct err *e)
+{
+    struct wino *p = ARENA_NEW(s->arena, struct wino);
+    const struct shape *w = &s->in[1]->shape;
+    TRY_MEM(p, e);
+    TRY(tiling_init(&p->t, s->node, &s->out[0]->shape, w, e));
+    tiling_turn(&p->t);
+    p->f = (struct filters){ w->dim[1], w->dim[0], 9, w->dim[1] * 9, true, NULL };
+    p->activation = -1;
+    TRY(prepare(s, p, e));
+    if (!p->changing) return fail(e, ERR_UNSUPPORTED, "a weight that never changes");
+    s->want_in[2] = s->in[2]->layout;
     return 0;
 }
 
 int winograd_run(const struct step *s, struct err *e)
 {
     const struct wino *p = s->priv;
-    struct job j = { .p = p, .x = s->in[0]->data, .weight = s->in[1]->data, .y = s->out[0]->data, .work = s->work,
-        .each = work_floats(p), .tiles = s->in[0]->shape.dim[0] * p->tiles[0] * p->tiles[1], .parts = s->threads };
-    if (s->node->n_in > 2 && s->in[2]) j.bias = s->in[2]->data;
-    if (s->node->n_in > 3 && s->in[3]) j.residual = s->in[3]->data;
-    form_of(s->in[0], &j.x_form);
-    form_of(s->out[0], &j.y_form);
+    struct job j = { .p = p, .weight = s->in[1]->data, .work = s->work, .each = part_floats(p),
+        .tiles = tiling_count(&p->t), .parts = s->threads };
+    if (p->changing) {
+        struct filters f = p->f;
+        f.w = j.weight;
+        float *packed = j.work + j.each * (size_t)s->threads;
+        filters_pack(&f, packed, s->threads);
+        j.weight = packed;
+    }
+    bool gradient = node_is(s->node, "ConvGradInput");
+    if (!gradient && s->node->n_in > 2 && s->in[2]) j.bias = s->in[2]->data;
+    if (!gradient && s->node->n_in > 3 && s->in[3]) j.residual = s->in[3]->data;
+    image_of(s->in[0], &j.x);
+    image_of(s->out[0], &j.y);
     team_run(s->threads, j.parts, 1, blocks, &j);
     return 0;
 }
