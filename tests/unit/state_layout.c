@@ -16,7 +16,7 @@ struct fixture {
     struct arena a;
     struct err e;
     struct graph *model, *step;
-    int64_t classes;
+    int64_t classes, channels, size;
 };
 
 static struct tensor *pattern(struct fixture *f, int rank, const int64_t *dims, double scale)
@@ -33,15 +33,15 @@ static struct value *weight(struct fixture *f, const char *name, int rank, const
 }
 
 /* Conv, Relu, Conv, GlobalAveragePool, Flatten: the classes are the channels. */
-static void begin_with(struct fixture *f, int64_t classes)
+static void begin_sized(struct fixture *f, int64_t classes, int64_t channels, int64_t size)
 {
     memset(f, 0, sizeof *f);
-    f->classes = classes;
+    f->classes = classes, f->channels = channels, f->size = size;
     arena_init(&f->a, NULL);
     f->model = graph_new(&f->a, &op_registry, "m", &f->e);
     struct builder b = { f->model, &f->e };
-    struct shape s = shape_of(4, (int64_t[]){ graph_symbol(f->model, "N"), 3, SIZE, SIZE });
-    const int64_t w1[] = { CHANNELS, 3, 3, 3 }, w2[] = { classes, CHANNELS, 3, 3 }, bias[] = { CHANNELS };
+    struct shape s = shape_of(4, (int64_t[]){ graph_symbol(f->model, "N"), 3, size, size });
+    const int64_t w1[] = { channels, 3, 3, 3 }, w2[] = { classes, channels, 3, 3 }, bias[] = { channels };
     struct value *y = graph_input(f->model, "x", DT_F32, &s, &f->e);
     y = emit(&b, "Relu", NO_ATTRS, emit(&b, "Conv", NO_ATTRS, y, weight(f, "w1", 4, w1), weight(f, "b1", 1, bias)));
     y = emit(&b, "Conv", NO_ATTRS, y, weight(f, "w2", 4, w2));
@@ -55,6 +55,11 @@ static void begin_with(struct fixture *f, int64_t classes)
     CHECK_OK(f->e.code, &f->e);
 }
 
+static void begin_with(struct fixture *f, int64_t classes)
+{
+    begin_sized(f, classes, CHANNELS, SIZE);
+}
+
 static void begin(struct fixture *f)
 {
     begin_with(f, CHANNELS);
@@ -63,7 +68,7 @@ static void begin(struct fixture *f)
 static double train(struct fixture *f, struct session *s, int64_t batch)
 {
     struct shape n = shape_of(1, &batch), scalar = shape_of(0, NULL);
-    struct tensor *x = pattern(f, 4, (int64_t[]){ batch, 3, SIZE, SIZE }, 1), out[2] = { { 0 } };
+    struct tensor *x = pattern(f, 4, (int64_t[]){ batch, 3, f->size, f->size }, 1), out[2] = { { 0 } };
     struct tensor *y = tensor_new(&f->a, DT_I64, &n, &f->e), *lr = tensor_new(&f->a, DT_F32, &scalar, &f->e);
     for (int64_t i = 0; i < batch; i++) tensor_set_i64(y, i, i % f->classes);
     tensor_set_f64(lr, 0, 0.1);
@@ -71,15 +76,22 @@ static double train(struct fixture *f, struct session *s, int64_t batch)
     return f->e.code ? NAN : tensor_get_f64(&out[0], 0);
 }
 
-static double distance(struct fixture *f, const struct session *s, const struct session *t)
+/* The largest difference of states whose names have `part` in them. */
+static double distance_of(struct fixture *f, const char *part, const struct session *s, const struct session *t)
 {
     double worst = 0;
     for (size_t i = 0; i < f->step->n_states; i++) {
+        if (!strstr(f->step->states[i]->name, part)) continue;
         const struct tensor *a = session_state(s, i, &f->a, &f->e), *b = session_state(t, i, &f->a, &f->e);
         for (int64_t k = 0; k < tensor_count(a); k++)
             worst = fmax(worst, fabs(tensor_get_f64(a, k) - tensor_get_f64(b, k)));
     }
     return worst;
+}
+
+static double distance(struct fixture *f, const struct session *s, const struct session *t)
+{
+    return distance_of(f, "", s, t);
 }
 
 TEST(batches_of_two_sizes_train_as_the_reference_does)
@@ -117,6 +129,40 @@ static bool has_backend(const char *name)
 }
 
 /* oneDNN has a layout of its own for a convolution's weights on every machine with vector registers. */
+static int kernels_of(struct fixture *f, struct session *s, int64_t batch, const char *op, const char *kernel)
+{
+    struct shape shapes[3] = { f->step->inputs[0]->shape, shape_of(1, &batch), shape_of(0, NULL) };
+    shapes[0].dim[0] = batch;
+    const struct plan *p = session_plan(s, shapes, &f->e);
+    int found = 0;
+    for (size_t i = 0; p && i < p->n_steps; i++) {
+        const struct step *step = &p->steps[i]->step;
+        found += step->kernel && !strcmp(step->node->op->name, op) && !strcmp(step->kernel->name, kernel);
+    }
+    return found;
+}
+
+/* Large enough for Winograd's transform to pay; sizes that are no whole tiles. Moments go up to 0.44. */
+TEST(wide_layers_train_as_the_reference_does)
+{
+    struct fixture f;
+    begin_sized(&f, 72, 64, 22);
+    struct session *s = session_new(f.step, &(struct session_options){ .threads = 2 }, &f.e);
+    struct session *alone = session_new(f.step, &(struct session_options){ .threads = 1 }, &f.e);
+    struct session *plain = session_new(f.step, &(struct session_options){ .reference = true }, &f.e);
+    for (int i = 0; i < 3; i++) {
+        CHECK_NEAR(train(&f, s, 4), train(&f, plain, 4), 1e-5);
+        train(&f, alone, 4);
+        if (!i) CHECK_NEAR(distance_of(&f, "w2", s, alone), 0, 0);
+    }
+    CHECK(distance(&f, s, plain) < 2e-5); /* 1.0e-5 */
+    if (has_backend("dnnl"))
+        for (const char *const *op = (const char *[]){ "Conv", "ConvGradInput", "ConvGradWeight", NULL }; *op; op++)
+            CHECK(kernels_of(&f, s, 4, *op, "cpu") == 1);
+    session_free(s), session_free(alone), session_free(plain);
+    arena_release(&f.a);
+}
+
 TEST(weights_and_their_moments_share_a_layout_that_later_plans_keep)
 {
     struct fixture f;

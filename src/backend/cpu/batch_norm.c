@@ -1,100 +1,104 @@
 /* batch_norm.c - batch normalisation in training, its gradient, and sums per channel, in whatever layout there is.
  *
- * Every channel's numbers are summed in one order, in double precision, however many threads there are.
+ * Sums are in double precision. The rows are cut into parts by their number alone, and the parts' sums added in order,
+ * so that bits do not depend on threads.
  */
 #include <math.h>
 
 #include "backend/cpu/form.h"
+#include "base/arena.h"
 #include "base/err.h"
 #include "base/team.h"
-#include "ops/conv_shape.h"
 #include "graph/op.h"
+#include "ops/conv_shape.h"
+
+enum { PARTS = 32, LEAST_ROWS = 64 };
+/* What is summed: of x less `shift`, its square, dy, dy times the first. */
+enum { SUM_X, SUM_XX, SUM_DY, SUM_DYX, SUMS };
 
 struct norm {
     struct form form;
     const struct step *s;
-    const float *x, *dy, *scale, *bias, *mean, *var; /* x, dy: of the form; others (C) */
+    const float *x, *dy, *scale, *bias, *mean, *var; /* x, dy: of the form, NULL: not there; others (C) */
     float *out;
     bool training;
     double epsilon;
+    int64_t units, parts;
+    double *sums;                 /* (parts, units, SUMS, LANES) */
+    float *shift, *a, *b, *c;     /* (units, LANES) */
 };
 
-/* Two sums per lane, folded into channels. */
-struct sums {
-    double a[LANES], b[LANES];
-};
-
-/* a: x - shift; b: its square */
-INLINE void moments(const float *x, int64_t rows, int64_t stride, int lanes, const float *shift, struct sums *to)
+INLINE void add_rows(const float *x, const float *dy, int64_t rows, int64_t stride, int lanes, const float *shift,
+    double (*to)[LANES])
 {
     for (int64_t r = 0; r < rows; r++)
         for (int l = 0; l < lanes; l++) {
-            double v = (double)x[r * stride + l] - (double)shift[l];
-            to->a[l] += v;
-            to->b[l] += v * v;
+            double v = x ? (double)x[r * stride + l] - (double)shift[l] : 0, d = dy ? dy[r * stride + l] : 0;
+            if (x) to[SUM_X][l] += v, to[SUM_XX][l] += v * v;
+            if (dy) to[SUM_DY][l] += d;
+            if (x && dy) to[SUM_DYX][l] += d * v;
         }
 }
 
-CLONES static void sum_moments(const struct norm *n, const struct unit *u, const float *shift, struct sums *to)
+struct part {
+    const struct norm *n;
+    int64_t index;
+};
+
+CLONES static void sum_rows(void *ctx, int64_t unit, int64_t at, int64_t rows, int64_t stride, int lanes)
 {
-    for (int64_t i = 0; i < n->form.samples; i++) {
-        const float *x = n->x + u->offset + i * u->sample;
-        if (u->lanes == LANES) moments(x, u->rows - 1, u->stride, LANES, shift, to);
-        else moments(x, u->rows - 1, u->stride, u->lanes, shift, to);
-        moments(x + (u->rows - 1) * u->stride, 1, 0, u->last, shift, to);
-    }
+    const struct part *p = ctx;
+    const struct norm *n = p->n;
+    const float *shift = n->shift + unit * LANES;
+    double(*to)[LANES] = (double(*)[LANES])(n->sums + (p->index * n->units + unit) * SUMS * LANES);
+    if (lanes != LANES) add_rows(n->x ? n->x + at : NULL, n->dy ? n->dy + at : NULL, rows, stride, lanes, shift, to);
+    else if (!n->dy) add_rows(n->x + at, NULL, rows, stride, LANES, shift, to);
+    else if (!n->x) add_rows(NULL, n->dy + at, rows, stride, LANES, shift, to);
+    else add_rows(n->x + at, n->dy + at, rows, stride, LANES, shift, to);
 }
 
-/* a: dy; b: dy * (x - mean) */
-INLINE void products(
-    const float *x, const float *dy, int64_t rows, int64_t stride, int lanes, const float *mean, struct sums *to)
+static void sum_parts(void *ctx, int64_t begin, int64_t end)
 {
-    for (int64_t r = 0; r < rows; r++)
-        for (int l = 0; l < lanes; l++) {
-            double v = dy[r * stride + l];
-            to->a[l] += v;
-            to->b[l] += v * ((double)x[r * stride + l] - (double)mean[l]);
+    const struct norm *n = ctx;
+    int64_t rows = form_rows(&n->form);
+    for (int64_t i = begin; i < end; i++)
+        form_walk(&n->form, rows * i / n->parts, rows * (i + 1) / n->parts, sum_rows, &(struct part){ n, i });
+}
+
+/* The sums of all parts; those of lanes of one channel are in its first lane. */
+static void total(const struct norm *n, int64_t unit, const struct unit *u, double (*to)[LANES])
+{
+    for (int k = 0; k < SUMS; k++)
+        for (int l = 0; l < LANES; l++) {
+            double sum = 0;
+            for (int64_t i = 0; i < n->parts; i++) sum += n->sums[((i * n->units + unit) * SUMS + k) * LANES + l];
+            if (l < u->count) to[k][l] = sum;
+            else to[k][l % u->count] += sum;
         }
-}
-
-CLONES static void sum_products(const struct norm *n, const struct unit *u, const float *mean, struct sums *to)
-{
-    for (int64_t i = 0; i < n->form.samples; i++) {
-        int64_t at = u->offset + i * u->sample, last = at + (u->rows - 1) * u->stride;
-        if (u->lanes == LANES) products(n->x + at, n->dy + at, u->rows - 1, u->stride, LANES, mean, to);
-        else products(n->x + at, n->dy + at, u->rows - 1, u->stride, u->lanes, mean, to);
-        products(n->x + last, n->dy + last, 1, 0, u->last, mean, to);
-    }
-}
-
-INLINE void affine(const float *x, const float *dy, float *y, int lanes, const float *a, const float *b, const float *c)
-{
-    if (dy)
-        for (int l = 0; l < lanes; l++) y[l] = dy[l] * a[l] + (x[l] * b[l] + c[l]);
-    else
-        for (int l = 0; l < lanes; l++) y[l] = x[l] * b[l] + c[l];
 }
 
 /* y = dy * a + x * b + c, lane by lane; without dy: x * b + c */
-CLONES static void apply(const struct norm *n, const struct unit *u, const float *a, const float *b, const float *c)
+INLINE void affine(const float *x, const float *dy, float *y, int64_t rows, int64_t stride, int lanes, const float *a,
+    const float *b, const float *c)
 {
-    for (int64_t i = 0; i < n->form.samples; i++)
-        for (int64_t r = 0; r < u->rows; r++) {
-            int64_t at = u->offset + i * u->sample + r * u->stride;
-            const float *dy = n->dy ? n->dy + at : NULL;
-            int lanes = r == u->rows - 1 ? u->last : u->lanes;
-            if (lanes == LANES) affine(n->x + at, dy, n->out + at, LANES, a, b, c);
-            else affine(n->x + at, dy, n->out + at, lanes, a, b, c);
-        }
+    for (int64_t r = 0; r < rows * stride; r += stride)
+        for (int l = 0; l < lanes; l++) y[r + l] = (dy ? dy[r + l] * a[l] : 0) + (x[r + l] * b[l] + c[l]);
 }
 
-/* Sums of lanes of one channel go to its first lane. */
-static void fold(const struct unit *u, struct sums *s)
+CLONES static void apply_rows(void *ctx, int64_t unit, int64_t at, int64_t rows, int64_t stride, int lanes)
 {
-    for (int64_t l = u->count; l < LANES; l++) {
-        s->a[l % u->count] += s->a[l];
-        s->b[l % u->count] += s->b[l];
-    }
+    const struct norm *n = ctx;
+    int64_t k = unit * LANES;
+    const float *x = n->x + at, *dy = n->dy ? n->dy + at : NULL;
+    if (lanes != LANES) affine(x, dy, n->out + at, rows, stride, lanes, n->a + k, n->b + k, n->c + k);
+    else if (dy) affine(x, dy, n->out + at, rows, stride, LANES, n->a + k, n->b + k, n->c + k);
+    else affine(x, NULL, n->out + at, rows, stride, LANES, n->a + k, n->b + k, n->c + k);
+}
+
+static void apply(void *ctx, int64_t begin, int64_t end)
+{
+    const struct norm *n = ctx;
+    form_walk(&n->form, begin, end, apply_rows, ctx);
 }
 
 static void spread(const struct unit *u, float *v)
@@ -107,25 +111,43 @@ static double count_of(const struct form *f)
     return (double)f->samples * (double)f->positions;
 }
 
-/* Mean and biased variance of a unit's channels. The sums are of x less one of its numbers, so that nothing is lost
- * when the mean is far from 0. */
-static void statistics(const struct norm *n, const struct unit *u, double *mean, double *var)
+/* Sums are of x less one of its numbers, or the mean where it is known, so that nothing is lost when that is large. */
+static void choose_shift(const struct norm *n)
 {
-    struct sums s = { { 0 }, { 0 } };
-    float shift[LANES];
-    if (!n->training) {
-        for (int64_t c = 0; c < u->count; c++) mean[c] = n->mean[u->first + c], var[c] = n->var[u->first + c];
-        return;
+    for (int64_t i = 0; i < n->units; i++) {
+        struct unit u = form_unit(&n->form, i);
+        float *shift = n->shift + i * LANES;
+        for (int64_t c = 0; c < u.count; c++) shift[c] = n->training ? n->x[u.offset + c] : n->mean[u.first + c];
+        spread(&u, shift);
     }
-    for (int64_t c = 0; c < u->count; c++) shift[c] = n->x[u->offset + c];
-    spread(u, shift);
-    sum_moments(n, u, shift, &s);
-    fold(u, &s);
+}
+
+static int sum_up(struct norm *n, struct err *e)
+{
+    struct arena *a = n->s->scratch;
+    int64_t rows = form_rows(&n->form);
+    n->units = form_units(&n->form);
+    n->parts = rows / LEAST_ROWS < PARTS ? rows / LEAST_ROWS + 1 : PARTS;
+    n->sums = ARENA_ARRAY(a, n->parts * n->units * SUMS * LANES, double);
+    n->shift = ARENA_ARRAY(a, 4 * n->units * LANES, float);
+    if (!n->sums || !n->shift) return fail_nomem(e);
+    n->a = n->shift + n->units * LANES;
+    n->b = n->a + n->units * LANES;
+    n->c = n->b + n->units * LANES;
+    if (n->x) choose_shift(n);
+    if (n->training || n->dy) team_run(n->s->threads, n->parts, 1, sum_parts, n);
+    return 0;
+}
+
+/* Mean and biased variance of a unit's channels. */
+static void statistics(
+    const struct norm *n, int64_t unit, const struct unit *u, double (*sum)[LANES], double *mean, double *var)
+{
     for (int64_t c = 0; c < u->count; c++) {
-        double m = s.a[c] / count_of(&n->form);
-        mean[c] = m + (double)shift[c];
-        var[c] = s.b[c] / count_of(&n->form) - m * m;
-        if (var[c] < 0) var[c] = 0;
+        double m = sum[SUM_X][c] / count_of(&n->form);
+        mean[c] = n->training ? m + (double)n->shift[unit * LANES + c] : (double)n->mean[u->first + c];
+        var[c] = n->training ? sum[SUM_XX][c] / count_of(&n->form) - m * m : (double)n->var[u->first + c];
+        if (n->training && var[c] < 0) var[c] = 0;
     }
 }
 
@@ -143,9 +165,10 @@ static void normalise_units(void *ctx, int64_t begin, int64_t end)
     const struct norm *n = ctx;
     for (int64_t i = begin; i < end; i++) {
         struct unit u = form_unit(&n->form, i);
-        double mean[LANES], var[LANES];
-        float factor[LANES], offset[LANES];
-        statistics(n, &u, mean, var);
+        double sum[SUMS][LANES], mean[LANES], var[LANES];
+        float *factor = n->b + i * LANES, *offset = n->c + i * LANES;
+        total(n, i, &u, sum);
+        statistics(n, i, &u, sum, mean, var);
         for (int64_t k = 0; k < u.count; k++) {
             int64_t c = u.first + k;
             double by = n->scale[c] / sqrt(var[k] + n->epsilon);
@@ -155,7 +178,6 @@ static void normalise_units(void *ctx, int64_t begin, int64_t end)
         }
         spread(&u, factor);
         spread(&u, offset);
-        apply(n, &u, NULL, factor, offset);
     }
 }
 
@@ -171,6 +193,13 @@ int batch_norm_prepare(struct step *s, struct err *e)
     return 0;
 }
 
+static int finish(struct norm *n, void (*units)(void *ctx, int64_t begin, int64_t end))
+{
+    team_run(n->s->threads, n->units, 1, units, n);
+    team_run(n->s->threads, form_rows(&n->form), 64, apply, n);
+    return 0;
+}
+
 int batch_norm_run(const struct step *s, struct err *e)
 {
     struct norm n = { .s = s,
@@ -183,8 +212,8 @@ int batch_norm_run(const struct step *s, struct err *e)
         .training = node_int(s->node, "training_mode") != 0,
         .epsilon = node_float(s->node, "epsilon") };
     form_of(s->in[0], &n.form);
-    team_run(s->threads, form_units(&n.form), 1, normalise_units, &n);
-    return 0;
+    TRY(sum_up(&n, e));
+    return finish(&n, normalise_units);
 }
 
 /* With u = (x - mean) / sqrt(var + epsilon): dscale = sum(dy u), dbias = sum(dy), and with k = scale / sqrt(...)
@@ -195,25 +224,21 @@ static void differentiate_units(void *ctx, int64_t begin, int64_t end)
     float *dscale = n->s->out[1]->data, *dbias = n->s->out[2]->data;
     for (int64_t i = begin; i < end; i++) {
         struct unit u = form_unit(&n->form, i);
-        struct sums s = { { 0 }, { 0 } };
-        double mean[LANES], var[LANES], share = n->training ? 1 / count_of(&n->form) : 0;
-        float centre[LANES], a[LANES], b[LANES], c[LANES];
-        statistics(n, &u, mean, var);
-        for (int64_t k = 0; k < u.count; k++) centre[k] = (float)mean[k];
-        spread(&u, centre);
-        sum_products(n, &u, centre, &s);
-        fold(&u, &s);
+        double sum[SUMS][LANES], mean[LANES], var[LANES], share = n->training ? 1 / count_of(&n->form) : 0;
+        float *a = n->a + i * LANES, *b = n->b + i * LANES, *c = n->c + i * LANES;
+        total(n, i, &u, sum);
+        statistics(n, i, &u, sum, mean, var);
         for (int64_t k = 0; k < u.count; k++) {
             double inverse = 1 / sqrt(var[k] + n->epsilon), by = n->scale[u.first + k] * inverse;
-            double dot = (s.b[k] + s.a[k] * ((double)centre[k] - mean[k])) * inverse;
+            double centre = n->shift[i * LANES + k], dy = sum[SUM_DY][k];
+            double dot = (sum[SUM_DYX][k] + dy * (centre - mean[k])) * inverse;
             dscale[u.first + k] = (float)dot;
-            dbias[u.first + k] = (float)s.a[k];
+            dbias[u.first + k] = (float)dy;
             a[k] = (float)by;
             b[k] = (float)(-by * inverse * dot * share);
-            c[k] = (float)(by * share * (mean[k] * inverse * dot - s.a[k]));
+            c[k] = (float)(by * share * (mean[k] * inverse * dot - dy));
         }
         spread(&u, a), spread(&u, b), spread(&u, c);
-        apply(n, &u, a, b, c);
     }
 }
 
@@ -239,20 +264,18 @@ int batch_norm_grad_run(const struct step *s, struct err *e)
         .training = node_int(s->node, "training_mode") != 0,
         .epsilon = node_float(s->node, "epsilon") };
     form_of(s->in[1], &n.form);
-    team_run(s->threads, form_units(&n.form), 1, differentiate_units, &n);
-    return 0;
+    TRY(sum_up(&n, e));
+    return finish(&n, differentiate_units);
 }
 
 static void bias_units(void *ctx, int64_t begin, int64_t end)
 {
     const struct norm *n = ctx;
-    static const float zeros[LANES];
     for (int64_t i = begin; i < end; i++) {
         struct unit u = form_unit(&n->form, i);
-        struct sums s = { { 0 }, { 0 } };
-        sum_moments(n, &u, zeros, &s);
-        fold(&u, &s);
-        for (int64_t k = 0; k < u.count; k++) n->out[u.first + k] = (float)s.a[k];
+        double sum[SUMS][LANES];
+        total(n, i, &u, sum);
+        for (int64_t k = 0; k < u.count; k++) n->out[u.first + k] = (float)sum[SUM_DY][k];
     }
 }
 
@@ -264,8 +287,9 @@ int conv_grad_bias_prepare(struct step *s, struct err *e)
 
 int conv_grad_bias_run(const struct step *s, struct err *e)
 {
-    struct norm n = { .s = s, .x = data(s, 0), .out = s->out[0]->data };
+    struct norm n = { .s = s, .dy = data(s, 0), .out = s->out[0]->data };
     form_of(s->in[0], &n.form);
-    team_run(s->threads, form_units(&n.form), 1, bias_units, &n);
+    TRY(sum_up(&n, e));
+    team_run(s->threads, n.units, 1, bias_units, &n);
     return 0;
 }

@@ -51,3 +51,31 @@ struct unit form_unit(const struct form *f, int64_t index)
     u.count = u.last = u.lanes;
     return u;
 }
+
+int64_t form_rows(const struct form *f)
+{
+    return f->samples * form_unit(f, 0).rows;
+}
+
+/* Rows [begin, end) of a sample; its last one may have fewer numbers. */
+static void walk_some(const struct form *f, int64_t sample, int64_t begin, int64_t end, form_visit visit, void *ctx)
+{
+    for (int64_t i = 0, units = form_units(f); i < units; i++) {
+        struct unit u = form_unit(f, i);
+        int64_t at = u.offset + sample * u.sample, whole = end < u.rows || u.last == u.lanes ? end : end - 1;
+        if (whole > begin) visit(ctx, i, at + begin * u.stride, whole - begin, u.stride, u.lanes);
+        if (whole < end) visit(ctx, i, at + whole * u.stride, 1, u.stride, u.last);
+    }
+}
+
+void form_walk(const struct form *f, int64_t begin, int64_t end, form_visit visit, void *ctx)
+{
+    enum { SOME = 64 };
+    int64_t rows = form_unit(f, 0).rows;
+    while (begin < end) {
+        int64_t sample = begin / rows, from = begin % rows, n = end - begin < SOME ? end - begin : SOME;
+        if (n > rows - from) n = rows - from;
+        walk_some(f, sample, from, from + n, visit, ctx);
+        begin += n;
+    }
+}

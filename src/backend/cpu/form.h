@@ -25,4 +25,10 @@ struct unit {
 int64_t form_units(const struct form *f);
 struct unit form_unit(const struct form *f, int64_t index);
 
+/* Rows of one unit, side by side in all samples together, are numbered; every unit has as many. Rows [begin, end) of
+ * all units, a few of one unit at a time, so that what lies together is read together: `at` is the first one's. */
+typedef void (*form_visit)(void *ctx, int64_t unit, int64_t at, int64_t rows, int64_t stride, int lanes);
+int64_t form_rows(const struct form *f);
+void form_walk(const struct form *f, int64_t begin, int64_t end, form_visit visit, void *ctx);
+
 #endif

@@ -1,4 +1,4 @@
-/* pool_grad.c - the gradients of maxima and means over windows, several channels at a time. */
+/* pool_grad.c - the gradients of maxima and means over windows, many channels at a time. */
 #include <string.h>
 
 #include "backend/cpu/form.h"
@@ -7,12 +7,15 @@
 #include "graph/op.h"
 #include "ops/pool_core.h"
 
+enum { MANY = 128 }; /* channels taken at a time */
+
 struct job {
     struct pool pool;
     struct form form;       /* of x */
     const float *x, *dy;    /* (samples, blocks, positions, channels) */
     float *dx;
     int64_t in, out;        /* positions */
+    bool apart;             /* every place of x is in one window, and is written by it */
     void (*one)(const struct job *j, int64_t plane, const int64_t *o, int64_t at);
 };
 
@@ -24,26 +27,35 @@ static int64_t row_of(const struct pool *p, const int64_t *o, int64_t z, int64_t
         a[2].first[o[2]];
 }
 
-/* The first of equal maxima gets all; NaN wins. */
+/* The first of equal maxima gets all; NaN wins. Windows that do not share a place write all of it. */
 INLINE void max_lanes(const struct job *j, const float *x, float *dx, const float *dy, const int64_t *o, int lanes)
 {
     const struct pool_axis *a = j->pool.axis;
     int64_t channels = j->form.channels;
-    float best[LANES] = { 0 };
-    int32_t where[LANES] = { 0 };
-    bool first = true;
+    float best[MANY];
+    int32_t where[MANY], tap = 0;
     for (int64_t z = 0; z < a[0].taps[o[0]]; z++)
         for (int64_t y = 0; y < a[1].taps[o[1]]; y++) {
-            int64_t at = row_of(&j->pool, o, z, y);
-            for (int64_t i = 0; i < a[2].taps[o[2]]; i++, at += a[2].step, first = false)
+            const float *v = x + row_of(&j->pool, o, z, y) * channels;
+            for (int64_t i = 0; i < a[2].taps[o[2]]; i++, v += a[2].step * channels, tap++) {
+                if (!tap) memset(where, 0, sizeof where), memcpy(best, v, (size_t)lanes * sizeof *v);
+                INDEPENDENT
                 for (int l = 0; l < lanes; l++) {
-                    float v = x[at * channels + l];
-                    bool better = first | (v > best[l]) | (v != v);
-                    best[l] = better ? v : best[l];
-                    where[l] = better ? (int32_t)at : where[l];
+                    bool better = (v[l] > best[l]) | (v[l] != v[l]);
+                    best[l] = better ? v[l] : best[l];
+                    where[l] = better ? tap : where[l];
                 }
+            }
         }
-    for (int l = 0; l < lanes && !first; l++) dx[where[l] * channels + l] += dy[l];
+    tap = 0;
+    for (int64_t z = 0; z < a[0].taps[o[0]]; z++)
+        for (int64_t y = 0; y < a[1].taps[o[1]]; y++) {
+            float *to = dx + row_of(&j->pool, o, z, y) * channels;
+            for (int64_t i = 0; i < a[2].taps[o[2]]; i++, to += a[2].step * channels, tap++) {
+                INDEPENDENT
+                for (int l = 0; l < lanes; l++) to[l] = (j->apart ? 0 : to[l]) + (where[l] == tap ? dy[l] : 0);
+            }
+        }
 }
 
 INLINE void share_lanes(const struct job *j, float *dx, const float *dy, const int64_t *o, int lanes)
@@ -51,7 +63,7 @@ INLINE void share_lanes(const struct job *j, float *dx, const float *dy, const i
     const struct pool_axis *a = j->pool.axis;
     int64_t channels = j->form.channels;
     double count = j->pool.divisor;
-    float share[LANES];
+    float share[MANY];
     if (!count) count = (double)(a[0].count[o[0]] * a[1].count[o[1]] * a[2].count[o[2]]);
     for (int l = 0; l < lanes; l++) share[l] = count ? (float)(dy[l] / count) : 0;
     for (int64_t z = 0; z < a[0].taps[o[0]]; z++)
@@ -62,10 +74,10 @@ INLINE void share_lanes(const struct job *j, float *dx, const float *dy, const i
         }
 }
 
-/* Where a chunk of at most LANES channels lies. */
+/* Where a chunk of at most MANY channels lies. */
 #define EACH_CHUNK(j, c, lanes) \
     for (int64_t c = 0, lanes; \
-         lanes = (j)->form.channels - c < LANES ? (j)->form.channels - c : LANES, c < (j)->form.channels; c += LANES)
+         lanes = (j)->form.channels - c < MANY ? (j)->form.channels - c : MANY, c < (j)->form.channels; c += MANY)
 
 CLONES static void max_one(const struct job *j, int64_t plane, const int64_t *o, int64_t at)
 {
@@ -75,8 +87,6 @@ CLONES static void max_one(const struct job *j, int64_t plane, const int64_t *o,
         const float *x = j->x + from + c, *dy = j->dy + to + c;
         float *dx = j->dx + from + c;
         if (lanes == 1) max_lanes(j, x, dx, dy, o, 1);
-        else if (lanes == 8) max_lanes(j, x, dx, dy, o, 8);
-        else if (lanes == LANES) max_lanes(j, x, dx, dy, o, LANES);
         else max_lanes(j, x, dx, dy, o, (int)lanes);
     }
 }
@@ -89,8 +99,6 @@ CLONES static void average_one(const struct job *j, int64_t plane, const int64_t
         const float *dy = j->dy + to + c;
         float *dx = j->dx + from + c;
         if (lanes == 1) share_lanes(j, dx, dy, o, 1);
-        else if (lanes == 8) share_lanes(j, dx, dy, o, 8);
-        else if (lanes == LANES) share_lanes(j, dx, dy, o, LANES);
         else share_lanes(j, dx, dy, o, (int)lanes);
     }
 }
@@ -102,7 +110,7 @@ static void planes(void *ctx, int64_t begin, int64_t end)
     int64_t size = j->in * j->form.channels;
     for (int64_t plane = begin; plane < end; plane++) {
         int64_t o[WINDOW_AXES], at = 0;
-        memset(j->dx + plane * size, 0, (size_t)size * sizeof *j->dx);
+        if (!j->apart) memset(j->dx + plane * size, 0, (size_t)size * sizeof *j->dx);
         for (o[0] = 0; o[0] < a[0].out; o[0]++)
             for (o[1] = 0; o[1] < a[1].out; o[1]++)
                 for (o[2] = 0; o[2] < a[2].out; o[2]++) j->one(j, plane, o, at++);
@@ -119,6 +127,18 @@ int pool_grad_prepare(struct step *s, struct err *e)
     return e->code;
 }
 
+static bool lie_apart(const struct pool *p)
+{
+    for (int k = 0; k < WINDOW_AXES; k++) {
+        const struct pool_axis *a = &p->axis[k];
+        int64_t next = 0;
+        for (int64_t o = 0; o < a->out; next = a->first[o] + a->taps[o], o++)
+            if (a->first[o] != next || (a->step != 1 && a->taps[o] > 1)) return false;
+        if (next != a->in) return false;
+    }
+    return true;
+}
+
 static int pool_grad_run(const struct step *s, struct job *j, struct err *e)
 {
     j->x = s->in[1]->data;
@@ -128,13 +148,14 @@ static int pool_grad_run(const struct step *s, struct job *j, struct err *e)
     j->in = j->form.positions;
     j->out = tensor_count(s->in[0]) / (j->form.samples * j->form.blocks * j->form.channels);
     TRY(pool_init(&j->pool, s, &s->in[1]->shape, &s->in[0]->shape, e));
+    j->apart = j->apart && lie_apart(&j->pool);
     team_run(s->threads, j->form.samples * j->form.blocks, 1, planes, j);
     return 0;
 }
 
 int max_pool_grad_run(const struct step *s, struct err *e)
 {
-    return pool_grad_run(s, &(struct job){ .one = max_one }, e);
+    return pool_grad_run(s, &(struct job){ .one = max_one, .apart = true }, e);
 }
 
 int average_pool_grad_run(const struct step *s, struct err *e)

@@ -194,7 +194,8 @@ static int prepare(struct step *s, struct wino *p, struct err *e)
     const struct layout *l = form_keep(s, 0);
     if (!l || !image_of(s->in[0], &image)) return fail(e, ERR_UNSUPPORTED, "no channels side by side");
     p->block = block_size(p);
-    if (!(s->want_out[0] = l->backend->layout_alike(l, &s->out[0]->shape, s->arena, e))) return e->code;
+    s->want_out[0] = l->backend->layout_alike(l, &s->out[0]->shape, s->arena, e);
+    if (e->code) return e->code;
     struct tensor y = { .dtype = DT_F32, .shape = s->out[0]->shape, .layout = s->want_out[0] };
     if (!image_of(&y, &image)) return fail(e, ERR_UNSUPPORTED, "no channels side by side");
     if (!p->changing && !(s->want_in[1] = panel_layout_winograd(s->arena, n, k, e))) return e->code;
