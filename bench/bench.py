@@ -73,11 +73,12 @@ def commands(build, net, threads, batch, train):
     tenrec, ort = f"{build}/bench/tenrec-peer", [f"{build}/bench/ort-peer", ort_library(build)]
     torch = [sys.executable, f"{HERE}/torch_peer.py"]
     if train:  # of the archive: what is written as ONNX has its batch normalization folded
-        return {"tenrec": [tenrec, "train", f"{model}.pt"] + tail, "torch": torch + [f"train:{net}"] + tail}
+        return {name + suffix: command + tail for suffix in ("", "-bf16") for name, command in (
+            ("tenrec", [tenrec, "train" + suffix, f"{model}.pt"]), ("torch", torch + [f"train{suffix}:{net}"]))}
     return {"tenrec": [tenrec, "infer", f"{model}.onnx"] + tail,
             "ort": ort + [f"{model}.onnx"] + tail,
             "torch": torch + [f"{model}.pt"] + tail,
-            "tenrec-bf16": [tenrec, "bf16", f"{model}.onnx"] + tail,
+            "tenrec-bf16": [tenrec, "infer-bf16", f"{model}.onnx"] + tail,
             "torch-bf16": torch + [f"bf16:{model}.pt"] + tail,
             "tenrec-int8": [tenrec, "infer", f"{model}.int8.onnx"] + tail,
             "ort-int8": ort + [f"{model}.int8.onnx"] + tail}
@@ -241,7 +242,7 @@ def parse():
     usual = list(TRAINED) if options.train else LOW if options.low else INFERRED
     options.nets = options.nets.split(",") if options.nets else usual
     options.threads = [int(n) for n in (options.threads or ("2" if options.train else "1,2")).split(",")]
-    usual = ["tenrec", "torch"] if options.train else LOW_PEERS if options.low else PEERS
+    usual = ["tenrec", "torch", "tenrec-bf16"] if options.train else LOW_PEERS if options.low else PEERS
     options.peers = options.peers.split(",") if options.peers else usual
     return options
 

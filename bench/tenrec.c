@@ -1,6 +1,7 @@
-/* tenrec.c - Tenrec as a peer: tenrec infer|bf16|train MODEL THREADS DIMS... */
+/* tenrec.c - Tenrec as a peer: tenrec infer|infer-bf16|train|train-bf16 MODEL THREADS DIMS... */
 #include <string.h>
 
+#include "backend/backend.h"
 #include "base/arena.h"
 #include "base/err.h"
 #include "exec/session.h"
@@ -68,10 +69,11 @@ int main(int argc, char **argv)
     double begin = peer_clock(CLOCK_MONOTONIC), before = peer_resident();
     arena_init(&j.arena, NULL);
     open_model(&j, argv[2], &x);
-    bool train = !strcmp(argv[1], "train");
+    bool train = !strncmp(argv[1], "train", 5), narrow = strstr(argv[1], "-bf16");
     if (train) make_step(&j);
     struct session_options o = { .threads = atoi(argv[3]), .packs = j.model.packs,
-        .precision = strcmp(argv[1], "bf16") ? PRECISION_FULL : PRECISION_BF16 };
+        .precision = narrow ? PRECISION_BF16 : PRECISION_FULL };
+    if (narrow && !backend_multiplies(DT_BF16)) return 3;
     if (!(j.session = session_new(j.graph, &o, &j.err))) failed(&j.err);
     run(&j);
     double loaded = peer_clock(CLOCK_MONOTONIC) - begin;

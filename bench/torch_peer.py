@@ -1,5 +1,7 @@
 #!/usr/bin/python3
-"""torch_peer.py - PyTorch as a peer: torch_peer.py MODEL.pt|bf16:MODEL.pt|train:NETWORK THREADS DIMS...
+"""torch_peer.py - PyTorch as a peer: torch_peer.py WHAT THREADS DIMS...
+
+WHAT is MODEL.pt, bf16:MODEL.pt, train:NETWORK or train-bf16:NETWORK.
 
 Of the ways in which PyTorch can run the network (as traced; frozen and optimized; the same in channels-last) the
 fastest of a short trial is the peer; in bfloat16 these are autocasting, and the whole network narrow. A network of
@@ -78,7 +80,8 @@ def fastest(path, x):
 
 class Training:
     """A step of training, called like a network: it answers with the loss."""
-    def __init__(self, name, x, layout):
+    def __init__(self, name, x, layout, narrow):
+        self.narrow = narrow
         net = networks.make(name)[0].train()
         last = layout == "channels last"
         self.net = net.to(memory_format=torch.channels_last) if last else net
@@ -90,7 +93,9 @@ class Training:
 
     def __call__(self, _):
         self.optimizer.zero_grad(set_to_none=True)
-        loss = torch.nn.functional.cross_entropy(self.net(self.x), self.labels)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.narrow):
+            y = self.net(self.x)
+        loss = torch.nn.functional.cross_entropy(y.float(), self.labels)
         loss.backward()
         self.optimizer.step()
         return loss.detach()
@@ -103,20 +108,20 @@ def trial(layout):
     return float(run.stdout or "inf")
 
 
-def run_trial(layout, name, threads, dims):
+def run_trial(layout, path, threads, dims):
     torch.set_num_threads(threads)
     x = fill(dims)
-    step = Training(name, x, layout)
+    step = Training(path.split(":")[1], x, layout, path.startswith("train-bf16"))
     step(x)
     begin = time.monotonic()
     step(x)
     print(time.monotonic() - begin)
 
 
-def fastest_training(name, x):
+def fastest_training(path, x):
     layouts = ["row-major", "channels last"] if x.dim() == 4 else ["row-major"]
     layout = min(layouts, key=trial) if len(layouts) > 1 else layouts[0]
-    return layout, Training(name, x, layout)
+    return layout, Training(path.split(":")[1], x, layout, path.startswith("train-bf16"))
 
 
 def resident():
@@ -147,12 +152,12 @@ def tell(name, before, y):
 
 def main():
     if sys.argv[1].startswith("trial:"):
-        return run_trial(sys.argv[1][6:], sys.argv[2][6:], int(sys.argv[3]), [int(d) for d in sys.argv[4:]])
+        return run_trial(sys.argv[1][6:], sys.argv[2], int(sys.argv[3]), [int(d) for d in sys.argv[4:]])
     path, threads, dims = sys.argv[1], int(sys.argv[2]), [int(d) for d in sys.argv[3:]]
     torch.set_num_threads(threads)
-    if path.startswith("train:"):
+    if path.startswith("train"):
         x, before = fill(dims), resident()
-        name, step = fastest_training(path[6:], x)
+        name, step = fastest_training(path, x)
         tell(name, before, step(x))
         return serve(step, x)
     with torch.no_grad():

@@ -16,18 +16,23 @@ static int check(const struct node *n, const struct shape *dy, const struct shap
     return 0;
 }
 
+/* Two factors of one type; the result has the type and the shape of what it is the gradient of. */
+static int like_third(struct node *n, struct err *e)
+{
+    infer_out(n, 0, n->in[2]->dtype, &n->in[2]->shape);
+    return infer_same_types(n, 0, 2, e);
+}
+
 static int input_infer(struct node *n, struct err *e)
 {
     TRY(check(n, &n->in[0]->shape, &n->in[2]->shape, &n->in[1]->shape, NULL, e));
-    infer_out(n, 0, n->in[0]->dtype, &n->in[2]->shape);
-    return infer_same_types(n, 0, 2, e);
+    return like_third(n, e);
 }
 
 static int weight_infer(struct node *n, struct err *e)
 {
     TRY(check(n, &n->in[0]->shape, &n->in[1]->shape, &n->in[2]->shape, NULL, e));
-    infer_out(n, 0, n->in[0]->dtype, &n->in[2]->shape);
-    return infer_same_types(n, 0, 2, e);
+    return like_third(n, e);
 }
 
 /* in: dy, the other operand, something shaped as the result */

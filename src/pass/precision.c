@@ -18,7 +18,7 @@ static const struct row {
     { "Conv", 3, 1, false },
     { "FusedConv", 4, 1, false },
     { "ConvGradInput", 2, 1, false },
-    { "ConvGradWeight", 2, -1, false },
+    { "ConvGradWeight", 2, 2, false },
     { "MatMul", 2, -1, false },
     { "Gemm", 3, -1, false },
     { "Relu", 1, -1, true },

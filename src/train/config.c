@@ -119,6 +119,9 @@ const struct conf_key train_keys[] = {
     COUNT_KEY("checkpoint_updates", "0", 0, INT64_MAX, "updates between checkpoints within an epoch; 0: by the clock"),
     COUNT_KEY("log_updates", "10", 0, INT64_MAX, "updates between points of the loss for TensorBoard; 0: epochs only"),
     COUNT_KEY("max_errors", "100", 0, INT64_MAX, "rows that may fail before the run stops"),
+    CHOICE_KEY("precision", "float32", "float32|bf16|bf16-rounded",
+        "of products and their gradients; weights, moments, losses and statistics are float32 always. bf16-rounded: "
+        "bf16's accuracy on any processor, not its speed"),
     COUNT_KEY("threads", "0", 0, 4096, "0: as many as this process may use"),
     COUNT_KEY("loaders", "0", 0, 256,
         "threads that make the next batch beside the step; 0: steps and batches take turns on all threads"),

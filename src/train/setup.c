@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/backend.h"
 #include "base/err.h"
 #include "base/str.h"
 #include "base/team.h"
@@ -160,10 +161,23 @@ static int split_rows(struct train_run *r, struct err *e)
     return 0;
 }
 
+/* The step's; the model is judged as it will be scored. */
+static enum precision precision_of(struct train_run *r)
+{
+    const char *said = conf_string(r->conf, "precision");
+    if (!strcmp(said, "bf16-rounded")) return PRECISION_ROUNDED;
+    if (strcmp(said, "bf16")) return PRECISION_FULL;
+    if (backend_multiplies(DT_BF16)) return PRECISION_BF16;
+    run_say(r, "note: this processor has no instructions for bf16: it trains in float32");
+    return PRECISION_FULL;
+}
+
 static int make_sessions(struct train_run *r, struct err *e)
 {
     struct session_options o = { .threads = r->threads, .plan_bytes = (size_t)256 << 20 };
+    o.precision = precision_of(r);
     if (!(r->session = session_new(r->step, &o, e))) return e->code;
+    o.precision = PRECISION_FULL;
     o.states_of = r->session;
     return (r->judge_session = session_new(r->judging, &o, e)) ? 0 : e->code;
 }

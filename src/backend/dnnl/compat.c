@@ -312,9 +312,11 @@ int make_convolution(struct primitive *p, enum direction dir, const struct conv_
     const dnnl_memory_desc_t *b = c->has_bias ? &c->bias.v : NULL;
     dnnl_convolution_desc_t op;
     dnnl_primitive_desc_t hint = NULL;
+    dnnl_memory_desc_t src_before = *src, w_before = *w; /* a gradient may be float32 where all else is not */
+    if (dir != FORWARD) src_before.data_type = w_before.data_type = dst->data_type;
     dnnl_status_t s = dnnl_dilated_convolution_forward_desc_init(&op,
         dir == FORWARD ? dnnl_forward_inference : dnnl_forward_training,
-        c->winograd ? dnnl_convolution_winograd : dnnl_convolution_direct, src, w, b, dst,
+        c->winograd ? dnnl_convolution_winograd : dnnl_convolution_direct, &src_before, &w_before, b, dst,
         c->strides, c->dilates, c->before, c->after);
     if (dir == FORWARD) return make(p, &op, s, NULL, what, e);
     TRY(make_hint(p, &op, s, &hint, what, e));

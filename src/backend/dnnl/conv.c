@@ -7,6 +7,7 @@
 #include "backend/dnnl/eltwise.h"
 #include "backend/dnnl/layout.h"
 #include "base/err.h"
+#include "base/str.h"
 #include "graph/op.h"
 #include "ops/conv_core.h"
 
@@ -170,12 +171,35 @@ static void leave(struct step *s, int i)
     s->want_in[i] = s->in[i]->layout;
 }
 
+/* A gradient's factors have one type, float32 or bfloat16; what they give is of the same or float32. The third input
+ * only tells a shape. */
+bool conv_grad_accepts(const struct step *s, struct str *why)
+{
+    enum dtype t = s->in[0]->dtype, to = s->out[0]->dtype;
+    bool there = tensor_count(s->in[0]) && tensor_count(s->in[1]) && tensor_count(s->out[0]);
+    const char *text = NULL;
+    if (!cpu_engine()) text = "oneDNN cannot run here";
+    else if (!there) text = "an empty tensor";
+    else if (t != s->in[1]->dtype || (to != t && to != DT_F32)) text = "several types";
+    else if (t != DT_F32 && t != DT_BF16) text = "neither float32 nor bfloat16";
+    else if (t == DT_BF16 && !cpu_multiplies_bf16()) text = "no instructions for bfloat16";
+    if (text && why) str_add(why, text);
+    return !text;
+}
+
+static int result_typed(struct desc *any, struct desc *plain, enum dtype t, struct err *e)
+{
+    TRY(desc_set_type(any, t, e));
+    return desc_set_type(plain, t, e);
+}
+
 /* in: dy, weight, something shaped as x */
 int conv_grad_input_prepare(struct step *s, struct err *e)
 {
     struct conv_shapes d;
     TRY(conv_shapes_of(s->node, false, &s->out[0]->shape, &s->in[1]->shape, &s->in[0]->shape, false, &d, e));
-    TRY(typed(&d, s->out[0]->dtype, e));
+    TRY(typed(&d, s->in[0]->dtype, e));
+    TRY(result_typed(&d.any.src, &d.plain.src, s->out[0]->dtype, e));
     struct job *j = job_begin(s, e);
     if (!j) return e->code;
     TRY(make_convolution(&j->primitive, BACKWARD_DATA, &d.any, e));
@@ -191,7 +215,8 @@ int conv_grad_weight_prepare(struct step *s, struct err *e)
 {
     struct conv_shapes d;
     TRY(conv_shapes_of(s->node, false, &s->in[1]->shape, &s->out[0]->shape, &s->in[0]->shape, false, &d, e));
-    TRY(typed(&d, s->out[0]->dtype, e));
+    TRY(typed(&d, s->in[0]->dtype, e));
+    TRY(result_typed(&d.any.weights, &d.plain.weights, s->out[0]->dtype, e));
     struct job *j = job_begin(s, e);
     if (!j) return e->code;
     TRY(make_convolution(&j->primitive, BACKWARD_WEIGHTS, &d.any, e));

@@ -11,6 +11,7 @@ int fused_conv_run(const struct step *s, struct err *e); /* of those of FusedCon
 int conv_blocked_prepare(struct step *s, struct err *e);
 int conv_winograd_prepare(struct step *s, struct err *e);
 int conv_transpose_prepare(struct step *s, struct err *e);
+bool conv_grad_accepts(const struct step *s, struct str *why);
 int conv_grad_input_prepare(struct step *s, struct err *e);
 int conv_grad_weight_prepare(struct step *s, struct err *e);
 int matmul_prepare(struct step *s, struct err *e);
