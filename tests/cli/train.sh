@@ -18,6 +18,7 @@ refuse 2 'unknown key "epoch", did you mean "epochs"' 'a misspelt key' $colors e
 refuse 2 'lr: "fast" is no number' 'a rate that is no number' $colors lr=fast
 refuse 2 'lr: .* is no learning rate' 'a rate below zero' $colors lr=-1
 refuse 2 'no "adm", did you mean "adam"' 'an optimizer that is none' $colors optimizer=adm
+refuse 2 'precision: .*bf16' 'a precision that is none' $colors precision=half
 refuse 2 'no "cosin", did you mean "cosine"' 'a schedule that is none' $colors schedule=cosin
 refuse 2 'has no "mae", but loss, accuracy' 'a metric the task does not have' $colors metric=mae
 refuse 2 'loss: mse does not fit' 'a loss of another task' $colors loss=mse
@@ -67,6 +68,11 @@ ok 'there are pictures, or a word about them' "$([ -s runs/colors/curves.png ] |
 is 'events begin as TensorBoard has it' "$(od -An -tx1 -N12 runs/colors/events.out.tfevents.* | tr -d ' ')" \
     1800000000000000a37f4b22
 ok 'the loss falls' "$(awk -F, 'NR==2 { a=$4 } END { if (!($4 < a / 2)) print a, $4 }' runs/colors/results.csv)"
+run train $colors epochs=12 lr=0.05 out=runs/narrow precision=bf16-rounded
+exits 0 'products rounded to bf16 learn'
+ok 'as well' "$(paste -d, runs/colors/results.csv runs/narrow/results.csv | awk -F, 'NR == 13 {
+    far = $4 - $(NF / 2 + 4); if (far > 0.05 || far < -0.05) print $4, $(NF / 2 + 4) }')"
+ok 'with other numbers' "$(cmp -s runs/colors/results.csv runs/narrow/results.csv && echo the same)"
 run verify runs/colors/best.tenrec
 exits 0 'the best package proves itself'
 

@@ -90,8 +90,22 @@ def first_steps(images, labels, work):
     verdict(len(got) == 20 and worst < 1e-4, f"20 losses from equal weights and batches differ by {worst:.1e} at most")
 
 
+def accuracy(work, seed, precision):
+    """Of a run of Tenrec's on what paired() wrote."""
+    out = f"runs/{seed}-{precision}"
+    tenrec("m.pt", "learn-images-idx3-ubyte", work, valid="judge-images-idx3-ubyte", epochs=EPOCHS, seed=seed,
+           precision=precision, out=out)
+    with open(os.path.join(work, out, "results.csv")) as f:
+        return float(list(csv.DictReader(f))[-1]["valid_accuracy"])
+
+
+def no_worse(differences, what):
+    mean, error = np.mean(differences), np.std(differences, ddof=1) / len(differences) ** 0.5
+    verdict(mean >= -2 * error, f"{what} of {SEEDS} paired seeds: {mean:+.4f}, standard error {error:.4f}")
+
+
 def paired(images, labels, work):
-    differences = []
+    wide, narrow = [], []
     for seed in range(1, SEEDS + 1):
         torch.manual_seed(seed)
         model = CNN()
@@ -100,18 +114,16 @@ def paired(images, labels, work):
         learn, judge = rows[:8500], rows[8500:]
         write_idx(os.path.join(work, "learn"), images[learn], labels[learn])
         write_idx(os.path.join(work, "judge"), images[judge], labels[judge])
-        tenrec("m.pt", "learn-images-idx3-ubyte", work, valid="judge-images-idx3-ubyte", epochs=EPOCHS, seed=seed,
-               out=f"runs/{seed}")
-        with open(os.path.join(work, f"runs/{seed}/results.csv")) as f:
-            ours = float(list(csv.DictReader(f))[-1]["valid_accuracy"])
+        ours, in_bf16 = (accuracy(work, seed, precision) for precision in ("float32", "bf16"))
         x, y = torch.from_numpy(images[:, None] / np.float32(255)), torch.from_numpy(labels.astype(np.int64))
         torch_train(model, x, y, [learn[torch.randperm(8500)] for _ in range(EPOCHS)])
         with torch.no_grad():
             theirs = (model(x[judge]).argmax(1) == y[judge]).float().mean().item()
-        differences.append(ours - theirs)
-        print(f"# seed {seed}: accuracy {ours:.4f}, PyTorch {theirs:.4f}", flush=True)
-    mean, error = np.mean(differences), np.std(differences, ddof=1) / len(differences) ** 0.5
-    verdict(mean >= -2 * error, f"accuracy of {SEEDS} paired seeds: {mean:+.4f}, standard error {error:.4f}")
+        wide.append(ours - theirs)
+        narrow.append(in_bf16 - ours)
+        print(f"# seed {seed}: accuracy {ours:.4f}, in bf16 {in_bf16:.4f}, PyTorch {theirs:.4f}", flush=True)
+    no_worse(wide, "accuracy beside PyTorch's")
+    no_worse(narrow, "accuracy in bf16 beside float32")
 
 
 torch.set_num_threads(2)

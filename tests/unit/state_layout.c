@@ -163,6 +163,34 @@ TEST(wide_layers_train_as_the_reference_does)
     arena_release(&f.a);
 }
 
+/* Weights stay float32, and the products of the way back do not fall to reference kernels. */
+TEST(products_in_bfloat16_train_as_float32_does)
+{
+    struct fixture f;
+    begin(&f);
+    struct session *real = session_new(f.step, &(struct session_options){ .threads = 2 }, &f.e);
+    for (int p = PRECISION_BF16; p <= PRECISION_ROUNDED; p++) {
+        if (p == PRECISION_BF16 && !backend_multiplies(DT_BF16)) continue;
+        struct session_options o = { .threads = 2, .precision = (enum precision)p };
+        struct session *s = session_new(f.step, &o, &f.e);
+        CHECK_OK(session_reset(real, &f.e), &f.e);
+        for (int i = 0; i < 6; i++) CHECK_NEAR(train(&f, s, 8), train(&f, real, 8), 1e-2);
+        double far = distance(&f, s, real);
+        printf("# %.2g apart\n", far);
+        CHECK(far < 3e-2 && far > 1e-6); /* 0.011 */
+        for (size_t i = 0; i < f.step->n_states; i++)
+            if (f.step->states[i]->flags & VALUE_TRAINABLE)
+                CHECK_INT(session_state(s, i, &f.a, &f.e)->dtype, DT_F32);
+        if (p == PRECISION_BF16) {
+            CHECK_INT(kernels_of(&f, s, 8, "ConvGradWeight", "dnnl"), 2);
+            CHECK_INT(kernels_of(&f, s, 8, "ConvGradInput", "dnnl"), 1);
+        }
+        session_free(s);
+    }
+    session_free(real);
+    arena_release(&f.a);
+}
+
 TEST(weights_and_their_moments_share_a_layout_that_later_plans_keep)
 {
     struct fixture f;
