@@ -40,6 +40,7 @@ static struct tensor *state_new(struct session *s, const struct tensor *content,
     if (!(t->blob = blob_new(s->o.mem, (size_t)tensor_bytes(content)))) return fail_nomem(e), NULL;
     t->data = blob_data(t->blob);
     memcpy(t->data, content->data, (size_t)tensor_bytes(content));
+    blob_forget(content->blob, content->data, (size_t)tensor_bytes(content));
     return t;
 }
 
