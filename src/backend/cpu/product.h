@@ -31,7 +31,6 @@ struct product {
     const float *b;
     float *c;
     int64_t c_row;
-    bool fresh; /* c is 0, whatever is there */
 };
 void product_panels(const struct product *g, int64_t begin, int64_t end); /* of the panels of b */
 void product_run(const struct product *g, int threads);

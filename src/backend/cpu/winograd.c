@@ -17,13 +17,14 @@
 #include "base/team.h"
 #include "graph/op.h"
 
-enum { CACHE = 1 << 20, LEAST_TILES = 36, LEAST_CHANNELS = 64 };
+enum { CACHE = 1 << 20, MOST_TILES = 96, LEAST_TILES = 16, LEAST_CHANNELS = 64 };
 
 struct wino {
     struct tiling t;
     struct filters f; /* n: channels of the output, k: of the input; w stays NULL */
     bool changing;    /* the filters: transformed in every run */
     int64_t block;    /* tiles taken at a time */
+    int64_t in_point, out_point; /* floats from one of the 36 matrices to the next */
     int activation;   /* place in the list, -1: none */
     float alpha, beta;
 };
@@ -119,17 +120,17 @@ static void block(const struct job *j, int64_t first, int64_t count, float *work
 {
     const struct wino *p = j->p;
     int64_t k = p->f.k, width = panels_of(p->f.n) * PANEL;
-    float *in = work, *out = work + WINO_POINTS * p->block * k;
-    for (int64_t i = 0; i < count; i++) tile_input(&p->t, &j->x, first + i, in + i * k, p->block * k, PANEL);
+    float *in = work, *out = work + WINO_POINTS * p->in_point;
+    for (int64_t i = 0; i < count; i++) tile_input(&p->t, &j->x, first + i, in + i * k, p->in_point, PANEL);
     for (int q = 0; q < WINO_POINTS; q++) {
-        struct product g = { .m = count, .n = width, .k = k, .a = in + q * p->block * k, .a_row = k, .a_col = 1,
-            .b = j->weight + q * packed_floats(k, p->f.n), .c = out + q * p->block * width, .c_row = width,
+        struct product g = { .m = count, .n = width, .k = k, .a = in + q * p->in_point, .a_row = k, .a_col = 1,
+            .b = j->weight + q * packed_floats(k, p->f.n), .c = out + q * p->out_point, .c_row = width,
             .fresh = true };
         product_panels(&g, 0, width / PANEL);
     }
     for (int64_t i = 0; i < count; i++) {
         struct tile t = tile_at(&p->t, first + i);
-        output_tile(j, &t, out + i * width, p->block * width);
+        output_tile(j, &t, out + i * width, p->out_point);
     }
 }
 
@@ -168,15 +169,21 @@ static int pays(const struct step *s, struct wino *p, struct err *e)
     return fail(e, ERR_UNSUPPORTED, "the transforms would not pay");
 }
 
-static int64_t block_size(const struct wino *p)
+/* So many tiles are taken at a time that what is read of them and of the weights is of one size at least, or as many as
+ * stay in the cache. */
+static void block_size(struct wino *p)
 {
-    int64_t tile = WINO_POINTS * (p->f.k + panels_of(p->f.n) * PANEL), n = CACHE / ((int64_t)sizeof(float) * tile) / 6 * 6;
-    return n < 12 ? 12 : n > 96 ? 96 : n;
+    int64_t k = p->f.k, width = panels_of(p->f.n) * PANEL, even = k * width / (k + width);
+    int64_t n = CACHE / ((int64_t)sizeof(float) * WINO_POINTS * (k + width));
+    if (n < even) n = even;
+    p->block = n < 12 ? 12 : n > MOST_TILES ? MOST_TILES : n / 6 * 6;
+    p->in_point = p->block * k + WINO_LINE;
+    p->out_point = p->block * width + WINO_LINE;
 }
 
 static size_t part_floats(const struct wino *p)
 {
-    return (size_t)(WINO_POINTS * p->block * (p->f.k + panels_of(p->f.n) * PANEL));
+    return (size_t)(WINO_POINTS * (p->in_point + p->out_point));
 }
 
 static size_t filter_floats(const struct wino *p)
@@ -193,7 +200,7 @@ static int prepare(struct step *s, struct wino *p, struct err *e)
     TRY(pays(s, p, e));
     const struct layout *l = form_keep(s, 0);
     if (!l || !image_of(s->in[0], &image)) return fail(e, ERR_UNSUPPORTED, "no channels side by side");
-    p->block = block_size(p);
+    block_size(p);
     s->want_out[0] = l->backend->layout_alike(l, &s->out[0]->shape, s->arena, e);
     if (e->code) return e->code;
     struct tensor y = { .dtype = DT_F32, .shape = s->out[0]->shape, .layout = s->want_out[0] };

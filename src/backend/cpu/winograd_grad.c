@@ -20,6 +20,7 @@ struct job {
     int64_t n, k;       /* channels of dy and of x */
     int64_t block;      /* tiles taken at a time */
     float *u, *v, *sum; /* 36 times: x in panels (tiles, PANEL); dy (tiles, n); (n, k) */
+    int64_t u_point, v_point; /* from one of the 36 to the next */
     int64_t first, count;
 };
 
@@ -27,9 +28,8 @@ static void transform(void *ctx, int64_t begin, int64_t end)
 {
     const struct job *j = ctx;
     for (int64_t i = begin; i < end; i++) {
-        int64_t panel = j->count * PANEL;
-        tile_input(&j->t, &j->x, j->first + i, j->u + i * PANEL, panels_of(j->k) * panel, panel);
-        tile_gradient(&j->t, &j->dy, j->first + i, j->v + i * j->n, j->count * j->n);
+        tile_input(&j->t, &j->x, j->first + i, j->u + i * PANEL, j->u_point, j->count * PANEL);
+        tile_gradient(&j->t, &j->dy, j->first + i, j->v + i * j->n, j->v_point);
     }
 }
 
@@ -39,8 +39,9 @@ static void multiply(void *ctx, int64_t begin, int64_t end)
     int64_t panels = panels_of(j->k);
     for (int64_t i = begin; i < end; i++) {
         int64_t q = i / panels;
-        struct product g = { .m = j->n, .n = j->k, .k = j->count, .a = j->v + q * j->count * j->n, .a_row = 1,
-            .a_col = j->n, .b = j->u + q * panels * j->count * PANEL, .c = j->sum + q * j->n * j->k, .c_row = j->k, .fresh = !j->first };
+        struct product g = { .m = j->n, .n = j->k, .k = j->count, .a = j->v + q * j->v_point, .a_row = 1,
+            .a_col = j->n, .b = j->u + q * j->u_point,
+            .c = j->sum + q * j->n * j->k, .c_row = j->k, .fresh = !j->first };
         product_panels(&g, i % panels, i % panels + 1);
     }
 }
@@ -57,7 +58,9 @@ static int64_t block_size(const struct job *j)
 
 static size_t place(struct job *j, float *work)
 {
-    int64_t u = WINO_POINTS * panels_of(j->k) * PANEL * j->block, v = WINO_POINTS * j->n * j->block;
+    j->u_point = panels_of(j->k) * PANEL * j->block + WINO_LINE;
+    j->v_point = j->n * j->block + WINO_LINE;
+    int64_t u = WINO_POINTS * j->u_point, v = WINO_POINTS * j->v_point;
     j->u = work;
     if (work) j->v = work + u, j->sum = j->v + v;
     return (size_t)(u + v + WINO_POINTS * j->n * j->k);

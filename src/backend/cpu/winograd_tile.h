@@ -6,6 +6,8 @@
 #include "backend/cpu/product.h"
 
 enum { WINO_IN = 6, WINO_OUT = 4, WINO_POINTS = WINO_IN * WINO_IN };
+/* Each of the 36 matrices of tiles begins a line later, lest all their lines fall into one set of the cache. */
+enum { WINO_LINE = 16 };
 
 /* The polynomials are taken at 0, P, -P, Q, -Q and infinity. These points are exact in binary, and their rounding is a
  * quarter of that at 1 and 2 (largest difference of 64 channels of random numbers: 7 and 28 times a direct sum's). */
