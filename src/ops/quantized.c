@@ -71,7 +71,7 @@ static struct value *dequantized(struct builder *b, const struct node *n, int x,
 
 static struct value *as_scalar(struct builder *b, struct value *v)
 {
-    return v->shape.rank ? emit(b, "Reshape", NO_ATTRS, v, emit_i64s(b, NULL, 0)) : v;
+    return v && v->shape.rank ? emit(b, "Reshape", NO_ATTRS, v, emit_i64s(b, NULL, 0)) : v;
 }
 
 /* Within [low, high], divided by `unit` unless it is NULL. */

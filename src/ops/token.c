@@ -173,6 +173,6 @@ const struct op ops_token[] = {
         .infer = infer,
         .run = run,
         .samples = "string{ab-c,d-e} | tokenexp=[a-z]+; string[1,2]{ab-c,} | tokenexp=[a-z]+ mark=1 pad_value=#; "
-                   "string{a.b c} | separators=[.] mincharnum=1; string{ab} | separators=x,y" },
+                   "string{a.b-c} | separators=[.] mincharnum=1; string{ab} | separators=x,y" },
     { 0 },
 };

@@ -7,6 +7,17 @@
 #include "backend/cpu/winograd.h"
 #include "base/str.h"
 
+bool cpu_fuses(void)
+{
+#if defined __x86_64__ && defined __GNUC__ && !defined __clang__
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#elif defined __x86_64__ && !defined __FMA__
+    return false;
+#else
+    return true;
+#endif
+}
+
 /* Every kernel's: all tensors are float32 and not empty. */
 static bool accepts(const struct step *s, struct str *why)
 {

@@ -18,6 +18,8 @@
 #define INDEPENDENT _Pragma("GCC ivdep")
 #endif
 #define INLINE static inline __attribute__((always_inline))
+/* Whether fmaf() in such a function is an instruction; elsewhere it is slow. */
+bool cpu_fuses(void);
 
 bool all_finite_accepts(const struct step *s, struct str *why);
 int all_finite_run(const struct step *s, struct err *e);

@@ -8,6 +8,7 @@
  */
 #include "backend/cpu/winograd.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "backend/cpu/functions.h"
@@ -52,9 +53,9 @@ INLINE void output_line(const float *restrict d, int64_t apart, float *restrict 
         float a = d[apart + l], b = d[2 * apart + l], c = d[3 * apart + l], e = d[4 * apart + l];
         float even = a + b, odd = a - b, even2 = c + e, odd2 = c - e;
         to[l] = d[l] + even + even2;
-        to[by + l] = p * odd + q * odd2;
-        to[2 * by + l] = p2 * even + q2 * even2;
-        to[3 * by + l] = p3 * odd + q3 * odd2 + d[5 * apart + l];
+        to[by + l] = fmaf(p, odd, q * odd2);
+        to[2 * by + l] = fmaf(p2, even, q2 * even2);
+        to[3 * by + l] = fmaf(p3, odd, fmaf(q3, odd2, d[5 * apart + l]));
     }
 }
 

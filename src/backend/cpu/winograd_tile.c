@@ -4,6 +4,7 @@
  */
 #include "backend/cpu/winograd_tile.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -35,6 +36,7 @@ static void cut(struct tiling *t)
 int tiling_init(struct tiling *t, const struct node *n, const struct shape *x, const struct shape *w, struct err *e)
 {
     struct window v;
+    if (!cpu_fuses()) return fail(e, ERR_UNSUPPORTED, "no instruction that multiplies and adds");
     if (x->rank != 4 || w->dim[2] != 3 || w->dim[3] != 3) return fail(e, ERR_UNSUPPORTED, "not 3x3");
     if (node_int(n, "group") != 1) return fail(e, ERR_UNSUPPORTED, "groups");
     TRY(window_init(&v, n, x, (int64_t[]){ 3, 3 }, e));
@@ -92,13 +94,13 @@ INLINE void input_line(const float *restrict d, int64_t apart, float *restrict t
     for (int l = 0; l < side; l++) {
         float a = d[l], b = d[apart + l], c = d[2 * apart + l], e = d[3 * apart + l], f = d[4 * apart + l];
         float g = d[5 * apart + l];
-        float even = f - q2 * c, odd = p * (e - q2 * b), even2 = f - p2 * c, odd2 = q * (e - p2 * b);
-        to[l] = product * a - sum * c + f;
-        to[by + l] = even + odd;
-        to[2 * by + l] = even - odd;
-        to[3 * by + l] = even2 + odd2;
-        to[4 * by + l] = even2 - odd2;
-        to[5 * by + l] = product * b - sum * e + g;
+        float even = fmaf(-q2, c, f), odd = fmaf(-q2, b, e), even2 = fmaf(-p2, c, f), odd2 = fmaf(-p2, b, e);
+        to[l] = fmaf(product, a, fmaf(-sum, c, f));
+        to[by + l] = fmaf(p, odd, even);
+        to[2 * by + l] = fmaf(-p, odd, even);
+        to[3 * by + l] = fmaf(q, odd2, even2);
+        to[4 * by + l] = fmaf(-q, odd2, even2);
+        to[5 * by + l] = fmaf(product, b, fmaf(-sum, e, g));
     }
 }
 
@@ -109,7 +111,7 @@ INLINE void gradient_line(const float *restrict d, int64_t apart, float *restric
     INDEPENDENT
     for (int l = 0; l < side; l++) {
         float a = d[l], b = d[apart + l], c = d[2 * apart + l], e = d[3 * apart + l];
-        float even = a + p2 * c, odd = p * b + p3 * e, even2 = a + q2 * c, odd2 = q * b + q3 * e;
+        float even = fmaf(p2, c, a), odd = fmaf(p3, e, p * b), even2 = fmaf(q2, c, a), odd2 = fmaf(q3, e, q * b);
         to[l] = a;
         to[by + l] = even + odd;
         to[2 * by + l] = even - odd;

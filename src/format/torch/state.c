@@ -87,7 +87,8 @@ static bool same_content(const struct tensor *a, const struct tensor *b)
 {
     if (!a != !b || (a && (a->dtype == DT_STRING || b->dtype != a->dtype || !shape_equal(&a->shape, &b->shape))))
         return false;
-    return !a || (!a->data && !b->data) || !memcmp(a->data, b->data, (size_t)tensor_bytes(a));
+    if (!a || !a->data || !b->data) return !a || (!a->data && !b->data);
+    return !memcmp(a->data, b->data, (size_t)tensor_bytes(a));
 }
 
 /* What the text of a graph, which is one for both, does not say: the constants of it and of its bodies. */
@@ -108,13 +109,16 @@ static bool same_constants(const struct graph *a, const struct graph *b)
 }
 
 /* Whether two readings made one graph, so that nothing need be run: what changed was only told, as warnings are. */
-static bool same_graph(const struct graph *first, const struct graph *second, struct arena *scratch)
+static int same_graph(
+    const struct graph *first, const struct graph *second, struct arena *scratch, bool *same, struct err *e)
 {
     struct str a = str_in(scratch), b = str_in(scratch);
     graph_print(first, &a);
     graph_print(second, &b);
     const char *x = str_done(&a), *y = str_done(&b);
-    return x && y && !strcmp(x, y) && same_constants(first, second);
+    if (!x || !y) return fail_nomem(e);
+    *same = !strcmp(x, y) && same_constants(first, second);
+    return 0;
 }
 
 int entry_compare(struct graph *first, struct graph *second, const struct torch *hints, struct err *e)
@@ -131,7 +135,8 @@ int entry_compare(struct graph *first, struct graph *second, const struct torch 
         if (!(in[i] = made_up(&a, first->inputs[i], hints, (int)i, e))) code = e->code;
     if (!code) code = graph_tidy(first, e); /* only now: hints go by the numbers of values */
     if (!code) code = graph_tidy(second, e);
-    bool same = !code && same_graph(first, second, &a);
+    bool same = false;
+    if (!code) code = same_graph(first, second, &a, &same, e);
     if (same) n = 0;
     if (!code && !same) code = graph_interpret(first, in, x, &a, NULL, e);
     if (!code && !same) code = graph_interpret(second, in, y, &a, NULL, e);
