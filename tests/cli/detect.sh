@@ -16,14 +16,15 @@ says talk 'none of the known forms' 'a model without boxes is told'
 
 run score detect.onnx photos $settings -o found
 exits 0 'a detector'
-is 'two boxes that overlap become one, pixels are those of the image' "$(grep red.png found/results.csv)" \
-    'photos/red.png,1,"[[""red thing"",0.705882251,0.0,0.0,5.052632,5.0]]",overlays/red.png,'
+is 'two boxes that overlap become one, pixels are those of the image' \
+    "$(sed -n '/red.png/s/0\.70588[0-9]*/0.70588/p' found/results.csv)" \
+    'photos/red.png,1,"[[""red thing"",0.70588,0.0,0.0,5.052632,5.0]]",overlays/red.png,'
 is 'nothing found is no error' "$(grep green.png found/results.csv)" \
     'photos/green/green.png,0,[],overlays/green/green.png,'
 is 'overlays, no masks' "$(cd found && find . -type f | LC_ALL=C sort | tr '\n' ' ')" \
     './overlays/green/green.png ./overlays/half.png ./overlays/red.png ./results.csv '
 run score detect.onnx photos $settings -o found.jsonl
-says found.jsonl '"index":1,"label":"red thing","score":0.705882251,"box":\[0.0,0.0,5.052632,5.0\]\}' 'JSON lines'
+says found.jsonl '"index":1,"label":"red thing","score":0.70588[0-9]*,"box":\[0.0,0.0,5.052632,5.0\]\}' 'JSON lines'
 run score detect.onnx photos $settings -o found.db
 exits 0 'SQLite'
 run score detect.onnx photos $settings --set boxes.iou=0
