@@ -1,4 +1,5 @@
-/* ort_jpeg.c - a whole process of ONNX Runtime: ort_jpeg LIBRARY MODEL.onnx THREADS PHOTO.jpg prints the likeliest class.
+/* ort_jpeg.c - a whole process of ONNX Runtime: ort_jpeg LIBRARY MODEL.onnx THREADS PHOTO.jpg prints the likeliest
+ * class.
  *
  * The photo is made what networks of ImageNet are used to: its shorter side 256 (each pixel the mean of what it covers,
  * weighted by a triangle), the middle 224 x 224 of that, each channel normalized.

@@ -1,6 +1,10 @@
 #!/usr/bin/python3
-"""exported.py TENREC - programs of torch.export with operators that take graphs (cond, while_loop, map, scan ..), in every
-layout of the archive since 2.1; written here as torch.export writes them, answers computed by PyTorch."""
+"""exported.py - programs of torch.export with operators that take graphs (cond, while_loop, map, scan ..).
+
+    exported.py TENREC
+
+In every layout of the archive since 2.1; written here as torch.export writes them, answers computed by PyTorch.
+"""
 import io
 import json
 import os

@@ -1,5 +1,8 @@
 #!/usr/bin/python3
-"""modules.py TENREC - modules of torch.nn pickled whole, in both containers, read without code, beside PyTorch."""
+"""modules.py - modules of torch.nn pickled whole, in both containers, read without code, beside PyTorch.
+
+    modules.py TENREC
+"""
 import os
 import subprocess
 import sys

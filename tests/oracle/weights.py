@@ -1,6 +1,11 @@
 #!/usr/bin/python3
-"""weights.py TENREC - files of weights as people have them: tied weights keep all their names, shards of Hugging Face,
-checkpoints whose names have a word in front, a module pickled inside a checkpoint."""
+"""weights.py - files of weights as people have them.
+
+    weights.py TENREC
+
+Tied weights keep all their names, shards of Hugging Face, checkpoints whose names have a word in front, a module pickled
+inside a checkpoint.
+"""
 import json
 import os
 import subprocess

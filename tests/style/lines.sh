@@ -6,11 +6,11 @@ sources=$(find_in src include tests bench tools .ci -- \( -name '*.[ch]' -o -nam
     -o -name '*.py' -o -path .ci/run \))
 all="$sources $(find_in src tests bench -- -name meson.build) $(cd "$root" && ls meson.build 2>/dev/null)"
 
-# each FILES -- AWK-PROGRAM: runs the program over every file; `name` is the file's own, `file` its path.
+# each AWK-PROGRAM FILE ...: runs the program over every file; `name` is the file's own, `file` its path.
 each() {
     program=$1
     shift
-    for file; do awk -v file="$file" -v name="$(basename "$file")" "$program" "$root/$file"; done
+    (cd "$root" && awk 'FNR == 1 { file = name = FILENAME; sub(/.*\//, "", name) }'"$program" "$@")
 }
 
 ok 'there are sources' "$([ -n "$sources" ] || echo 'none found')"
@@ -20,7 +20,7 @@ ok 'the first line names the file and says its purpose' "$(each '
       start = start name " - "
       if (substr($0, 1, length(start)) != start || length($0) < length(start) + 8)
           print file ": begin with `" start "what it is for.`"
-      exit }' $sources)"
+      nextfile }' $sources)"
 ok 'no tabs' "$(each '/\t/ { print file ":" FNR }' $all)"
 ok 'no trailing spaces' "$(each '/[ \r]$/ { print file ":" FNR }' $all)"
 ok 'no line over 120 columns' "$(each 'length($0) > 120 { print file ":" FNR ": " length($0) }' $sources)"

@@ -9,18 +9,12 @@ shift 2
 compiled=$(sed -n 's/^ *"file": "\(.*\)",*$/\1/p' "$build/compile_commands.json")
 ok 'the build says what it compiles' "$([ -n "$compiled" ] || echo "nothing in $build/compile_commands.json")"
 base=$(cd "$root" && pwd)
-here=$(cd "$build" && pwd)
 # Meson names sources relative to the build folder; both ends are made absolute before they are compared.
-known=$(printf '%s\n' "$compiled" | while read -r file; do
-    case $file in
-        /*) echo "$file" ;;
-        *) echo "$(cd "$here/$(dirname "$file")" 2>/dev/null && pwd)/$(basename "$file")" ;;
-    esac
-done)
+known=$(cd "$build" && printf '%s\n' "$compiled" | xargs realpath -m --)
 for folder in src tests; do
     ok "every file of $folder/ is compiled" "$(find_in $folder -- -name '*.c' | while read -r file; do
         for prefix; do case $file in "$prefix"*) continue 2 ;; esac; done
-        printf '%s\n' "$known" | grep -qxF "$base/$file" || echo "$file is in no source list"
-    done)"
+        echo "$base/$file"
+    done | grep -vxF "$known" | sed 's/$/ is in no source list/')"
 done
 finish

@@ -1,7 +1,8 @@
 /* product.h - matrix products against a packed matrix.
  *
  * Every element of the result is c + (a[0] b[0] + a[1] b[1] + ...) + (...) ..., fused multiply-adds in this order, a
- * bracket for each DEPTH products: its bits depend neither on the instruction set, nor on threads, nor on the other rows.
+ * bracket for each DEPTH products: its bits depend neither on the instruction set, nor on threads, nor on the other
+ * rows.
  */
 #ifndef TENREC_BACKEND_CPU_PRODUCT_H
 #define TENREC_BACKEND_CPU_PRODUCT_H

@@ -161,12 +161,16 @@ INLINE void input_channels(
     }
 }
 
-CLONES void tile_input(
-    const struct tiling *t, const struct image *x, int64_t index, float *to, int64_t point, int64_t panel)
+CLONES static void input_sides(
+    const struct tiling *t, const struct image *x, struct tile at, float *to, int64_t point, int64_t panel)
 {
-    struct tile at = tile_at(t, index);
     if (image_side(x) == 16) input_channels(t, x, at, 16, to, point, panel);
     else input_channels(t, x, at, 8, to, point, panel);
+}
+
+void tile_input(const struct tiling *t, const struct image *x, int64_t index, float *to, int64_t point, int64_t panel)
+{
+    input_sides(t, x, tile_at(t, index), to, point, panel);
 }
 
 INLINE void gradient_channels(
@@ -182,11 +186,16 @@ INLINE void gradient_channels(
     }
 }
 
-CLONES void tile_gradient(const struct tiling *t, const struct image *dy, int64_t index, float *to, int64_t point)
+CLONES static void gradient_sides(
+    const struct tiling *t, const struct image *dy, struct tile at, float *to, int64_t point)
 {
-    struct tile at = tile_at(t, index);
     if (image_side(dy) == 16) gradient_channels(t, dy, at, 16, to, point);
     else gradient_channels(t, dy, at, 8, to, point);
+}
+
+void tile_gradient(const struct tiling *t, const struct image *dy, int64_t index, float *to, int64_t point)
+{
+    gradient_sides(t, dy, tile_at(t, index), to, point);
 }
 
 /* --- filters --- */

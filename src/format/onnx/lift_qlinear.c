@@ -197,7 +197,8 @@ static int gather_blocks(struct lift *l, const char *arg, struct err *e)
         return fail(e, ERR_UNSUPPORTED, "numbers of %lld bits that are packed in bytes",
             (long long)lift_int(l, "bits", 4));
     struct value *x = emit(l->b, "DequantizeLinear",
-        ATTRS(attr_int("axis", lift_int(l, "quantize_axis", 1)), attr_int("block_size", lift_int(l, "block_size", 128))),
+        ATTRS(attr_int("axis", lift_int(l, "quantize_axis", 1)),
+            attr_int("block_size", lift_int(l, "block_size", 128))),
         l->in[0], l->in[2], lift_in(l, 3));
     lift_result(l, emit(l->b, "Gather", ATTRS(attr_int("axis", lift_int(l, "gather_axis", 0))), x, l->in[1]));
     return e->code;

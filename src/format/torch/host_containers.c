@@ -127,7 +127,8 @@ static struct object *run_set_item(struct host_call *c)
 }
 
 /* Items from, from + step .. before `to`, also backwards; both lie in the list or just outside. */
-static struct object *copy_list(struct host_call *c, const struct object_list *l, int64_t from, int64_t to, int64_t step)
+static struct object *copy_list(
+    struct host_call *c, const struct object_list *l, int64_t from, int64_t to, int64_t step)
 {
     struct object *out = object_list(c->v->arena, OBJECT_LIST);
     int64_t most = (int64_t)l->n + 1;

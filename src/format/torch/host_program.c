@@ -2,7 +2,8 @@
 #include "base/err.h"
 #include "format/torch/eval.h"
 
-/* ops.program.run(number of the graph, its arguments ..): a tuple of its results. An archive of TorchScript has none. */
+/* ops.program.run(number of the graph, its arguments ..): a tuple of its results. An archive of TorchScript has
+ * none. */
 static struct object *run_graph(struct host_call *c)
 {
     if (!c->v->program || !c->n || !object_is(c->args[0], OBJECT_INT)) return host_fail(c, "there is no such operator");

@@ -13,8 +13,8 @@ struct report;
 
 /* An object with parameters, buffers and modules as every nn.Module has them. */
 bool module_is(const struct pickle_value *v);
-/* The module that a file holds: the object itself, or the first value of a dictionary ({"model": .., "epoch": 3}) that is
- * one; NULL: none. */
+/* The module that a file holds: the object itself, or the first value of a dictionary ({"model": .., "epoch": 3}) that
+ * is one; NULL: none. */
 struct pickle_value *module_find(struct pickle_value *root);
 /* "torch.nn.modules.conv.Conv2d"; NULL when memory is out. */
 const char *module_class(const struct pickle_value *v, struct arena *a);

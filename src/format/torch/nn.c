@@ -109,52 +109,38 @@
 #define ACT_GELU(x) "torch.gelu(" x ")"
 #define ACT_OWN(x) OF("activation", x)
 /* The activation is a function that was pickled by its name, or a module. */
+/* clang-format off */
 #define ENCODER_LAYER(when, act) \
-    { \
-        NULL, "TransformerEncoderLayer", when, \
-            " if self.norm_first:\n      z = " OF("norm1", "x") "\n      a, _0, = " OF("self_attn", \
-                "z, z, z") "\n" \
-                           "      y = torch.add(x, a)\n      y = torch.add(y, " FEED( \
-                               act, OF("norm2", "y")) ")\n" \
-                                                      "    else:\n      a, _0, = " OF( \
-                                                          "self_attn", "x, x, x") "\n      y = " OF("norm1", \
-                                                          "torch.add(x, a)") "\n" \
-                                                                             "      y = " OF("norm2", \
-                                                                                 "torch.add(y, " FEED(act, \
-                                                                                     "y") ")") "\n    return y\n", \
-            "  norm_first : Final[bool] = False\n" \
-    }
+    { NULL, "TransformerEncoderLayer", when, \
+        " if self.norm_first:\n" \
+        "      z = " OF("norm1", "x") "\n" \
+        "      a, _0, = " OF("self_attn", "z, z, z") "\n" \
+        "      y = torch.add(x, a)\n" \
+        "      y = torch.add(y, " FEED(act, OF("norm2", "y")) ")\n" \
+        "    else:\n" \
+        "      a, _0, = " OF("self_attn", "x, x, x") "\n" \
+        "      y = " OF("norm1", "torch.add(x, a)") "\n" \
+        "      y = " OF("norm2", "torch.add(y, " FEED(act, "y") ")") "\n" \
+        "    return y\n", \
+        "  norm_first : Final[bool] = False\n" }
 #define DECODER_LAYER(when, act) \
-    { \
-        NULL, "TransformerDecoderLayer", when, \
-            " if self.norm_first:\n      z = " OF("norm1", "x") "\n      a, _0, = " OF("self_attn", \
-                "z, z, z") "\n" \
-                           "      y = torch.add(x, a)\n      b, _1, = " OF("multihead_attn", \
-                               OF("norm2", \
-                                   "y") ", memory, memory") "\n" \
-                                                            "      y = torch.add(y, b)\n      y = torch.add(y, " FEED( \
-                                                                act, \
-                                                                OF("norm3", \
-                                                                    "y")) ")\n" \
-                                                                          "    else:\n      a, _0, = " OF("self_attn", \
-                                                                              "x, x, x") "\n      y = " OF("norm1", \
-                                                                              "torch.add(x, a)") "\n" \
-                                                                                                 "      b, _1, = " OF( \
-                                                                                                     "multihead_attn", "y, memory, memory") "\n      y = " OF("norm2", \
-                                                                                                     "torch.add(y, " \
-                                                                                                     "b)") "\n" \
-                                                                                                           "      y " \
-                                                                                                           "= " OF( \
-                                                                                                               "norm" \
-                                                                                                               "3", \
-                                                                                                               "torch" \
-                                                                                                               ".add(" \
-                                                                                                               "y," \
-                                                                                                               " " FEED( \
-                                                                                                                   act, \
-                                                                                                                   "y") ")") "\n    return y\n", \
-            "  norm_first : Final[bool] = False\n", "memory" \
-    }
+    { NULL, "TransformerDecoderLayer", when, \
+        " if self.norm_first:\n" \
+        "      z = " OF("norm1", "x") "\n" \
+        "      a, _0, = " OF("self_attn", "z, z, z") "\n" \
+        "      y = torch.add(x, a)\n" \
+        "      b, _1, = " OF("multihead_attn", OF("norm2", "y") ", memory, memory") "\n" \
+        "      y = torch.add(y, b)\n" \
+        "      y = torch.add(y, " FEED(act, OF("norm3", "y")) ")\n" \
+        "    else:\n" \
+        "      a, _0, = " OF("self_attn", "x, x, x") "\n" \
+        "      y = " OF("norm1", "torch.add(x, a)") "\n" \
+        "      b, _1, = " OF("multihead_attn", "y, memory, memory") "\n" \
+        "      y = " OF("norm2", "torch.add(y, b)") "\n" \
+        "      y = " OF("norm3", "torch.add(y, " FEED(act, "y") ")") "\n" \
+        "    return y\n", \
+        "  norm_first : Final[bool] = False\n", "memory" }
+/* clang-format on */
 #define FINAL_NORM \
     "    if torch.__is__(self.norm, None):\n      y = x\n    else:\n      y = " OF("norm", "x") "\n    return y\n"
 
