@@ -210,7 +210,8 @@ const struct op ops_gather[] = {
         .contents = contents_moved0,
         .run = gather_run,
         .grad = gather_grad,
-        .samples = "f32[5,3] i64{4,-5,0,4}; f32[2,5,3] i64<5>[2,2] | axis=1; f32[2,32,3,2] i64{31,0,-2,5,0,7,16,1,2,3,4,6,9,8,30,11} | axis=1; string{a,b,c} i32{-1}; u8[2,4] i64{2} | "
+        .samples = "f32[5,3] i64{4,-5,0,4}; f32[2,5,3] i64<5>[2,2] | axis=1; f32[2,32,3,2] "
+                   "i64{31,0,-2,5,0,7,16,1,2,3,4,6,9,8,30,11} | axis=1; string{a,b,c} i32{-1}; u8[2,4] i64{2} | "
                    "axis=-1" },
     { .name = "GatherGrad",
         .doc = "dy added at the indices it was gathered from, of (dy, x, indices)",

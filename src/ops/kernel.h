@@ -56,8 +56,8 @@ struct step {
     /* prepare() may fill these; NULL entries: plain. in[i]->layout and out[i]->layout hold what was agreed at
      * run(). */
     const struct layout **want_in, **want_out;
-    int sums_into;     /* prepare() may say: the input that the result is added to. Output 0 takes its memory where that is
-                        * free; run() copies where it is not. 0: none */
+    int sums_into;     /* prepare() may say: the input that the result is added to. Output 0 takes its memory where
+                        * that is free; run() copies where it is not. 0: none */
     size_t work_bytes; /* prepare() asks; memory of the plan's arena, aligned to 64, valid during run() */
     void *work;
 };
@@ -79,7 +79,8 @@ struct backend {
     const struct kernel *kernels; /* ends with a NULL op */
     bool (*layout_same)(const struct layout *a, const struct layout *b);
     struct layout *(*layout_copy)(const struct layout *l, struct arena *a, struct err *e);
-    /* The same kind of layout for another shape of its rank. NULL: with an error, or plain (one pixel, channels last). */
+    /* The same kind of layout for another shape of its rank. NULL: with an error, or plain (one pixel, channels
+     * last). */
     const struct layout *(*layout_alike)(
         const struct layout *l, const struct shape *shape, struct arena *a, struct err *e);
     /* A step that moves a tensor between two layouts (either may be NULL: plain) of this backend. ERR_UNSUPPORTED

@@ -224,7 +224,8 @@ static void run_group(struct arena *a, struct map *table, const char *group, int
     CHECK_OK(file_list(a, root, &names, &n, &e), &e);
     for (size_t i = 0; i < n; i++) count[tell_case(table, root, names[i])]++;
     printf("# %-18s %4d passed %4d failed %4d unsupported\n", group, count[PASSED], count[FAILED], count[UNSUPPORTED]);
-    if (!other_version() && count[PASSED] < at_least) TAP_FAIL("%s: %d passed, expected at least %d", group, count[PASSED], at_least);
+    if (!other_version() && count[PASSED] < at_least)
+        TAP_FAIL("%s: %d passed, expected at least %d", group, count[PASSED], at_least);
 }
 
 TEST(every_case_that_is_right)

@@ -1,5 +1,6 @@
 /* torch_corpus.c - TorchScript files that other people made: outputs within 1e-4 of their scale, call after call.
- * The quantized one is right to the bit, which shows only in plans: there its integers are added as PyTorch adds them. */
+ * The quantized one is right to the bit, which shows only in plans: there its integers are added as PyTorch adds
+ * them. */
 #include "tap.h"
 
 #include <jansson.h>

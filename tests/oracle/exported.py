@@ -72,7 +72,8 @@ def program(inputs, weights, g, free):
                           **{n: meta(t, free) for n, t in inputs.items()}}
     signature = {"input_specs": specs, "output_specs": [{"user_output": {"arg": o}} for o in g["outputs"]]}
     return {"graph_module": {"graph": g, "signature": signature, "module_call_graph": []},
-            "opset_version": {"aten": 10}, "range_constraints": {}, "schema_version": {"major": 8, "minor": 8}, "dialect": "TRAINING"}
+            "opset_version": {"aten": 10}, "range_constraints": {}, "schema_version": {"major": 8, "minor": 8},
+            "dialect": "TRAINING"}
 
 
 def saved(x):

@@ -498,5 +498,6 @@ def vectors():
 
 
 def cases():
-    for family in (activations, fused, norms, attention, grouped, qlinear, dynamic_lstm, assorted, core, recurrent, trees, classic, vectors):
+    for family in (activations, fused, norms, attention, grouped, qlinear, dynamic_lstm, assorted, core, recurrent,
+                   trees, classic, vectors):
         yield from family()

@@ -3,8 +3,8 @@
 
     weights.py TENREC
 
-Tied weights keep all their names, shards of Hugging Face, checkpoints whose names have a word in front, a module pickled
-inside a checkpoint.
+Tied weights keep all their names, shards of Hugging Face, checkpoints whose names have a word in front, a module
+pickled inside a checkpoint.
 """
 import json
 import os
