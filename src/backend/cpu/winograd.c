@@ -117,31 +117,74 @@ CLONES static void output_tile(const struct job *j, const struct tile *t, const 
 
 /* --- the whole, a block of tiles at a time --- */
 
-static void block(const struct job *j, int64_t first, int64_t count, float *work)
+/* Tiles that are taken through it together, and the memory for that. */
+struct lot {
+    const struct job *j;
+    int64_t first, count;
+    float *in, *out;
+};
+
+static struct lot lot_at(const struct job *j, int64_t first, int64_t end, float *work)
 {
-    const struct wino *p = j->p;
+    int64_t left = end - first, most = j->p->block;
+    return (struct lot){ j, first, left < most ? left : most, work, work + WINO_POINTS * j->p->in_point };
+}
+
+static void lot_in(void *ctx, int64_t begin, int64_t end)
+{
+    const struct lot *l = ctx;
+    const struct wino *p = l->j->p;
+    for (int64_t i = begin; i < end; i++)
+        tile_input(&p->t, &l->j->x, l->first + i, l->in + i * p->f.k, p->in_point, PANEL);
+}
+
+/* Of some of the 36 points. */
+static void lot_products(void *ctx, int64_t begin, int64_t end)
+{
+    const struct lot *l = ctx;
+    const struct wino *p = l->j->p;
     int64_t k = p->f.k, width = panels_of(p->f.n) * PANEL;
-    float *in = work, *out = work + WINO_POINTS * p->in_point;
-    for (int64_t i = 0; i < count; i++) tile_input(&p->t, &j->x, first + i, in + i * k, p->in_point, PANEL);
-    for (int q = 0; q < WINO_POINTS; q++) {
-        struct product g = { .m = count, .n = width, .k = k, .a = in + q * p->in_point, .a_row = k, .a_col = 1,
-            .b = j->weight + q * packed_floats(k, p->f.n), .c = out + q * p->out_point, .c_row = width,
+    for (int64_t q = begin; q < end; q++) {
+        struct product g = { .m = l->count, .n = width, .k = k, .a = l->in + q * p->in_point, .a_row = k, .a_col = 1,
+            .b = l->j->weight + q * packed_floats(k, p->f.n), .c = l->out + q * p->out_point, .c_row = width,
             .fresh = true };
         product_panels(&g, 0, width / PANEL);
     }
-    for (int64_t i = 0; i < count; i++) {
-        struct tile t = tile_at(&p->t, first + i);
-        output_tile(j, &t, out + i * width, p->out_point);
+}
+
+static void lot_out(void *ctx, int64_t begin, int64_t end)
+{
+    const struct lot *l = ctx;
+    const struct wino *p = l->j->p;
+    for (int64_t i = begin; i < end; i++) {
+        struct tile t = tile_at(&p->t, l->first + i);
+        output_tile(l->j, &t, l->out + i * panels_of(p->f.n) * PANEL, p->out_point);
     }
 }
 
-static void blocks(void *ctx, int64_t begin, int64_t end)
+/* Each thread has tiles of its own. */
+static void apart(void *ctx, int64_t begin, int64_t end)
 {
     const struct job *j = ctx;
     for (int64_t part = begin; part < end; part++) {
         int64_t from = j->tiles * part / j->parts, to = j->tiles * (part + 1) / j->parts;
-        for (int64_t at = from; at < to; at += j->p->block)
-            block(j, at, to - at < j->p->block ? to - at : j->p->block, j->work + (size_t)part * j->each);
+        for (int64_t at = from; at < to; at += j->p->block) {
+            struct lot l = lot_at(j, at, to, j->work + (size_t)part * j->each);
+            lot_in(&l, 0, l.count);
+            lot_products(&l, 0, WINO_POINTS);
+            lot_out(&l, 0, l.count);
+        }
+    }
+}
+
+/* All threads have the same tiles, and each of the filters' matrices is read by one of them. */
+static void together(const struct job *j, int threads)
+{
+    for (int64_t at = 0; at < j->tiles; at += j->p->block) {
+        struct lot l = lot_at(j, at, j->tiles, j->work);
+        team_run(threads, l.count, 1, lot_in, &l);
+        team_run(threads, WINO_POINTS, 1, lot_products, &l);
+        team_run(threads, l.count, 1, lot_out, &l);
     }
 }
 
@@ -259,6 +302,7 @@ int winograd_run(const struct step *s, struct err *e)
     if (!gradient && s->node->n_in > 3 && s->in[3]) j.residual = s->in[3]->data;
     image_of(s->in[0], &j.x);
     image_of(s->out[0], &j.y);
-    team_run(s->threads, j.parts, 1, blocks, &j);
+    if (s->threads > 1 && j.tiles < p->block * s->threads) together(&j, s->threads);
+    else team_run(s->threads, j.parts, 1, apart, &j);
     return 0;
 }
