@@ -105,7 +105,7 @@ TEST(average_precision)
     CHECK(isnan(m.ap));
 }
 
-/* pycocotools 2.0.11 (COCOeval, "bbox", area "all") for the same random boxes. */
+/* By the public cocoeval.py of pycocotools (COCOeval, "bbox", area "all") for the same random boxes. */
 TEST(average_precision_as_pycocotools)
 {
     static const struct {
