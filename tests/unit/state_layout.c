@@ -146,7 +146,7 @@ static int kernels_of(struct fixture *f, struct session *s, int64_t batch, const
 TEST(wide_layers_train_as_the_reference_does)
 {
     struct fixture f;
-    begin_sized(&f, 72, 64, 22);
+    begin_sized(&f, 136, 128, 22);
     struct session *s = session_new(f.step, &(struct session_options){ .threads = 2 }, &f.e);
     struct session *alone = session_new(f.step, &(struct session_options){ .threads = 1 }, &f.e);
     struct session *plain = session_new(f.step, &(struct session_options){ .reference = true }, &f.e);

@@ -66,7 +66,7 @@ void tiling_turn(struct tiling *t)
 /* In products, 9 for 36: what a tile of one channel and what one filter cost to transform. */
 bool tiling_pays(const struct tiling *t, int64_t n, int64_t k)
 {
-    enum { TILE = 200, FILTER = 2000, LEAST_CHANNELS = 64 };
+    enum { TILE = 200, FILTER = 2000, LEAST_CHANNELS = 128 };
     int64_t tiles = tiling_count(t), direct = 9 * t->samples * t->out[0] * t->out[1];
     if (n < LEAST_CHANNELS || k < LEAST_CHANNELS) return false;
     return direct - WINO_POINTS * tiles - FILTER > TILE * tiles / n + TILE * tiles / k;
