@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """bench.py - Tenrec beside ONNX Runtime and PyTorch on this machine.
 
-    bench.py BUILD [--nets a,b] [--threads 1,2] [--batches 1,8] [--rounds 5] [--seconds 0.4] [--out PREFIX]
-                   [--train | --low]
+    bench.py BUILD [--nets a,b] [--threads 1,2] [--batches 1,8] [--rounds 5] [--seconds 0.4]
+                   [--train | --low] [--page FILE]
 
 With --train the runs are steps of training (forward, loss, backward, update by SGD with momentum) beside PyTorch's;
 with --low bfloat16 and 8-bit integers (one file for both programs, by `tenrec quantize`) beside ONNX Runtime's float32.
@@ -10,7 +10,7 @@ with --low bfloat16 and 8-bit integers (one file for both programs, by `tenrec q
 All peers of a workload are loaded first; then they take turns, round after round, so that what the machine does
 meanwhile hits all alike. Only ratios within one round are compared. A run in which the kernel took the processor from
 the peer (involuntary context switches) is left out; where too few quiet runs remain, all count and the figure has a *.
-Written: PREFIX.md and PREFIX.json.
+Written after each row: the section of the page that these rows are, and BUILD/bench/SECTION.json.
 """
 import argparse
 import glob
@@ -21,6 +21,8 @@ import platform
 import statistics
 import subprocess
 import sys
+
+import page
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SHAPES = {"resnet18": "3 224 224", "resnet50": "3 224 224", "mobilenet_v2": "3 224 224", "shufflenet_v2": "3 224 224",
@@ -39,6 +41,8 @@ class Peer:
     """A process that holds one loaded network."""
     def __init__(self, name, command):
         env = dict(os.environ, PYTHONWARNINGS="ignore")
+        for choice in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):  # the library is to choose its kernels itself
+            env.pop(choice, None)
         self.name, self.runs = name, []
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
         self.facts = self.read()
@@ -207,21 +211,17 @@ def versions(rows):
 
 def report(rows, options):
     what = "a step of training" if options.train else "a batch"
-    kind = ": training" if options.train else ": low precision" if options.low else ""
-    brackets = ["In brackets: how many times as long as Tenrec in the same round, by the clock and by processor time;",
-                "above 1 Tenrec is faster."]
+    brackets = "times as long as Tenrec in the same round, by the clock and by processor time; above 1 Tenrec is faster."
     if options.low:
-        brackets = ["In brackets: how many times as fast as ONNX Runtime in float32 in the same round, by the clock",
-                    "and by processor time."]
-    text = ["# Performance, side by side" + kind, "", f"Machine: {machine()}. {versions(rows)}.",
-            f"{options.rounds} interleaved rounds of {options.seconds} s a peer; made by `make bench`.", "",
-            f"Milliseconds {what}, float32 unless it says otherwise.", *brackets,
+        brackets = "times as fast as ONNX Runtime in float32 in the same round, by the clock and by processor time."
+    text = [f"Machine: {machine()}. {versions(rows)}. {options.rounds} interleaved rounds of {options.seconds} s a peer.",
+            f"Milliseconds {what}, float32 unless it says otherwise; in brackets: how many",
+            brackets,
             "`*`: the machine was busy with something else, so the clock is not to be trusted; with one thread the",
             "processor time still is. MB: the most memory that was resident, less what was before the network was",
-            "built or read.", "", table(rows, options.peers, options.low), ""]
-    with open(f"{options.out}.md", "w", encoding="utf-8") as out:
-        out.write("\n".join(text))
-    with open(f"{options.out}.json", "w", encoding="utf-8") as out:
+            "built or read.", "", table(rows, options.peers, options.low)]
+    page.put(options.page, options.section, "\n".join(text))
+    with open(f"{options.build}/bench/{options.section}.json", "w", encoding="utf-8") as out:
         json.dump({"machine": machine(), "rows": rows}, out, indent=1)
         out.write("\n")
 
@@ -237,8 +237,9 @@ def parse():
     words.add_argument("--low", action="store_true", help="bfloat16 and 8-bit integers")
     words.add_argument("--rounds", type=int, default=5)
     words.add_argument("--seconds", type=float, default=0.4)
-    words.add_argument("--out", default="performance")
+    words.add_argument("--page", default="performance.md")
     options = words.parse_args()
+    options.section = "training" if options.train else "low precision" if options.low else "float32"
     usual = list(TRAINED) if options.train else LOW if options.low else INFERRED
     options.nets = options.nets.split(",") if options.nets else usual
     options.threads = [int(n) for n in (options.threads or ("2" if options.train else "1,2")).split(",")]
@@ -264,7 +265,7 @@ def main():
             for batch in batches(options, net):
                 rows.append(measure(options, net, threads, batch))
                 print(table(rows[-1:], options.peers, options.low).splitlines()[2], flush=True)
-    report(rows, options)
+                report(rows, options)
 
 
 if __name__ == "__main__":

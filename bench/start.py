@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 """start.py - whole processes from their start to an answer, and the memory they take.
 
-    start.py BUILD [--rounds 5] [--threads 2] [--out PREFIX]
+    start.py BUILD [--rounds 5] [--threads 2] [--page FILE]
 
 One photo through a packaged resnet18 and resnet50, beside a C program of ONNX Runtime (ort_jpeg.c) and PyTorch's
 recipe; and `tenrec --version`. All take turns; the first round, which warms the files up, is not counted. Memory is
-the most that was resident, less the pages of programs and libraries. Written: PREFIX.md.
+the most that was resident, less the pages of programs and libraries. Written: a section of the page.
 """
 import argparse
 import json
@@ -17,6 +17,7 @@ import tempfile
 import time
 
 import bench
+import page
 
 PHOTO = """
 import numpy, sys
@@ -108,7 +109,7 @@ def main():
     words.add_argument("build")
     words.add_argument("--rounds", type=int, default=5)
     words.add_argument("--threads", type=int, default=2)
-    words.add_argument("--out", default="performance-start")
+    words.add_argument("--page", default="performance.md")
     options = words.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         commands = processes(options, folder)
@@ -120,12 +121,10 @@ def main():
                     seconds[name].append(took)
         memory = {name: run(command, watch=True)[1] for name, command in commands.items()}
         limits = {net: promised(options, folder, net) for net in ("resnet18", "resnet50")}
-    text = ["# Performance: from the start of a process to an answer", "", f"Machine: {bench.machine()}.",
-            f"A photo of 500 x 375, {options.threads} threads, {options.rounds} rounds by turns; made by `make bench`.",
+    text = [f"Machine: {bench.machine()}. A photo of 500 x 375, {options.threads} threads, {options.rounds} rounds.",
             "", table(seconds, memory), "",
-            "Weights, arena and 15 MB: " + ", ".join(f"{net} {mb:.0f} MB" for net, mb in limits.items()) + ".", ""]
-    with open(f"{options.out}.md", "w", encoding="utf-8") as out:
-        out.write("\n".join(text))
+            "Weights, arena and 15 MB: " + ", ".join(f"{net} {mb:.0f} MB" for net, mb in limits.items()) + "."]
+    page.put(options.page, "start", "\n".join(text))
     print("\n".join(text))
 
 

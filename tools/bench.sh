@@ -1,6 +1,6 @@
 #!/bin/sh
 # bench.sh - Tenrec beside ONNX Runtime and PyTorch: bench.sh [OPTION OF bench/bench.py ...]
-# Without options: float32, low precision, and the start of processes.
+# Without options: float32, low precision, steps of training, and the start of processes.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -11,13 +11,13 @@ if [ ! -d build/bench/node_modules/onnxruntime-node ]; then
 fi
 ninja -C build --quiet bench/tenrec-peer bench/ort-peer bench/ort-jpeg
 # Debian's python3 is the one that has python3-torch, whatever else stands first in PATH.
-bench() {
-    out=docs/performance
-    case " $* " in *' --train '*) out=docs/performance-training ;; *' --low '*) out=docs/performance-low ;; esac
-    /usr/bin/python3 bench/bench.py build --out $out "$@"
+measure() {
+    script=$1
+    shift
+    /usr/bin/python3 "bench/$script.py" build --page docs/performance.md "$@"
 }
-bench "$@"
-[ $# != 0 ] || {
-    bench --low
-    /usr/bin/python3 bench/start.py build --out docs/performance-start
-}
+[ $# = 0 ] || { measure bench "$@"; exit; }
+measure bench
+measure bench --low
+measure bench --train
+measure start

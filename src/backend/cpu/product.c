@@ -7,15 +7,15 @@
 #include "base/team.h"
 
 /* Elements from .. from + k of the sums of some panels, for one instruction set with vectors of `width` numbers: `high`
- * rows of a panel at a time, and of a single row that is left `side` panels, so that the sums fill the registers. */
-#define PANEL_FUNCTIONS(name, target, high, side, width, vector, load, store, spread, fma) \
+ * rows of a panel at a time; of the 4, 2 and 1 rows that are left so many panels that their sums fill the registers. */
+#define PANEL_FUNCTIONS(name, target, high, of_four, of_two, of_one, width, vector, load, store, spread, fma) \
     target INLINE void name##_block( \
         int rows, int panels, const struct product *g, int64_t row, int64_t panel, int64_t from, int64_t k) \
     { \
         const float *a = g->a + row * g->a_row + from * g->a_col, *b = g->b + (panel * g->k + from) * PANEL; \
         float *c = g->c + row * g->c_row + panel * PANEL; \
         bool fresh = g->fresh && !from; \
-        vector sum[high][side][PANEL / width]; \
+        vector sum[high][SIDE][PANEL / width]; \
         for (int r = 0; r < rows; r++) \
             for (int p = 0; p < panels; p++) \
                 for (int v = 0; v < PANEL / width; v++) sum[r][p][v] = (vector){ 0 }; \
@@ -34,29 +34,38 @@
                     store(to, old + sum[r][p][v]); \
                 } \
     } \
+    target INLINE void name##_left(int rows, int wide, const struct product *g, int64_t *row, int64_t panel, \
+        int64_t panels, int64_t from, int64_t k) \
+    { \
+        for (; *row + rows <= g->m; *row += rows) { \
+            int64_t p = 0; \
+            for (; p + wide <= panels; p += wide) name##_block(rows, wide, g, *row, panel + p, from, k); \
+            for (; wide > 1 && p < panels; p++) name##_block(rows, 1, g, *row, panel + p, from, k); \
+        } \
+    } \
     target static void name##_panels(const struct product *g, int64_t begin, int64_t end, int64_t from, int64_t k) \
     { \
-        int64_t single = g->m % high % 2, p; \
-        for (p = begin; p < end; p++) { \
-            int64_t r = 0; \
-            for (; r + high <= g->m; r += high) name##_block(high, 1, g, r, p, from, k); \
-            for (; high > 4 && r + 4 <= g->m; r += 4) name##_block(4, 1, g, r, p, from, k); \
-            for (; r + 2 <= g->m; r += 2) name##_block(2, 1, g, r, p, from, k); \
+        for (int64_t p = begin; p < end; p += SIDE) { \
+            int64_t panels = end - p < SIDE ? end - p : SIDE, r = g->m / high * high; \
+            for (int64_t q = p; q < p + panels; q++) \
+                for (int64_t h = 0; h < r; h += high) name##_block(high, 1, g, h, q, from, k); \
+            if (high > 4) name##_left(4, of_four, g, &r, p, panels, from, k); \
+            name##_left(2, of_two, g, &r, p, panels, from, k); \
+            name##_left(1, of_one, g, &r, p, panels, from, k); \
         } \
-        for (p = begin; single && p + side <= end; p += side) name##_block(1, side, g, g->m - 1, p, from, k); \
-        for (; single && p < end; p++) name##_block(1, 1, g, g->m - 1, p, from, k); \
     }
+enum { SIDE = 4 }; /* panels that are worked on together at most */
 
 #define LOAD_ONE(p) (*(p))
 #define STORE_ONE(p, v) (*(p) = (v))
 #define SPREAD_ONE(v) (v)
-PANEL_FUNCTIONS(plain, , 4, 1, 1, float, LOAD_ONE, STORE_ONE, SPREAD_ONE, fmaf)
+PANEL_FUNCTIONS(plain, , 4, 1, 1, 1, 1, float, LOAD_ONE, STORE_ONE, SPREAD_ONE, fmaf)
 
 #if defined __x86_64__
 #include <immintrin.h>
-PANEL_FUNCTIONS(avx2, __attribute__((target("avx2,fma"))), 3, 2, 8, __m256, _mm256_loadu_ps, _mm256_storeu_ps,
+PANEL_FUNCTIONS(avx2, __attribute__((target("avx2,fma"))), 3, 1, 1, 2, 8, __m256, _mm256_loadu_ps, _mm256_storeu_ps,
     _mm256_set1_ps, _mm256_fmadd_ps)
-PANEL_FUNCTIONS(avx512, __attribute__((target("avx512f"))), 8, 4, 16, __m512, _mm512_loadu_ps, _mm512_storeu_ps,
+PANEL_FUNCTIONS(avx512, __attribute__((target("avx512f"))), 8, 2, 4, 4, 16, __m512, _mm512_loadu_ps, _mm512_storeu_ps,
     _mm512_set1_ps, _mm512_fmadd_ps)
 #endif
 

@@ -156,28 +156,71 @@ static void input_panels(void *ctx, int64_t begin, int64_t end)
     }
 }
 
-/* Panels of units, through step l->k. */
-static void step_panels(void *ctx, int64_t begin, int64_t end)
+/* Units of some samples, through step k. */
+static void step_units(const void *ctx, int64_t k, struct share part)
 {
     const struct layer *l = ctx;
-    int64_t t = layer_time(l, l->k), apart = l->batch_first ? l->steps : 1, row = layer_row(l, t, 0), n = l->width;
-    const float *h = layer_after(l, l->h, l->k - 1), *c = layer_after(l, l->c, l->k - 1);
-    float *h_to = layer_after(l, l->h, l->k), *c_to = layer_after(l, l->c, l->k);
+    int64_t t = layer_time(l, k), apart = l->batch_first ? l->steps : 1, n = l->width;
+    int64_t row = layer_row(l, t, part.sample);
+    const float *h = layer_after(l, l->h, k - 1), *c = layer_after(l, l->c, k - 1);
+    float *h_to = layer_after(l, l->h, k), *c_to = layer_after(l, l->c, k);
     int gates = l->cell->gates;
     for (int i = 0; i < gates; i++) {
         bool inner = l->cell->has_inner && i == gates - 1;
-        struct product g = { .m = l->batch, .n = n, .k = l->hidden, .a = h, .a_row = n, .a_col = 1,
-            .b = matrix(l, l->r, l->hidden, i), .c = l->gates + (row * gates + i) * n, .c_row = apart * gates * n };
+        struct product g = { .m = part.samples, .n = n, .k = l->hidden, .a = h + part.sample * n, .a_row = n,
+            .a_col = 1, .b = matrix(l, l->r, l->hidden, i), .c = l->gates + (row * gates + i) * n,
+            .c_row = apart * gates * n };
         if (inner) g.c = l->inner + row * n, g.c_row = apart * n;
-        product_panels(&g, begin, end);
+        product_panels(&g, part.begin, part.end);
     }
-    int64_t from = begin * PANEL, count = (end * PANEL < l->hidden ? end * PANEL : l->hidden) - from;
-    for (int64_t b = 0; b < l->batch; b++) {
-        int64_t at = row + b * apart, unit = b * n + from;
+    int64_t from = part.begin * PANEL, count = (part.end * PANEL < l->hidden ? part.end * PANEL : l->hidden) - from;
+    for (int64_t b = 0; b < part.samples; b++) {
+        int64_t at = row + b * apart, unit = (part.sample + b) * n + from;
         l->cell->step(count, n, l->gates + at * gates * n + from, h + unit, c + unit,
             l->cell->has_inner ? l->inner + at * n + from : NULL, h_to + unit, c_to + unit);
-        if (l->y) memcpy(l->y + layer_y(l, t, b) + from, h_to + unit, (size_t)count * sizeof *h_to);
+        if (l->y) memcpy(l->y + layer_y(l, t, part.sample + b) + from, h_to + unit, (size_t)count * sizeof *h_to);
     }
+}
+
+struct walk {
+    const struct layer *l;
+    const struct stage *stages;
+    int n, stage;
+    bool back;
+    const void *ctx;
+    int64_t k;
+};
+
+static int64_t step_at(const struct walk *w, int64_t i)
+{
+    return w->back ? w->l->steps - 1 - i : i;
+}
+
+static void walk_samples(void *ctx, int64_t begin, int64_t end)
+{
+    const struct walk *w = ctx;
+    struct share part = { begin, end - begin, 0, w->l->width / PANEL };
+    for (int64_t i = 0; i < w->l->steps; i++)
+        for (int s = 0; s < w->n; s++) w->stages[s].run(w->ctx, step_at(w, i), part);
+}
+
+static void walk_panels(void *ctx, int64_t begin, int64_t end)
+{
+    const struct walk *w = ctx;
+    w->stages[w->stage].run(w->ctx, w->k, (struct share){ 0, w->l->batch, begin, end });
+}
+
+void layer_walk(const struct layer *l, const struct stage *stages, int n, bool back, const void *ctx)
+{
+    enum { ENOUGH = 4, WORTH = 65536 }; /* samples that fill a product's rows; multiplications worth a meeting */
+    struct walk w = { l, stages, n, 0, back, ctx, 0 };
+    if (l->batch >= ENOUGH * l->threads) {
+        team_run(l->threads, l->batch, ENOUGH, walk_samples, &w);
+        return;
+    }
+    for (int64_t i = 0; i < l->steps; i++)
+        for (w.stage = 0, w.k = step_at(&w, i); w.stage < n; w.stage++)
+            team_run(l->threads, l->width / PANEL, 1 + WORTH / stages[w.stage].work, walk_panels, &w);
 }
 
 static void start_state(const struct layer *l, const float *initial, float *to)
@@ -193,12 +236,6 @@ static void end_state(const struct layer *l, const float *from, float *to)
         memcpy(to + layer_state(l, b), from + b * l->width, (size_t)l->hidden * sizeof *to);
 }
 
-/* So many units that starting another thread is worth it. */
-static int64_t grain(const struct layer *l)
-{
-    return 1 + 65536 / (l->batch * l->cell->gates * l->hidden * PANEL);
-}
-
 void layer_forward(struct layer *l)
 {
     int64_t rows = l->steps * l->batch, panels = l->width / PANEL;
@@ -208,7 +245,8 @@ void layer_forward(struct layer *l)
     start_state(l, l->c0, layer_after(l, l->c, -1));
     team_run(l->threads, rows, 1 + 65536 / (l->cell->gates * l->width), start_rows, l);
     team_run(l->threads, panels * l->cell->gates, 1, input_panels, l);
-    for (l->k = 0; l->k < l->steps; l->k++) team_run(l->threads, panels, grain(l), step_panels, l);
+    struct stage step = { step_units, l->batch * l->cell->gates * l->hidden * PANEL };
+    layer_walk(l, &step, 1, false, l);
     end_state(l, layer_after(l, l->h, l->steps - 1), l->yh);
     if (l->cell->has_c) end_state(l, layer_after(l, l->c, l->steps - 1), l->yc);
 }

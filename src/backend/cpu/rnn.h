@@ -15,7 +15,7 @@ struct layer {
     float *gates;                            /* (rows, gates, width): what goes into them, then what comes out */
     float *h, *c;   /* (steps + 1 or 2, batch, width): after each step, the initial ones first */
     float *inner;                            /* GRU: (rows, width): R h + bias of the candidate */
-    int64_t d, k;                            /* the present direction and step */
+    int64_t d;                               /* the present direction */
 };
 struct cell {
     const char *op;
@@ -37,6 +37,19 @@ size_t layer_floats(const struct layer *l);
 void layer_place(struct layer *l, float *memory);
 /* Runs direction l->d. */
 void layer_forward(struct layer *l);
+
+/* Samples [sample, sample + samples) by panels of units [begin, end). */
+struct share {
+    int64_t sample, samples, begin, end;
+};
+/* What is done at each step k, before the next stage may begin with any of it. */
+struct stage {
+    void (*run)(const void *ctx, int64_t k, struct share part);
+    int64_t work; /* multiplications of one panel */
+};
+/* All stages for every step, the last step first when `back`. Many samples are shared out among threads, which then
+ * never meet; of few the units are, and threads meet after each stage. */
+void layer_walk(const struct layer *l, const struct stage *stages, int n, bool back, const void *ctx);
 
 /* Row of gates (and of x) for sample b at time t, and where y has its H numbers of it. */
 static inline int64_t layer_row(const struct layer *l, int64_t t, int64_t b)

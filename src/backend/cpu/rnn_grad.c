@@ -71,7 +71,6 @@ struct gradient {
     float *w_back, *r_back;              /* per gate: (hidden, inputs) and (hidden, hidden), packed */
     float *before;                       /* (rows, hidden): h before each row's step */
     float *x_rows, *h_rows, *deltas;     /* packed (rows, inputs), (rows, hidden); per gate (rows, hidden) */
-    int64_t t;
 };
 
 static int64_t rows_of(const struct layer *l)
@@ -130,34 +129,36 @@ static const float *recurrent_delta(const struct layer *l, int64_t row, int gate
     return inner ? l->inner + row * l->width : l->gates + (row * l->cell->gates + gate) * l->width;
 }
 
-/* Units [begin, end) of every sample, back through the gates of step l->k. */
-static void step_units(void *ctx, int64_t begin, int64_t end)
+/* Units of some samples, back through the gates of step k. */
+static void step_units(const void *ctx, int64_t k, struct share part)
 {
     const struct gradient *g = ctx;
     const struct layer *l = &g->l;
-    int64_t n = l->width, from = begin * PANEL, stop = end * PANEL < l->hidden ? end * PANEL : l->hidden;
-    for (int64_t b = 0; b < l->batch; b++) {
-        int64_t row = layer_row(l, g->t, b), at = b * n + from;
-        const float *dy = g->dy ? g->dy + layer_y(l, g->t, b) + from : NULL;
-        for (int64_t j = 0; dy && j < stop - from; j++) g->dh[at + j] += dy[j];
-        g->back(stop - from, n, l->gates + row * l->cell->gates * n + from, layer_after(l, l->h, l->k - 1) + at,
-            layer_after(l, l->c, l->k - 1) + at, layer_after(l, l->c, l->k) + at,
+    int64_t n = l->width, from = part.begin * PANEL, t = layer_time(l, k);
+    int64_t count = (part.end * PANEL < l->hidden ? part.end * PANEL : l->hidden) - from;
+    for (int64_t b = part.sample; b < part.sample + part.samples; b++) {
+        int64_t row = layer_row(l, t, b), at = b * n + from;
+        const float *dy = g->dy ? g->dy + layer_y(l, t, b) + from : NULL;
+        for (int64_t j = 0; dy && j < count; j++) g->dh[at + j] += dy[j];
+        g->back(count, n, l->gates + row * l->cell->gates * n + from, layer_after(l, l->h, k - 1) + at,
+            layer_after(l, l->c, k - 1) + at, layer_after(l, l->c, k) + at,
             l->cell->has_inner ? l->inner + row * n + from : NULL, g->dh + at, g->dc + at);
     }
 }
 
 /* dh += sum over gates of delta R, for panels of the units of the step before. */
-static void step_recurrent(void *ctx, int64_t begin, int64_t end)
+static void step_recurrent(const void *ctx, int64_t k, struct share part)
 {
     const struct gradient *g = ctx;
     const struct layer *l = &g->l;
-    int64_t apart, samples = l->batch_first ? l->steps : 1;
+    int64_t apart, samples = l->batch_first ? l->steps : 1, row = layer_row(l, layer_time(l, k), part.sample);
     for (int i = 0; i < l->cell->gates; i++) {
-        struct product p = { .m = l->batch, .n = l->width, .k = l->hidden, .a_col = 1,
-            .b = g->r_back + i * packed_floats(l->hidden, l->hidden), .c = g->dh, .c_row = l->width };
-        p.a = recurrent_delta(l, layer_row(l, g->t, 0), i, &apart);
+        struct product p = { .m = part.samples, .n = l->width, .k = l->hidden, .a_col = 1,
+            .b = g->r_back + i * packed_floats(l->hidden, l->hidden), .c = g->dh + part.sample * l->width,
+            .c_row = l->width };
+        p.a = recurrent_delta(l, row, i, &apart);
         p.a_row = samples * apart;
-        product_panels(&p, begin, end);
+        product_panels(&p, part.begin, part.end);
     }
 }
 
@@ -176,15 +177,12 @@ static void store_state(const struct layer *l, const float *from, float *to)
 
 static void through_time(struct gradient *g)
 {
-    struct layer *l = &g->l;
-    int64_t panels = l->width / PANEL, work = l->batch * l->cell->gates * PANEL;
+    const struct layer *l = &g->l;
+    int64_t work = l->batch * l->cell->gates * PANEL;
+    const struct stage stages[] = { { step_units, 4 * work }, { step_recurrent, work * l->hidden } };
     load_state(l, g->dyh, g->dh);
     load_state(l, g->dyc, g->dc);
-    for (l->k = l->steps - 1; l->k >= 0; l->k--) {
-        g->t = layer_time(l, l->k);
-        team_run(l->threads, panels, 1 + 16384 / work, step_units, g);
-        team_run(l->threads, panels, 1 + 65536 / (work * l->hidden), step_recurrent, g);
-    }
+    layer_walk(l, stages, 2, true, g);
     store_state(l, g->dh, g->dh0);
     store_state(l, g->dc, g->dc0);
 }
