@@ -91,7 +91,7 @@ static int tune(struct bench *b, const char *path, struct err *e)
     struct recipe *r = recipe_new(b->arena);
     struct session_options o = { .threads = b->threads, .precision = b->precision, .packs = b->model.packs };
     TRY_MEM(r, e);
-    TRY(tune_kernels(b->model.graph, &o, b->shapes, (const struct tensor *const *)b->in, r, e));
+    TRY(tune_kernels(b->graph, &o, b->shapes, (const struct tensor *const *)b->in, r, e));
     b->recipe = r;
     return recipe_write(r, path, b->model.graph, e);
 }
@@ -232,6 +232,7 @@ static int nodes(struct bench *b, json_t *root, struct err *e)
     double seconds;
     struct session *s = new_session(b, true, e);
     const struct plan *p = s ? session_plan(s, b->shapes, e) : NULL;
+    if (p && !one_run(b, s, &seconds, e)) profile_reset(p);
     for (int i = 0; p && i < RUNS && !e->code; i++) one_run(b, s, &seconds, e);
     if (p && !e->code && root) {
         json_t *list = profile_json(p, b->arena, e);

@@ -7,6 +7,11 @@
 #include "base/err.h"
 #include "graph/op.h"
 
+void profile_reset(const struct plan *p)
+{
+    for (size_t i = 0; i < p->n_steps; i++) p->steps[i]->seconds = 0, p->steps[i]->runs = 0;
+}
+
 static int slowest_first(const void *a, const void *b)
 {
     const struct plan_step *x = *(struct plan_step *const *)a, *y = *(struct plan_step *const *)b;

@@ -134,7 +134,9 @@ int tune_kernels(const struct graph *g, const struct session_options *o, const s
     if (!t.out) fail_nomem(e);
     else if ((t.best = session_by(&t, e))) try_all(&t, e);
     session_free(t.best);
+    if (!e->code)
+        fprintf(stderr, "tenrec: %d other kernels tried for %zu kinds of nodes, %d are faster\n", t.tried, t.seen.n,
+            t.taken);
     arena_release(&t.arena);
-    if (!e->code) fprintf(stderr, "tenrec: %d other kernels tried, %d are faster\n", t.tried, t.taken);
     return e->code;
 }

@@ -34,6 +34,13 @@ exits 0 'a recipe of another machine'
 is 'is ignored with one line' "$(cat talk)" 'tenrec: other.json is for another processor: ignored'
 run bench add.onnx --seconds 0.05 --recipe recipe.json
 says talk 'recipe.json is for another model: ignored' 'a recipe of another model'
+tried() { run bench classify.onnx --size 16 --seconds 0.05 --threads 1 --tune steps.json "$@"; }
+kinds() { sed -n 's/.* tried for \([0-9]*\) kinds.*/\1/p' talk; }
+tried
+scoring=$(kinds)
+tried --train
+exits 0 'kernels of a step of training are tried'
+ok 'which has more kinds of nodes than a forward pass' "$([ "$(kinds)" -gt "$scoring" ] || cat talk)"
 echo '{"kernels": 5' >broken.json
 run bench segment.onnx --size 10 --seconds 0.05 --recipe broken.json
 exits 4 'a broken recipe'
@@ -41,7 +48,7 @@ echo '{}' >broken.json
 run bench segment.onnx --size 10 --seconds 0.05 --recipe broken.json
 exits 4 'a file that is no recipe'
 run bench segment.onnx --size 10 --seconds 0.05 --recipe none.json
-[ "$code" != 0 ] || echo 'not ok - a recipe that is not there'
+exits 1 'a recipe that is not there'
 run bench segment.onnx --batch 0
 exits 2 'a batch of nothing'
 run bench wrong.onnx
