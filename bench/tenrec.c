@@ -73,7 +73,7 @@ int main(int argc, char **argv)
     if (train) make_step(&j);
     struct session_options o = { .threads = atoi(argv[3]), .packs = j.model.packs,
         .precision = narrow ? PRECISION_BF16 : PRECISION_FULL };
-    if (narrow && !backend_multiplies(DT_BF16)) return 3;
+    if (narrow && backend_against_bf16()) return 3;
     if (!(j.session = session_new(j.graph, &o, &j.err))) failed(&j.err);
     run(&j);
     double loaded = peer_clock(CLOCK_MONOTONIC) - begin;

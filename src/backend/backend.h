@@ -7,7 +7,9 @@
 
 /* Ends with NULL. Made from the build's list. */
 extern const struct backend *const backend_list[];
-/* Whether one of them multiplies numbers of type t by instructions that this processor has for them. */
-bool backend_multiplies(enum dtype t);
+/* The best of what they say of this processor's instructions for numbers of type t. */
+enum rate backend_multiplies(enum dtype t);
+/* What of this processor speaks against bfloat16 ("has no instructions for bf16"); NULL: nothing. */
+const char *backend_against_bf16(void);
 
 #endif

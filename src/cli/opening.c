@@ -149,9 +149,10 @@ enum precision read_precision(const struct args *args)
     const char *said = conf_string(&args->conf, "precision");
     if (!strcmp(said, "bf16-rounded")) return PRECISION_ROUNDED;
     if (strcmp(said, "bf16")) return PRECISION_FULL;
-    if (backend_multiplies(DT_BF16)) return PRECISION_BF16;
-    fprintf(stderr, "tenrec: this processor has no instructions for bf16: it runs in float32 (bf16-rounded shows what "
-                    "bf16 would answer)\n");
+    const char *against = backend_against_bf16();
+    if (!against) return PRECISION_BF16;
+    fprintf(stderr, "tenrec: this processor %s: it runs in float32 (bf16-rounded shows what bf16 would answer)\n",
+        against);
     return PRECISION_FULL;
 }
 

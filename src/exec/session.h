@@ -20,7 +20,7 @@ struct str;
 struct session_options {
     int threads;                     /* 0: what the process may use (team_default_size) */
     bool reference;                  /* only the operators' own kernels: slow, always correct */
-    enum precision precision;        /* of convolutions and products; PRECISION_BF16 where backend_multiplies() it */
+    enum precision precision;        /* of convolutions and products; PRECISION_BF16 unless backend_against_bf16() */
     const struct recipe *recipe;     /* which kernels take which nodes; must outlive the session; NULL: by rules */
     bool profile;                    /* time every step */
     size_t plan_bytes;               /* plans kept, by the memory their descriptions take; 0: 64 MB */

@@ -74,6 +74,9 @@ struct kernel {
     bool last; /* asked only when no other kernel of any backend takes the step */
 };
 
+/* How this processor multiplies numbers of a type: without instructions for it, no faster than float32, faster. */
+enum rate { RATE_NONE, RATE_SLOW, RATE_FAST };
+
 struct backend {
     const char *name;
     const struct kernel *kernels; /* ends with a NULL op */
@@ -88,8 +91,7 @@ struct backend {
     int (*reorder_prepare)(struct step *s, const struct layout *from, const struct layout *to, struct err *e);
     int (*reorder_run)(const struct step *s, struct err *e);
     const char *(*version)(void); /* of a library whose other versions have other kernels; NULL: none */
-    /* Whether this processor has instructions that multiply numbers of type t; NULL: only float32. */
-    bool (*multiplies)(enum dtype t);
+    enum rate (*multiplies)(enum dtype t); /* NULL: only float32 */
 };
 
 /* Evaluates one node on concrete tensors with the reference kernel: for folding, for tests, and for running node by

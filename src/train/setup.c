@@ -167,8 +167,9 @@ static enum precision precision_of(struct train_run *r)
     const char *said = conf_string(r->conf, "precision");
     if (!strcmp(said, "bf16-rounded")) return PRECISION_ROUNDED;
     if (strcmp(said, "bf16")) return PRECISION_FULL;
-    if (backend_multiplies(DT_BF16)) return PRECISION_BF16;
-    run_say(r, "note: this processor has no instructions for bf16: it trains in float32");
+    const char *against = backend_against_bf16();
+    if (!against) return PRECISION_BF16;
+    run_say(r, "note: this processor %s: it trains in float32", against);
     return PRECISION_FULL;
 }
 

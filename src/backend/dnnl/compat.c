@@ -1,6 +1,9 @@
 /* compat.c - the inner interface over oneDNN 2.x (2.6 is what it was run with). */
 #include "backend/dnnl/compat.h"
 
+#if defined __x86_64__
+#include <cpuid.h>
+#endif
 #include <pthread.h>
 #include <string.h>
 
@@ -227,6 +230,19 @@ bool cpu_multiplies_bytes(void)
 bool cpu_multiplies_bf16(void)
 {
     return has_isa(dnnl_cpu_isa_avx512_core_bf16);
+}
+
+/* Measured on Emerald Rapids: a vdpbf16ps every other cycle, two vfmadd231ps each. Cooper Lake and AMD do better. */
+bool cpu_halves_bf16(void)
+{
+#if defined __x86_64__
+    unsigned a, b, c, d;
+    bool intel = __get_cpuid(0, &a, &b, &c, &d) && b == signature_INTEL_ebx;
+    bool fp16 = __get_cpuid_count(7, 0, &a, &b, &c, &d) && d >> 23 & 1;
+    return intel && fp16 && !has_isa(dnnl_cpu_isa_avx512_core_amx);
+#else
+    return false;
+#endif
 }
 
 int primitive_init(struct primitive *p, struct arena *a, struct err *e)

@@ -57,6 +57,8 @@ int64_t cpu_channel_block(void);   /* channels side by side in the library's blo
 /* Whether there are instructions that multiply 8-bit integers exactly, and that multiply bfloat16. */
 bool cpu_multiplies_bytes(void);
 bool cpu_multiplies_bf16(void);
+/* Whether bfloat16 gives half of float32's products a second: Intel's since AVX512-FP16, where AMX may not be used. */
+bool cpu_halves_bf16(void);
 
 int primitive_init(struct primitive *p, struct arena *a, struct err *e);
 /* What sums are multiplied by before anything else: one number, or one for each place along dimension `mask` is of. */

@@ -92,9 +92,10 @@ static const struct kernel kernels[] = {
     { 0 },
 };
 
-static bool multiplies(enum dtype t)
+static enum rate multiplies(enum dtype t)
 {
-    return t == DT_F32 || (t == DT_BF16 && cpu_multiplies_bf16()) || (t == DT_I8 && cpu_multiplies_bytes());
+    if (t == DT_BF16) return cpu_multiplies_bf16() ? cpu_halves_bf16() ? RATE_SLOW : RATE_FAST : RATE_NONE;
+    return t == DT_F32 || (t == DT_I8 && cpu_multiplies_bytes()) ? RATE_FAST : RATE_NONE;
 }
 
 const struct backend backend_dnnl = {
