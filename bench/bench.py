@@ -211,12 +211,13 @@ def versions(rows):
 
 def report(rows, options):
     what = "a step of training" if options.train else "a batch"
-    brackets = "times as long as Tenrec in the same round, by the clock and by processor time; above 1 Tenrec is faster."
+    brackets = "times as long as Tenrec in the same round, by the clock and by processor time; above 1 Tenrec is faster"
     if options.low:
-        brackets = "times as fast as ONNX Runtime in float32 in the same round, by the clock and by processor time."
-    text = [f"Machine: {machine()}. {versions(rows)}. {options.rounds} interleaved rounds of {options.seconds} s a peer.",
+        brackets = "times as fast as ONNX Runtime in float32 in the same round, by the clock and by processor time"
+    text = [f"Machine: {machine()}. {versions(rows)}.",
+            f"{options.rounds} interleaved rounds of {options.seconds} s a peer.",
             f"Milliseconds {what}, float32 unless it says otherwise; in brackets: how many",
-            brackets,
+            brackets + ".",
             "`*`: the machine was busy with something else, so the clock is not to be trusted; with one thread the",
             "processor time still is. MB: the most memory that was resident, less what was before the network was",
             "built or read.", "", table(rows, options.peers, options.low)]

@@ -1,4 +1,4 @@
-"""page.py - the sections of docs/performance.md that measurements write; what stands between them is written by hand."""
+"""page.py - the sections of docs/performance.md that measurements write; what lies between is written by hand."""
 import re
 
 

@@ -190,16 +190,19 @@ static const struct {
               "f32[2,4,3] f32[1,128,3] f32[1,128,32] | direction=reverse layout=1 outputs=3; f32[5,13,9] f32[1,160,9] "
               "f32[1,160,40] f32[1,320]" },
     { "GRU", "f32[13,5,9] f32[2,120,9] f32[2,120,40] f32[2,240] | direction=bidirectional layout=1 "
-             "linear_before_reset=1; f32[6,3,40] f32[1,210,40] f32[1,210,70] f32[1,420] - f32[1,3,70] | linear_before_reset=1; f32[5,4,3] "
+             "linear_before_reset=1; "
+             "f32[6,3,40] f32[1,210,40] f32[1,210,70] f32[1,420] - f32[1,3,70] | linear_before_reset=1; f32[5,4,3] "
              "f32[2,99,3] f32[2,99,33] f32[2,198] | direction=bidirectional layout=1 outputs=2 linear_before_reset=1" },
     { "RNN", "f32[6,3,40] f32[1,70,40] f32[1,70,70] f32[1,140] - f32[1,3,70]; f32[5,4,3] f32[1,33,3] f32[1,33,33] | "
              "direction=reverse layout=1 outputs=2" },
     { "LSTMGrad", "f32[4,3,40] f32[1,280,40] f32[1,280,70] f32[1,560] - f32[1,3,70] f32[1,3,70] f32[4,1,3,70] "
                   "f32[1,3,70] f32[1,3,70]; f32[3,7,20] f32[2,132,20] f32[2,132,33] f32[2,264] - - - f32[3,2,7,33] | "
                   "direction=bidirectional; f32[2,4,3] f32[1,128,3] f32[1,128,32] - - - - f32[2,4,1,32] | "
-                  "direction=reverse layout=1; f32[5,13,9] f32[1,160,9] f32[1,160,40] f32[1,320] - - - f32[5,1,13,40]" },
+                  "direction=reverse layout=1; "
+                  "f32[5,13,9] f32[1,160,9] f32[1,160,40] f32[1,320] - - - f32[5,1,13,40]" },
     { "GRUGrad", "f32[13,5,9] f32[2,120,9] f32[2,120,40] f32[2,240] - - f32[13,5,2,40] | direction=bidirectional "
-                 "layout=1 linear_before_reset=1; f32[4,3,40] f32[1,210,40] f32[1,210,70] f32[1,420] - f32[1,3,70] f32[4,1,3,70] f32[1,3,70] | "
+                 "layout=1 linear_before_reset=1; "
+                 "f32[4,3,40] f32[1,210,40] f32[1,210,70] f32[1,420] - f32[1,3,70] f32[4,1,3,70] f32[1,3,70] | "
                  "linear_before_reset=1; f32[5,4,3] f32[2,99,3] f32[2,99,33] f32[2,198] - - f32[5,4,2,33] | "
                  "direction=bidirectional layout=1 linear_before_reset=1" },
     { "RNNGrad", "f32[4,3,40] f32[1,70,40] f32[1,70,70] f32[1,140] - f32[1,3,70] f32[4,1,3,70]; f32[5,4,3] f32[1,33,3] "
