@@ -79,7 +79,7 @@ static int check_words(const struct args *args, const struct command *c, struct 
 {
     int n = (int)args->n_words;
     if (n >= c->min_words && (c->max_words < 0 || n <= c->max_words)) return 0;
-    return fail(e, ERR_USAGE, "%s %s: %s\nusage: tenrec %s %s", c->name, n ? args->words[n - 1] : "",
+    return fail(e, ERR_USAGE, "%s%s%s: %s\nusage: tenrec %s %s", c->name, n ? " " : "", n ? args->words[n - 1] : "",
         n < c->min_words ? "something is missing" : "too many arguments", c->name, c->synopsis);
 }
 

@@ -42,6 +42,14 @@ static const struct command *choose(int argc, char **argv, int *skip, struct err
     return access(argv[1], F_OK) ? unknown_command(argv[1], e) : command_find("info");
 }
 
+/* "tenrec data split --help": wherever it stands before "--". */
+static bool asks_help(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--"); i++)
+        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) return true;
+    return false;
+}
+
 static int run(int argc, char **argv, struct err *e)
 {
     bool help = argc > 1 && (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"));
@@ -50,7 +58,7 @@ static int run(int argc, char **argv, struct err *e)
     int skip;
     const struct command *c = choose(help ? argc - 1 : argc, help ? argv + 1 : argv, &skip, e);
     if (!c) return e->code;
-    if (help || (argc > 2 && !strcmp(argv[2], "--help"))) return command_help(c, e);
+    if (help || asks_help(argc - skip + 1, argv + skip - 1)) return command_help(c, e);
     struct arena a;
     arena_init(&a, NULL);
     struct args args;

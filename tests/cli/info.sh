@@ -43,6 +43,7 @@ for command in $(sed -n 's/^  \([a-z]*\) .*/\1/p' out | grep -v '^tenrec$'); do
     grep -q "^tenrec $command" help || echo "$command" >>silent
     [ "$command" = ops ] || grep -q '^Examples:' help || echo "$command has no examples" >>silent
     "$tenrec" "$command" --help | cmp -s - help || echo "$command --help" >>silent
+    "$tenrec" "$command" a.onnx --threads 1 -h | cmp -s - help || echo "$command, -h later" >>silent
     "$tenrec" "$command" --nosuchoption x >/dev/null 2>&1
     [ $? = 2 ] || echo "$command --nosuchoption" >>silent
 done
