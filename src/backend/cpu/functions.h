@@ -2,8 +2,6 @@
 #ifndef TENREC_BACKEND_CPU_FUNCTIONS_H
 #define TENREC_BACKEND_CPU_FUNCTIONS_H
 
-#include <math.h>
-
 #include "backend/cpu/cpu.h"
 
 /* 2^n exp(r), n the whole number nearest to x / ln 2: the polynomial of Cephes' expf; within 2 ulp. Adding 1.5 * 2^23
@@ -17,14 +15,15 @@ INLINE float fast_exp(float x)
     } whole, power;
     x = x < -87.0f ? -87.0f : x; /* two comparisons that both always happen: no branch */
     x = x > 88.0f ? 88.0f : x;
-    whole.f = fmaf(x, 1.44269504088896341f, magic);
-    float n = whole.f - magic, r = fmaf(n, 2.12194440e-4f, fmaf(n, -0.693359375f, x));
-    float p = fmaf(1.9875691500e-4f, r, 1.3981999507e-3f);
-    p = fmaf(p, r, 8.3334519073e-3f);
-    p = fmaf(p, r, 4.1665795894e-2f);
-    p = fmaf(p, r, 1.6666665459e-1f);
-    p = fmaf(p, r, 5.0000001201e-1f);
-    p = fmaf(p, r * r, r) + 1;
+    whole.f = x * 1.44269504088896341f + magic;
+    float n = whole.f - magic, r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+    float p = 1.9875691500e-4f;
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * (r * r) + r + 1;
     power.u = (whole.u + 127) << 23;
     return p * power.f;
 }

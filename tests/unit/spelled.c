@@ -1,0 +1,164 @@
+/* spelled.c - formulas that exporters spell out become one operator, in whatever order; others stay. */
+#include "tap.h"
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "exec/session.h"
+#include "graph/builder.h"
+#include "ops/interpret.h"
+#include "ops/registry.h"
+#include "pass/pass.h"
+
+struct fixture {
+    struct arena a;
+    struct err e;
+    struct builder b;
+    struct value *x; /* (2, 5, 6), between -3 and 3 */
+    struct tensor *in;
+};
+
+static void begin(struct fixture *f)
+{
+    struct shape s = shape_of(3, (int64_t[]){ 2, 5, 6 });
+    memset(f, 0, sizeof *f);
+    arena_init(&f->a, NULL);
+    f->b = (struct builder){ graph_new(&f->a, &op_registry, "g", &f->e), &f->e };
+    f->x = graph_input(f->b.g, "x", DT_F32, &s, &f->e);
+    f->in = tensor_new(&f->a, DT_F32, &s, &f->e);
+    for (int64_t i = 0; i < tensor_count(f->in); i++) tensor_set_f64(f->in, i, (double)(i * 37 % 61) / 10 - 3);
+}
+
+static struct value *two(struct fixture *f, const char *op, struct value *x, struct value *y)
+{
+    return emit(&f->b, op, NO_ATTRS, x, y);
+}
+
+static struct value *by(struct fixture *f, const char *op, struct value *x, double number)
+{
+    return two(f, op, x, emit_scalar(&f->b, DT_F32, number));
+}
+
+static int count(const struct graph *g, const char *op)
+{
+    int n = 0;
+    for (size_t i = 0; i < g->n_nodes; i++) n += node_is(g->nodes[i], op);
+    return n;
+}
+
+/* The pass leaves `nodes` nodes, `ops` of them `op`; a session answers what the nodes did one by one. */
+static void check(struct fixture *f, struct value *y, const char *op, int ops, int nodes)
+{
+    struct tensor *want = NULL, got = { 0 };
+    CHECK_OK(graph_output(f->b.g, y, &f->e), &f->e);
+    CHECK_OK(graph_tidy(f->b.g, &f->e), &f->e);
+    CHECK_OK(graph_interpret(f->b.g, &f->in, &want, &f->a, NULL, &f->e), &f->e);
+    struct session *s = session_new(f->b.g, &(struct session_options){ .threads = 1 }, &f->e);
+    CHECK_OK(session_run(s, (const struct tensor *[]){ f->in }, &got, &f->e), &f->e);
+    for (int64_t i = 0; i < tensor_count(want); i++)
+        CHECK_NEAR(tensor_get_f64(&got, i), tensor_get_f64(want, i), 3e-6);
+    session_free(s);
+    CHECK_OK(pass_run(f->b.g, PASS_PLAN, "spelled", &f->e), &f->e);
+    CHECK_INT(count(f->b.g, op), ops);
+    CHECK_INT((int)f->b.g->n_nodes, nodes);
+    arena_release(&f->a);
+}
+
+TEST(powers_by_small_numbers_are_products_and_roots)
+{
+    static const struct {
+        double exponent;
+        const char *op;
+        int ops, nodes;
+    } rows[] = { { 2, "Mul", 1, 1 }, { 3, "Mul", 2, 2 }, { 0.5, "Sqrt", 1, 1 }, { 2.5, "Pow", 1, 1 } };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct fixture f;
+        begin(&f);
+        for (int64_t k = 0; k < tensor_count(f.in); k++) tensor_set_f64(f.in, k, (double)(k + 1) / 16);
+        struct value *y = by(&f, "Pow", f.x, rows[i].exponent);
+        check(&f, y, rows[i].op, rows[i].ops, rows[i].nodes);
+    }
+}
+
+/* 0.5 x p in its three orders, p = 1 + erf(x / sqrt 2) or its form by tanh. */
+static struct value *spelled_gelu(struct fixture *f, int order, bool by_tanh, double factor)
+{
+    struct value *x = f->x, *p;
+    if (by_tanh) {
+        struct value *cube = two(f, "Mul", by(f, "Pow", x, 2), x);
+        p = emit(&f->b, "Tanh", NO_ATTRS, by(f, "Mul", two(f, "Add", x, by(f, "Mul", cube, 0.044715)), factor));
+    } else
+        p = emit(&f->b, "Erf", NO_ATTRS, order ? by(f, "Mul", x, factor) : by(f, "Div", x, 1 / factor));
+    p = by(f, "Add", p, 1);
+    if (order == 0) return by(f, "Mul", two(f, "Mul", x, p), 0.5);
+    if (order == 1) return two(f, "Mul", by(f, "Mul", x, 0.5), p);
+    return two(f, "Mul", by(f, "Mul", p, 0.5), x);
+}
+
+TEST(gelu_is_found_in_every_order)
+{
+    static const double factors[] = { M_SQRT1_2, 0.7978845608028654 };
+    for (int order = 0; order < 3; order++)
+        for (int by_tanh = 0; by_tanh < 2; by_tanh++) {
+            struct fixture f;
+            begin(&f);
+            check(&f, spelled_gelu(&f, order, by_tanh, factors[by_tanh]), "Gelu", 1, 1);
+            begin(&f); /* almost */
+            check(&f, spelled_gelu(&f, order, by_tanh, factors[by_tanh] * 1.001), "Gelu", 0, by_tanh ? 9 : 5);
+        }
+}
+
+TEST(a_gelu_that_others_look_into_stays)
+{
+    struct fixture f;
+    begin(&f);
+    struct value *y = spelled_gelu(&f, 0, false, M_SQRT1_2);
+    struct value *half_way = y->node->in[0]->node->in[1]; /* 1 + erf */
+    check(&f, two(&f, "Sub", y, half_way), "Gelu", 0, 6);
+}
+
+static struct value *vector(struct fixture *f, int rank, const int64_t *dims)
+{
+    struct shape s = shape_of(rank, dims);
+    struct tensor *t = tensor_new(&f->a, DT_F32, &s, &f->e);
+    for (int64_t i = 0; i < tensor_count(t); i++) tensor_set_f64(t, i, (double)i / 4 - 0.6);
+    return graph_state(f->b.g, NULL, t, VALUE_TRAINABLE, &f->e);
+}
+
+/* (x - mean) / sqrt(mean of squares + epsilon) over `n` of the axes, negative ones */
+static struct value *spelled_norm(struct fixture *f, const int64_t *axes, size_t n, bool by_pow, double epsilon)
+{
+    struct value *over = emit_i64s(&f->b, axes, n);
+    struct value *d = two(f, "Sub", f->x, two(f, "ReduceMean", f->x, over));
+    struct value *square = by_pow ? by(f, "Pow", d, 2) : two(f, "Mul", d, d);
+    struct value *sum = by(f, "Add", two(f, "ReduceMean", square, over), epsilon);
+    return two(f, "Div", d, emit(&f->b, "Sqrt", NO_ATTRS, sum));
+}
+
+TEST(layer_normalization_takes_its_scale_and_bias)
+{
+    struct fixture f;
+    begin(&f);
+    check(&f, spelled_norm(&f, (int64_t[]){ -1 }, 1, true, 1e-5), "LayerNormalization", 1, 1);
+    begin(&f);
+    struct value *y = spelled_norm(&f, (int64_t[]){ 2 }, 1, false, 0.1);
+    y = two(&f, "Mul", vector(&f, 1, (int64_t[]){ 6 }), y);
+    check(&f, two(&f, "Add", y, vector(&f, 1, (int64_t[]){ 6 })), "LayerNormalization", 1, 1);
+    begin(&f);
+    y = two(&f, "Mul", spelled_norm(&f, (int64_t[]){ -1, 1 }, 2, true, 1e-3), vector(&f, 2, (int64_t[]){ 5, 6 }));
+    check(&f, y, "LayerNormalization", 1, 1);
+}
+
+TEST(what_is_no_layer_normalization_stays)
+{
+    struct fixture f;
+    begin(&f); /* not the last axis */
+    check(&f, spelled_norm(&f, (int64_t[]){ 1 }, 1, false, 1e-5), "LayerNormalization", 0, 7);
+    begin(&f); /* a scale of another dimension is no scale of it */
+    struct value *y = spelled_norm(&f, (int64_t[]){ -1 }, 1, true, 1e-5);
+    check(&f, two(&f, "Mul", y, vector(&f, 2, (int64_t[]){ 5, 1 })), "LayerNormalization", 1, 2);
+    begin(&f); /* another mean than that of its own squares */
+    struct value *over = emit_i64s(&f.b, (int64_t[]){ -1 }, 1);
+    struct value *d = two(&f, "Sub", f.x, two(&f, "ReduceMean", f.x, over));
+    struct value *sum = by(&f, "Add", two(&f, "ReduceMean", two(&f, "Mul", f.x, f.x), over), 1e-5);
+    check(&f, two(&f, "Div", d, emit(&f.b, "Sqrt", NO_ATTRS, sum)), "LayerNormalization", 0, 7);
+}
