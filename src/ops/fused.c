@@ -1,4 +1,5 @@
-/* fused.c - what plan passes make of several operators: convolutions with what follows them, folded normalisations. */
+/* fused.c - what plan passes make of several operators: convolutions and products with what follows them, folded
+ * normalisations. */
 #include <math.h>
 #include <string.h>
 
@@ -12,13 +13,12 @@
 
 /* --- FusedConv: x, weight, bias, residual --- */
 
-static const struct attr_spec fused_attrs[] = {
-    { "activation", ATTR_STRING, ATTR_DEFAULT, .s = "", .doc = "an element-wise operator's name; none when empty" },
-    { "alpha", ATTR_FLOAT, ATTR_DEFAULT, .f = 0, .doc = "of the activation; Clip: min; Gelu: 1 for the tanh form" },
-    { "beta", ATTR_FLOAT, ATTR_DEFAULT, .f = 0, .doc = "of the activation; Clip: max" },
-    LIKE_CONV_ATTRS,
-    { 0 },
-};
+#define ACTIVATION_ATTRS \
+    { "activation", ATTR_STRING, ATTR_DEFAULT, .s = "", .doc = "an element-wise operator's name; none when empty" }, \
+    { "alpha", ATTR_FLOAT, ATTR_DEFAULT, .f = 0, .doc = "of the activation; Clip: min; Gelu: 1 for the tanh form" }, \
+    { "beta", ATTR_FLOAT, ATTR_DEFAULT, .f = 0, .doc = "of the activation; Clip: max" }
+
+static const struct attr_spec fused_attrs[] = { ACTIVATION_ATTRS, LIKE_CONV_ATTRS, { 0 } };
 
 static int fused_infer(struct node *n, struct err *e)
 {
@@ -57,6 +57,52 @@ static int fused_expand(struct builder *b, const struct node *n, struct value **
         if (!is_of_fusion(n->attrs[i].name)) attrs[count++] = n->attrs[i];
     struct value *y = emit(b, "Conv", attrs, n->in[0], n->in[1], node_in(n, 2));
     if (node_in(n, 3)) y = emit(b, "Add", NO_ATTRS, y, n->in[3]);
+    out[0] = activated(b, n, y);
+    return 0;
+}
+
+/* --- FusedMatMul: x (..., k), weight (k, n), bias (n), residual (..., n) --- */
+
+static const struct attr_spec product_attrs[] = {
+    ACTIVATION_ATTRS,
+    { "transB", ATTR_INT, ATTR_DEFAULT, .i = 0, .doc = "the weight is (n, k)" },
+    { 0 },
+};
+
+static int product_infer(struct node *n, struct err *e)
+{
+    TRY(infer_same_types(n, 0, n->n_in, e));
+    TRY(infer_rank(n, 0, 2, SHAPE_MAX, e));
+    TRY(infer_rank(n, 1, 2, 2, e));
+    struct shape y = n->in[0]->shape;
+    const struct shape *w = &n->in[1]->shape;
+    bool turned = node_int(n, "transB");
+    if (y.rank < 0 || w->rank < 0) {
+        y = shape_unknown();
+        infer_out(n, 0, n->in[0]->dtype, &y);
+        return 0;
+    }
+    int64_t *last = &y.dim[y.rank - 1], width = w->dim[!turned];
+    if (*last >= 0 && w->dim[turned] >= 0 && *last != w->dim[turned])
+        return fail(e, ERR_SHAPE, "the left matrix has %lld columns, the right one %lld rows", (long long)*last,
+            (long long)w->dim[turned]);
+    *last = width;
+    struct shape vector = shape_of(1, &width);
+    if (node_in(n, 2) && !shape_merge(&vector, &n->in[2]->shape))
+        return fail(e, ERR_SHAPE, "the bias is no vector of the result's columns");
+    if (node_in(n, 3) && !shape_merge(&y, &n->in[3]->shape))
+        return fail(e, ERR_SHAPE, "the residual has another shape than the product");
+    infer_out(n, 0, n->in[0]->dtype, &y);
+    return 0;
+}
+
+static int product_expand(struct builder *b, const struct node *n, struct value **out)
+{
+    struct value *w = n->in[1];
+    if (node_int(n, "transB")) w = emit(b, "Transpose", NO_ATTRS, w);
+    struct value *y = emit(b, "MatMul", NO_ATTRS, n->in[0], w);
+    for (int i = 2; i < 4; i++)
+        if (node_in(n, i)) y = emit(b, "Add", NO_ATTRS, y, n->in[i]);
     out[0] = activated(b, n, y);
     return 0;
 }
@@ -151,6 +197,20 @@ const struct op ops_fused[] = {
                    "f32[1,8,5,5] f32[8,1,3,3] f32[8] f32[1,8,3,3] | group=8; f32[1,3,9] f32[4,3,3] | "
                    "activation=LeakyRelu alpha=0.1; f32[2,6,5,5] f32[4,3,3,3] f32[4] f32[2,4,3,3] | group=2 "
                    "activation=HardSwish; f32[1,3,7,7] f32[5,3,3,3] f32[5] f32[1,5,5,5] | activation=Gelu" },
+    { .name = "FusedMatMul",
+        .doc = "x (..., k) times weight (k, n), plus bias and residual, through an activation",
+        .min_in = 2,
+        .max_in = 4,
+        .min_out = 1,
+        .max_out = 1,
+        .flags = OP_OWN,
+        .attrs = product_attrs,
+        .infer = product_infer,
+        .run = step_run_expanded,
+        .expand = product_expand,
+        .samples = "f32[2,3,8] f32[8,16] f32[16] f32[2,3,16] | activation=Gelu; f32[5,7] f32[9,7] f32[9] | transB=1 "
+                   "activation=Relu; f32[1,4,6] f32[6,5] - f32[1,4,5]; f32[3,70] f32[70,40] f32[40] | activation=Clip "
+                   "alpha=-0.5 beta=0.75" },
     { .name = "FoldedWeight",
         .doc = "weight * scale / sqrt(variance + epsilon), of (weight, scale, variance)",
         .min_in = 3,

@@ -1,6 +1,8 @@
-/* fuse.c - convolutions take in what follows them: a fixed batch normalisation, a residual, an activation.
+/* fuse.c - convolutions and products take in what follows them: a bias or a fixed batch normalisation, a residual, an
+ * activation.
  *
  *   Conv -> BatchNormalization -> Add(residual) -> activation      =>  FusedConv, of a folded weight and bias
+ *   MatMul -> Add(bias) -> Add(residual) -> activation             =>  FusedMatMul, where the matrix never changes
  *
  * Each but the first may be missing. A normalisation is folded when all its numbers are weights that never change; the
  * folding is two nodes of weights alone, which a plan computes once per model. A state that changes is never folded.
@@ -22,9 +24,9 @@ struct fusion {
     struct err *e;
 };
 
-/* What a convolution will become. */
+/* What a convolution or product will become. */
 struct chain {
-    struct node *conv;
+    struct node *first;
     struct value *weight, *bias, *residual, *last;
     const char *activation;
     double alpha, beta;
@@ -43,14 +45,27 @@ static bool is_foldable(const struct node *conv, const struct node *n)
 static void take_normalization(struct fusion *f, struct chain *c)
 {
     struct node *n = uses_only(&f->uses, c->last);
-    if (!n || !is_foldable(c->conv, n)) return;
+    if (!n || !is_foldable(c->first, n)) return;
     struct builder b = { f->g, f->e, .where = n->where };
     const struct attr epsilon = attr_float("epsilon", node_float(n, "epsilon"));
-    const struct attr axis = attr_int("axis", node_is(c->conv, "ConvTranspose"));
-    struct value *bias = node_in(c->conv, 2);
+    const struct attr axis = attr_int("axis", node_is(c->first, "ConvTranspose"));
+    struct value *bias = node_in(c->first, 2);
     c->weight = emit(&b, "FoldedWeight", ATTRS(epsilon, axis), c->weight, n->in[1], n->in[4]);
     if (bias) c->bias = emit(&b, "FoldedBias", ATTRS(epsilon), n->in[1], n->in[2], n->in[3], n->in[4], bias);
     else c->bias = emit(&b, "FoldedBias", ATTRS(epsilon), n->in[1], n->in[2], n->in[3], n->in[4]);
+    c->last = n->out[0];
+}
+
+/* A vector that never changes, one number for each column. */
+static void take_bias(struct fusion *f, struct chain *c)
+{
+    struct node *n = uses_only(&f->uses, c->last);
+    if (!node_is(n, "Add") || c->bias) return;
+    struct value *v = n->in[n->in[0] == c->last];
+    int rank = c->last->shape.rank;
+    if (!value_is_fixed(v) || v->dtype != c->last->dtype || v->shape.rank != 1) return;
+    if (rank < 1 || v->shape.dim[0] != c->last->shape.dim[rank - 1]) return;
+    c->bias = v;
     c->last = n->out[0];
 }
 
@@ -117,17 +132,22 @@ static void take_activation(struct fusion *f, struct chain *c)
     }
 }
 
-static int emit_fused(struct fusion *f, const struct chain *c)
+/* A Gemm's factors are 1 where it is fused. */
+static bool is_of_gemm(const char *name)
 {
-    const struct node *n = c->conv;
+    return !strcmp(name, "alpha") || !strcmp(name, "beta") || !strcmp(name, "transA");
+}
+
+static int emit_fused(struct fusion *f, const struct chain *c, const char *op)
+{
+    const struct node *n = c->first;
     struct builder b = { f->g, f->e, .where = n->where, .name = n->name };
     struct attr *attrs = ARENA_ARRAY(f->g->arena, n->n_attrs + 4, struct attr);
-    size_t count = n->n_attrs;
+    size_t count = 0;
     TRY_MEM(attrs, f->e);
-    if (count) memcpy(attrs, n->attrs, count * sizeof *attrs);
-    const char *op = n->op->name;
-    if (c->residual || c->activation) {
-        op = "FusedConv";
+    for (size_t i = 0; i < n->n_attrs; i++)
+        if (!is_of_gemm(n->attrs[i].name)) attrs[count++] = n->attrs[i];
+    if (op != n->op->name) {
         if (c->activation) attrs[count++] = attr_string("activation", c->activation);
         attrs[count++] = attr_float("alpha", c->alpha);
         attrs[count++] = attr_float("beta", c->beta);
@@ -139,26 +159,56 @@ static int emit_fused(struct fusion *f, const struct chain *c)
     return 0;
 }
 
+static struct chain chain_of(struct node *n)
+{
+    return (struct chain){ .first = n, .weight = n->in[1], .bias = node_in(n, 2), .last = n->out[0] };
+}
+
 static int fold_conv(struct fusion *f, struct node *n)
 {
-    struct chain c = { .conv = n, .weight = n->in[1], .bias = node_in(n, 2), .last = n->out[0] };
+    struct chain c = chain_of(n);
     take_normalization(f, &c);
-    return f->e->code || c.last == n->out[0] ? f->e->code : emit_fused(f, &c);
+    return f->e->code || c.last == n->out[0] ? f->e->code : emit_fused(f, &c, n->op->name);
 }
 
 static int fuse_conv(struct fusion *f, struct node *n)
 {
-    struct chain c = { .conv = n, .weight = n->in[1], .bias = node_in(n, 2), .last = n->out[0] };
+    struct chain c = chain_of(n);
     take_normalization(f, &c);
     if (node_is(n, "Conv")) {
         take_residual(f, &c);
         take_activation(f, &c);
     }
     if (f->e->code || c.last == n->out[0]) return f->e->code;
-    return emit_fused(f, &c);
+    return emit_fused(f, &c, c.residual || c.activation ? "FusedConv" : n->op->name);
 }
 
-static int each_conv(struct graph *g, int (*visit)(struct fusion *f, struct node *n), struct err *e)
+/* Rows times a matrix that never changes, and nothing else than that and a vector of columns. */
+static bool is_rows(const struct node *n)
+{
+    const struct value *x = n->in[0], *w = n->in[1], *bias = node_in(n, 2);
+    if (!value_is_fixed(w) || w->shape.rank != 2 || x->shape.rank < 2 || x->dtype != w->dtype) return false;
+    if (!node_is(n, "Gemm")) return true;
+    if (node_int(n, "transA") || node_float(n, "alpha") != 1 || node_float(n, "beta") != 1) return false;
+    return !bias || (bias->shape.rank == 1 && bias->shape.dim[0] == n->out[0]->shape.dim[1]);
+}
+
+static int fuse_product(struct fusion *f, struct node *n)
+{
+    if (!is_rows(n)) return 0;
+    struct chain c = chain_of(n);
+    take_bias(f, &c);
+    take_residual(f, &c);
+    take_activation(f, &c);
+    return c.last == n->out[0] ? 0 : emit_fused(f, &c, "FusedMatMul");
+}
+
+struct visit {
+    const char *op;
+    int (*visit)(struct fusion *f, struct node *n);
+};
+
+static int each(struct graph *g, const struct visit *visits, struct err *e)
 {
     struct arena scratch;
     arena_init(&scratch, g->arena->mem);
@@ -166,19 +216,23 @@ static int each_conv(struct graph *g, int (*visit)(struct fusion *f, struct node
     int code = uses_count(&f.uses, g, &scratch, e);
     size_t n = g->n_nodes;
     for (size_t i = 0; i < n && !code; i++)
-        if (node_is(g->nodes[i], "Conv") || node_is(g->nodes[i], "ConvTranspose")) code = visit(&f, g->nodes[i]);
+        for (const struct visit *v = visits; v->op && !code; v++)
+            if (node_is(g->nodes[i], v->op)) code = v->visit(&f, g->nodes[i]);
     arena_release(&scratch);
     return code ? code : graph_tidy(g, e);
 }
 
 int pass_fold_normalizations(struct graph *g, struct err *e)
 {
-    return each_conv(g, fold_conv, e);
+    static const struct visit visits[] = { { "Conv", fold_conv }, { "ConvTranspose", fold_conv }, { 0 } };
+    return each(g, visits, e);
 }
 
 static int fuse(struct graph *g, struct err *e)
 {
-    return each_conv(g, fuse_conv, e);
+    static const struct visit visits[] = { { "Conv", fuse_conv }, { "ConvTranspose", fuse_conv },
+        { "MatMul", fuse_product }, { "Gemm", fuse_product }, { 0 } };
+    return each(g, visits, e);
 }
 
-const struct pass pass_fuse = { "fuse", "convolutions take in what follows them", PASS_PLAN, fuse };
+const struct pass pass_fuse = { "fuse", "convolutions and products take in what follows them", PASS_PLAN, fuse };

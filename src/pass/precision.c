@@ -20,6 +20,7 @@ static const struct row {
     { "ConvGradInput", 2, 1, false },
     { "ConvGradWeight", 2, 2, false },
     { "MatMul", 2, -1, false },
+    { "FusedMatMul", 4, -1, false },
     { "Gemm", 3, -1, false },
     { "Relu", 1, -1, true },
     { "LeakyRelu", 1, -1, true },

@@ -81,8 +81,11 @@ static void total(const struct norm *n, int64_t unit, const struct unit *u, doub
 INLINE void affine(const float *x, const float *dy, float *y, int64_t rows, int64_t stride, int lanes, const float *a,
     const float *b, const float *c)
 {
-    for (int64_t r = 0; r < rows * stride; r += stride)
-        for (int l = 0; l < lanes; l++) y[r + l] = (dy ? dy[r + l] * a[l] : 0) + (x[r + l] * b[l] + c[l]);
+    for (int64_t r = 0; r < rows * stride; r += stride) {
+        float row[LANES]; /* x and y may be one: read, then written */
+        for (int l = 0; l < lanes; l++) row[l] = (dy ? dy[r + l] * a[l] : 0) + (x[r + l] * b[l] + c[l]);
+        for (int l = 0; l < lanes; l++) y[r + l] = row[l];
+    }
 }
 
 CLONES static void apply_rows(void *ctx, int64_t unit, int64_t at, int64_t rows, int64_t stride, int lanes)
@@ -127,7 +130,7 @@ static int sum_up(struct norm *n, struct err *e)
     struct arena *a = n->s->scratch;
     int64_t rows = form_rows(&n->form);
     n->units = form_units(&n->form);
-    n->parts = rows / LEAST_ROWS < PARTS ? rows / LEAST_ROWS + 1 : PARTS;
+    n->parts = !n->training && !n->dy ? 0 : rows / LEAST_ROWS < PARTS ? rows / LEAST_ROWS + 1 : PARTS;
     n->sums = ARENA_ARRAY(a, n->parts * n->units * SUMS * LANES, double);
     n->shift = ARENA_ARRAY(a, 4 * n->units * LANES, float);
     if (!n->sums || !n->shift) return fail_nomem(e);
@@ -135,7 +138,7 @@ static int sum_up(struct norm *n, struct err *e)
     n->b = n->a + n->units * LANES;
     n->c = n->b + n->units * LANES;
     if (n->x) choose_shift(n);
-    if (n->training || n->dy) team_run(n->s->threads, n->parts, 1, sum_parts, n);
+    team_run(n->s->threads, n->parts, 1, sum_parts, n);
     return 0;
 }
 

@@ -111,36 +111,22 @@ static int plain_conv(struct step *s, const char *name, struct err *e)
     return job_end(j, e);
 }
 
-/* in: x, weight, bias, residual; the residual must lie as the result does */
+/* in: x, weight, bias, residual */
 static int fused_conv(struct step *s, const char *name, struct err *e)
 {
     struct conv_shapes d;
-    struct eltwise f;
-    const struct node *n = s->node;
-    const char *activation = node_string(n, "activation");
-    bool bias = job_tensor(s, 2), residual = job_tensor(s, 3);
-    TRY(conv_shapes_of(n, false, &s->in[0]->shape, &s->in[1]->shape, &s->out[0]->shape, bias, &d, e));
+    bool bias = job_tensor(s, 2);
+    TRY(conv_shapes_of(s->node, false, &s->in[0]->shape, &s->in[1]->shape, &s->out[0]->shape, bias, &d, e));
     TRY(typed(&d, s->out[0]->dtype, e));
     TRY(by_name(s, name, &d, e));
     struct job *j = job_begin(s, e);
     if (!j) return e->code;
-    if (residual) TRY(primitive_then_sum(&j->primitive, e));
-    if (activation[0] && !eltwise_named(activation, node_float(n, "alpha"), node_float(n, "beta"), &f))
-        return fail(e, ERR_UNSUPPORTED, "no activation %s", activation);
-    if (activation[0]) TRY(primitive_then_eltwise(&j->primitive, f.alg, f.alpha, f.beta, e));
+    TRY(fused_follow(j, e));
     TRY(make_convolution(&j->primitive, FORWARD, &d.any, e));
     if (primitive_is_slow(&j->primitive)) return fail(e, ERR_UNSUPPORTED, "oneDNN is slow with what follows");
     TRY(forward_args(j, &d, e));
-    if (residual) s->sums_into = 3, s->want_in[3] = s->want_out[0];
+    fused_sum(s);
     return job_end(j, e);
-}
-
-int fused_conv_run(const struct step *s, struct err *e)
-{
-    const struct tensor *to = s->out[0], *residual = job_tensor(s, 3);
-    size_t bytes = to->layout ? to->layout->bytes : (size_t)tensor_bytes(to);
-    if (residual && residual->data != to->data) memcpy(to->data, residual->data, bytes);
-    return job_run(s, e);
 }
 
 #define CONV(way, name) \

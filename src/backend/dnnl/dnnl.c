@@ -27,11 +27,12 @@ static bool dnnl_bytes_accepts(const struct step *s, struct str *why)
 
 static const struct kernel kernels[] = {
     NARROW("Conv", conv_prepare),
-    { "FusedConv", "dnnl", false, job_accepts_bf16, conv_prepare, fused_conv_run },
+    { "FusedConv", "dnnl", false, job_accepts_bf16, conv_prepare, fused_run },
     NAMED("Conv", "dnnl-blocked", conv_blocked_prepare),
     NAMED("Conv", "dnnl-winograd", conv_winograd_prepare),
-    { "FusedConv", "dnnl-blocked", false, named_accepts, conv_blocked_prepare, fused_conv_run },
-    { "FusedConv", "dnnl-winograd", false, named_accepts, conv_winograd_prepare, fused_conv_run },
+    { "FusedMatMul", "dnnl", false, job_accepts_bf16, fused_matmul_prepare, fused_run },
+    { "FusedConv", "dnnl-blocked", false, named_accepts, conv_blocked_prepare, fused_run },
+    { "FusedConv", "dnnl-winograd", false, named_accepts, conv_winograd_prepare, fused_run },
     KERNEL("ConvTranspose", conv_transpose_prepare),
     { "ConvGradInput", "dnnl", false, conv_grad_accepts, conv_grad_input_prepare, job_run },
     { "ConvGradWeight", "dnnl", false, conv_grad_accepts, conv_grad_weight_prepare, job_run },

@@ -7,7 +7,8 @@
 extern const struct backend backend_dnnl;
 
 int conv_prepare(struct step *s, struct err *e);
-int fused_conv_run(const struct step *s, struct err *e); /* of those of FusedConv */
+int fused_run(const struct step *s, struct err *e); /* of FusedConv and FusedMatMul */
+int fused_matmul_prepare(struct step *s, struct err *e);
 int conv_blocked_prepare(struct step *s, struct err *e);
 int conv_winograd_prepare(struct step *s, struct err *e);
 int conv_transpose_prepare(struct step *s, struct err *e);

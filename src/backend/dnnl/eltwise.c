@@ -90,6 +90,31 @@ int eltwise_of(const struct node *n, struct eltwise *f, struct err *e)
     return 0;
 }
 
+int fused_follow(struct job *j, struct err *e)
+{
+    struct eltwise f;
+    const struct node *n = j->step->node;
+    const char *activation = node_string(n, "activation");
+    if (job_tensor(j->step, 3)) TRY(primitive_then_sum(&j->primitive, e));
+    if (!activation[0]) return 0;
+    if (!eltwise_named(activation, node_float(n, "alpha"), node_float(n, "beta"), &f))
+        return fail(e, ERR_UNSUPPORTED, "no activation %s", activation);
+    return primitive_then_eltwise(&j->primitive, f.alg, f.alpha, f.beta, e);
+}
+
+void fused_sum(struct step *s)
+{
+    if (job_tensor(s, 3)) s->sums_into = 3, s->want_in[3] = s->want_out[0];
+}
+
+int fused_run(const struct step *s, struct err *e)
+{
+    const struct tensor *to = s->out[0], *residual = job_tensor(s, 3);
+    size_t bytes = to->layout ? to->layout->bytes : (size_t)tensor_bytes(to);
+    if (residual && residual->data != to->data) memcpy(to->data, residual->data, bytes);
+    return job_run(s, e);
+}
+
 /* A plain tensor of any rank is a list of numbers. */
 static int flat(const struct tensor *t, struct desc *d, bool *is_flat, struct err *e)
 {

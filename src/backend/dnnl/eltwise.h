@@ -4,6 +4,8 @@
 
 #include "backend/dnnl/compat.h"
 
+struct job;
+struct step;
 struct node;
 struct eltwise {
     dnnl_alg_kind_t alg;
@@ -15,5 +17,9 @@ struct eltwise {
 int eltwise_of(const struct node *n, struct eltwise *f, struct err *e);
 /* The same for an activation named in an attribute, with its parameters; false when there is none. */
 bool eltwise_named(const char *op, double alpha, double beta, struct eltwise *f);
+/* What a fused product or convolution does at its end, as its attributes say: adds input 3, and activates. */
+int fused_follow(struct job *j, struct err *e);
+/* After job_out(): input 3 must lie as the result does, in whose memory it is summed. */
+void fused_sum(struct step *s);
 
 #endif

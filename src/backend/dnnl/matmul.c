@@ -1,5 +1,6 @@
 /* matmul.c - matrix products. */
 #include "backend/dnnl/dnnl.h"
+#include "backend/dnnl/eltwise.h"
 #include "backend/dnnl/layout.h"
 #include "base/err.h"
 #include "graph/op.h"
@@ -208,5 +209,47 @@ int gemm_prepare(struct step *s, struct err *e)
     TRY(job_in(j, DNNL_ARG_WEIGHTS, 1, &b, e));
     if (has_c) TRY(job_in(j, addend_arg(n, is_bias), 2, &c, e));
     TRY(job_out(j, DNNL_ARG_DST, 0, &y, e));
+    return job_end(j, e);
+}
+
+/* By rows; the other way is a product with a bias, where they are slow. */
+static int fused_rows(struct step *s, const struct rows *r, struct err *e)
+{
+    struct conv_desc c;
+    struct desc weights;
+    TRY(rows_descs(r, &c, &weights, e));
+    struct job *j = job_begin(s, e);
+    if (!j) return e->code;
+    c.has_bias = job_tensor(s, 2);
+    TRY(fused_follow(j, e));
+    TRY(rows_args(j, &c, &weights, e));
+    if (c.has_bias) TRY(job_in(j, DNNL_ARG_BIAS, 2, &c.bias, e));
+    fused_sum(s);
+    return job_end(j, e);
+}
+
+int fused_matmul_prepare(struct step *s, struct err *e)
+{
+    struct desc a, b, c, y;
+    int64_t dims[2];
+    const struct shape *x = &s->in[0]->shape, flat = collapse(x);
+    bool turned = node_int(s->node, "transB"), bias = job_tensor(s, 2);
+    const struct shape *w = &s->in[1]->shape;
+    struct rows r = { flat.dim[0], flat.dim[1], w->dim[!turned], turned, s->out[0]->dtype };
+    if (is_fixed(s->node, 1) && !no_rows(fused_rows(s, &r, e), e)) return e->code;
+    TRY(operand(&flat, false, &a, dims, e));
+    TRY(operand(w, turned, &b, dims, e));
+    TRY(desc_strided(&c, 2, (int64_t[]){ 1, r.n }, NULL, e));
+    TRY(desc_strided(&y, 2, (int64_t[]){ r.m, r.n }, NULL, e));
+    TRY(set_types(r.type, (struct desc *[]){ &a, &b, &c, &y }, 4, e));
+    struct job *j = job_begin(s, e);
+    if (!j) return e->code;
+    TRY(fused_follow(j, e));
+    TRY(make_matmul(&j->primitive, &a, &b, bias ? &c : NULL, &y, e));
+    TRY(job_in(j, DNNL_ARG_SRC, 0, &a, e));
+    TRY(job_in(j, DNNL_ARG_WEIGHTS, 1, &b, e));
+    if (bias) TRY(job_in(j, DNNL_ARG_BIAS, 2, &c, e));
+    TRY(job_out(j, DNNL_ARG_DST, 0, &y, e));
+    fused_sum(s);
     return job_end(j, e);
 }
