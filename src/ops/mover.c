@@ -36,24 +36,75 @@ struct move_job {
     const unsigned char *from;
 };
 
+typedef uint32_t quad __attribute__((vector_size(16)));
+
+/* 4 x 4 elements of 4 bytes: rows of the source, steps in bytes, become columns. */
+static void turn_quads(unsigned char *to, int64_t to_step, const unsigned char *from, int64_t from_step)
+{
+    quad a[4];
+    for (int i = 0; i < 4; i++) memcpy(&a[i], from + i * from_step, sizeof *a);
+    quad low = __builtin_shufflevector(a[0], a[1], 0, 4, 1, 5), high = __builtin_shufflevector(a[0], a[1], 2, 6, 3, 7);
+    quad low2 = __builtin_shufflevector(a[2], a[3], 0, 4, 1, 5);
+    quad high2 = __builtin_shufflevector(a[2], a[3], 2, 6, 3, 7);
+    a[0] = __builtin_shufflevector(low, low2, 0, 1, 4, 5), a[1] = __builtin_shufflevector(low, low2, 2, 3, 6, 7);
+    a[2] = __builtin_shufflevector(high, high2, 0, 1, 4, 5), a[3] = __builtin_shufflevector(high, high2, 2, 3, 6, 7);
+    for (int i = 0; i < 4; i++) memcpy(to + i * to_step, &a[i], sizeof *a);
+}
+
+/* Some rows whose first elements lie side by side in the source: a few of all their elements at a time, so that what
+ * was fetched with one is still near for the next. */
+static void turn_rows(const struct move_job *j, int64_t rows, unsigned char *to, const unsigned char *from)
+{
+    enum { SOME = 16 };
+    int last = j->m.rank - 1;
+    int64_t n = j->m.dim[last], to_row = j->m.to[last - 1], to_step = j->m.to[last], from_step = j->m.from[last];
+    bool quads = j->size == 4 && to_step == 4;
+    for (int64_t i = 0; i < n; i += SOME) {
+        int64_t count = n - i < SOME ? n - i : SOME, r = 0;
+        for (; quads && count % 4 == 0 && r + 4 <= rows; r += 4)
+            for (int64_t k = i; k < i + count; k += 4)
+                turn_quads(to + r * to_row + k * to_step, to_row, from + r * 4 + k * from_step, from_step);
+        for (; r < rows; r++)
+            copy_run(j->size, to + r * to_row + i * to_step, to_step, from + r * (int64_t)j->size + i * from_step,
+                from_step, count);
+    }
+}
+
+/* Whether the rows' first elements lie side by side, and those of one row do not. */
+static bool is_turned(const struct move_job *j)
+{
+    int last = j->m.rank - 1;
+    return last > 0 && j->m.from[last - 1] == (int64_t)j->size && j->m.from[last] != (int64_t)j->size;
+}
+
 static void move_rows(void *ctx, int64_t begin, int64_t end)
 {
     const struct move_job *j = ctx;
     const struct move *m = &j->m;
-    int64_t index[MOVE_MAX], to = 0, from = 0, rest = begin;
+    enum { SOME = 64 };
+    int64_t index[MOVE_MAX], to = 0, from = 0, rest = begin, rows = 1;
     int last = m->rank - 1;
+    bool turned = is_turned(j);
     for (int d = last - 1; d >= 0; d--) {
         index[d] = rest % m->dim[d];
         rest /= m->dim[d];
         to += index[d] * m->to[d];
         from += index[d] * m->from[d];
     }
-    for (int64_t row = begin; row < end; row++) {
-        copy_run(j->size, j->to + to, m->to[last], j->from + from, m->from[last], m->dim[last]);
+    for (int64_t row = begin; row < end; row += rows) {
+        if (turned) {
+            rows = m->dim[last - 1] - index[last - 1];
+            rows = rows > end - row ? end - row : rows;
+            rows = rows > SOME ? SOME : rows;
+            turn_rows(j, rows, j->to + to, j->from + from);
+        } else
+            copy_run(j->size, j->to + to, m->to[last], j->from + from, m->from[last], m->dim[last]);
         for (int d = last - 1; d >= 0; d--) {
-            to += m->to[d];
-            from += m->from[d];
-            if (++index[d] < m->dim[d]) break;
+            int64_t by = d == last - 1 ? rows : 1;
+            to += by * m->to[d];
+            from += by * m->from[d];
+            index[d] += by;
+            if (index[d] < m->dim[d]) break;
             to -= m->to[d] * m->dim[d];
             from -= m->from[d] * m->dim[d];
             index[d] = 0;
@@ -81,11 +132,25 @@ static struct move simplified(const struct move *m, size_t size)
     return s;
 }
 
+/* The order of loops is free: the dimension along which the source lies side by side comes next to the last. */
+static void order(struct move *m, size_t size)
+{
+    int last = m->rank - 1, near = last;
+    while (near >= 0 && m->from[near] != (int64_t)size) near--;
+    if (near < 0 || near == last || m->to[last] != (int64_t)size) return;
+    for (int d = near; d < last - 1; d++) {
+        struct move was = *m;
+        m->dim[d] = was.dim[d + 1], m->to[d] = was.to[d + 1], m->from[d] = was.from[d + 1];
+        m->dim[d + 1] = was.dim[d], m->to[d + 1] = was.to[d], m->from[d + 1] = was.from[d];
+    }
+}
+
 void move_run(const struct move *m, int threads, size_t size, void *to, const void *from)
 {
     for (int d = 0; d < m->rank; d++)
         if (!m->dim[d]) return;
     struct move_job j = { simplified(m, size), size, to, from };
+    order(&j.m, size);
     int64_t rows = 1, len = j.m.dim[j.m.rank - 1];
     for (int d = 0; d < j.m.rank - 1; d++) rows *= j.m.dim[d];
     team_run(threads, rows, 1 + 16384 / (1 + len), move_rows, &j);

@@ -30,6 +30,7 @@ struct chain {
     struct value *weight, *bias, *residual, *last;
     const char *activation;
     double alpha, beta;
+    bool turned; /* of a product: the weight is (n, k) */
 };
 
 static bool is_foldable(const struct node *conv, const struct node *n)
@@ -132,17 +133,17 @@ static void take_activation(struct fusion *f, struct chain *c)
     }
 }
 
-/* A Gemm's factors are 1 where it is fused. */
+/* A Gemm's factors are 1 where it is fused, and which way its matrix lies is the chain's to say. */
 static bool is_of_gemm(const char *name)
 {
-    return !strcmp(name, "alpha") || !strcmp(name, "beta") || !strcmp(name, "transA");
+    return !strcmp(name, "alpha") || !strcmp(name, "beta") || !strncmp(name, "trans", 5);
 }
 
 static int emit_fused(struct fusion *f, const struct chain *c, const char *op)
 {
     const struct node *n = c->first;
     struct builder b = { f->g, f->e, .where = n->where, .name = n->name };
-    struct attr *attrs = ARENA_ARRAY(f->g->arena, n->n_attrs + 4, struct attr);
+    struct attr *attrs = ARENA_ARRAY(f->g->arena, n->n_attrs + 5, struct attr);
     size_t count = 0;
     TRY_MEM(attrs, f->e);
     for (size_t i = 0; i < n->n_attrs; i++)
@@ -151,6 +152,7 @@ static int emit_fused(struct fusion *f, const struct chain *c, const char *op)
         if (c->activation) attrs[count++] = attr_string("activation", c->activation);
         attrs[count++] = attr_float("alpha", c->alpha);
         attrs[count++] = attr_float("beta", c->beta);
+        if (c->turned) attrs[count++] = attr_int("transB", 1);
     }
     struct value *in[4] = { n->in[0], c->weight, c->bias, c->residual };
     struct value *y = builder_emit(&b, op, attrs, in, c->residual ? 4 : c->bias ? 3 : 2);
@@ -183,24 +185,40 @@ static int fuse_conv(struct fusion *f, struct node *n)
     return emit_fused(f, &c, c.residual || c.activation ? "FusedConv" : n->op->name);
 }
 
-/* Rows times a matrix that never changes, and nothing else than that and a vector of columns. */
+/* Rows times one matrix, and nothing else than that and a vector of columns. */
 static bool is_rows(const struct node *n)
 {
     const struct value *x = n->in[0], *w = n->in[1], *bias = node_in(n, 2);
-    if (!value_is_fixed(w) || w->shape.rank != 2 || x->shape.rank < 2 || x->dtype != w->dtype) return false;
+    if (w->shape.rank != 2 || x->shape.rank < 2 || x->dtype != w->dtype) return false;
     if (!node_is(n, "Gemm")) return true;
     if (node_int(n, "transA") || node_float(n, "alpha") != 1 || node_float(n, "beta") != 1) return false;
     return !bias || (bias->shape.rank == 1 && bias->shape.dim[0] == n->out[0]->shape.dim[1]);
+}
+
+/* A matrix that is only turned for this is taken as it lies. */
+static bool take_turned(struct chain *c)
+{
+    if (c->weight->kind != VALUE_NODE || !node_is(c->weight->node, "Transpose")) return false;
+    size_t n;
+    const int64_t *perm = node_ints(c->weight->node, "perm", &n);
+    if (n && perm[0] == 0) return false; /* turns nothing */
+    c->weight = c->weight->node->in[0];
+    c->turned = !c->turned;
+    return true;
 }
 
 static int fuse_product(struct fusion *f, struct node *n)
 {
     if (!is_rows(n)) return 0;
     struct chain c = chain_of(n);
-    take_bias(f, &c);
-    take_residual(f, &c);
-    take_activation(f, &c);
-    return c.last == n->out[0] ? 0 : emit_fused(f, &c, "FusedMatMul");
+    c.turned = node_is(n, "Gemm") && node_int(n, "transB");
+    bool found = take_turned(&c);
+    if (value_is_fixed(c.weight)) {
+        take_bias(f, &c);
+        take_residual(f, &c);
+        take_activation(f, &c);
+    }
+    return c.last == n->out[0] && !found ? 0 : emit_fused(f, &c, "FusedMatMul");
 }
 
 struct visit {

@@ -3,6 +3,7 @@
  *   Pow(x, 2), Pow(x, 3), Pow(x, 0.5)                                     =>  products and Sqrt
  *   x * 0.5 * (1 + erf(x / sqrt 2)), and its tanh form                    =>  Gelu
  *   (x - mean) / sqrt(mean((x - mean)^2) + epsilon) [* scale [+ bias]]    =>  LayerNormalization
+ *   Transpose(Gemm(a, b)), as a gradient of a weight that is turned       =>  Gemm(b, a)
  *
  * Formulas: Hendrycks and Gimpel, Gaussian Error Linear Units (arXiv:1606.08415); Ba, Kiros and Hinton, Layer
  * Normalization (arXiv:1607.06450).
@@ -195,6 +196,19 @@ static int layer_normalization(struct search *s, struct node *n)
     return become(s, last, builder_emit(&s->b, "LayerNormalization", ATTRS(where, least), in, bias ? 3 : 2));
 }
 
+static int turned_product(struct search *s, struct node *n)
+{
+    const struct node *of = made_by(n->in[0], "Gemm");
+    size_t count;
+    const int64_t *perm = node_ints(n, "perm", &count);
+    if (!of || (count && perm[0] == 0) || !uses_only(&s->uses, n->in[0]) || node_in(of, 2)) return 0;
+    const struct attr a = attr_int("transA", !node_int(of, "transB")), b = attr_int("transB", !node_int(of, "transA"));
+    s->b.where = of->where;
+    s->b.name = of->name;
+    const struct attr *attrs = ATTRS(a, b, attr_float("alpha", node_float(of, "alpha")));
+    return become(s, n->out[0], emit(&s->b, "Gemm", attrs, of->in[1], of->in[0]));
+}
+
 static const struct {
     const char *op;
     int (*visit)(struct search *s, struct node *n);
@@ -203,6 +217,7 @@ static const struct {
     { "Erf", gelu_by_erf },
     { "Tanh", gelu_by_tanh },
     { "Div", layer_normalization },
+    { "Transpose", turned_product },
 };
 
 static int spelled(struct graph *g, struct err *e)

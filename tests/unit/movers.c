@@ -336,3 +336,31 @@ TEST(made_from_shapes)
     CHECK_VALUES(t.out[0], DIMS(1, 2), 7, 7);
     arena_release(&t.a);
 }
+
+/* Sizes that are no multiples of the blocks which large ones are turned in. */
+TEST(large_tensors_are_turned)
+{
+    static const enum dtype types[] = { DT_I8, DT_F16, DT_F32, DT_F64 };
+    static const int64_t perms[][3] = { { 1, 0, 2 }, { 0, 2, 1 }, { 2, 1, 0 }, { 2, 0, 1 }, { 1, 2, 0 } };
+    const int64_t dims[] = { 19, 37, 70 };
+    for (size_t k = 0; k < sizeof types / sizeof *types; k++)
+        for (size_t p = 0; p < sizeof perms / sizeof *perms; p++) {
+            struct bench t;
+            bench_init(&t);
+            struct value *x = constant(&t, types[k], dims, 3, NULL);
+            for (int64_t i = 0; i < tensor_count(x->data); i++)
+                tensor_set_f64((struct tensor *)(uintptr_t)x->data, i, (double)(i * 7919 % 127));
+            CHECK_RUN(&t, "Transpose", ATTRS(attr_ints("perm", perms[p], 3)), x);
+            const struct tensor *y = t.out[0];
+            int64_t wrong = 0, at[3], to[3] = { y->shape.dim[1] * y->shape.dim[2], y->shape.dim[2], 1 };
+            for (at[0] = 0; at[0] < dims[0]; at[0]++)
+                for (at[1] = 0; at[1] < dims[1]; at[1]++)
+                    for (at[2] = 0; at[2] < dims[2]; at[2]++) {
+                        int64_t i = (at[0] * dims[1] + at[1]) * dims[2] + at[2], j = 0;
+                        for (int d = 0; d < 3; d++) j += at[perms[p][d]] * to[d];
+                        wrong += tensor_get_f64(y, j) != (double)(i * 7919 % 127);
+                    }
+            CHECK_INT(wrong, 0);
+            arena_release(&t.a);
+        }
+}

@@ -59,7 +59,7 @@ static void check(struct fixture *f, struct value *y, const char *op, int ops, i
         CHECK_NEAR(tensor_get_f64(&got, i), is, 3e-6 * (1 + fabs(is)));
     }
     session_free(s);
-    CHECK_OK(pass_run(f->b.g, PASS_PLAN, "spelled", &f->e), &f->e);
+    CHECK_OK(pass_run(f->b.g, PASS_PLAN, NULL, &f->e), &f->e);
     CHECK_INT(count(f->b.g, op), ops);
     CHECK_INT((int)f->b.g->n_nodes, nodes);
     arena_release(&f->a);
@@ -234,4 +234,36 @@ TEST(what_does_nothing_disappears)
     begin(&f); /* its mask is looked at */
     struct node *n = dropout(&f, 0, true);
     check(&f, two(&f, "Mul", n->out[0], emit_cast(&f.b, n->out[1], DT_F32)), "Dropout", 1, 3);
+}
+
+static struct value *turned(struct fixture *f, struct value *x)
+{
+    return emit(&f->b, "Transpose", NO_ATTRS, x);
+}
+
+TEST(products_take_in_what_follows)
+{
+    struct fixture f;
+    begin(&f);
+    struct value *y = two(&f, "MatMul", f.x, vector(&f, 2, (int64_t[]){ 6, 6 }));
+    y = two(&f, "Add", f.x, two(&f, "Add", vector(&f, 1, (int64_t[]){ 6 }), y));
+    check(&f, emit(&f.b, "Relu", NO_ATTRS, y), "FusedMatMul", 1, 1);
+    begin(&f); /* the formula of an activation is found first */
+    f.x = two(&f, "MatMul", f.x, vector(&f, 2, (int64_t[]){ 6, 3 }));
+    check(&f, spelled_gelu(&f, 1, false, M_SQRT1_2), "FusedMatMul", 1, 1);
+    begin(&f); /* a residual of another shape */
+    y = two(&f, "MatMul", f.x, vector(&f, 2, (int64_t[]){ 6, 6 }));
+    check(&f, two(&f, "Add", y, vector(&f, 2, (int64_t[]){ 5, 6 })), "MatMul", 1, 2);
+}
+
+TEST(matrices_are_taken_as_they_lie)
+{
+    struct fixture f;
+    begin(&f);
+    check(&f, two(&f, "MatMul", f.x, turned(&f, vector(&f, 2, (int64_t[]){ 4, 6 }))), "FusedMatMul", 1, 1);
+    begin(&f); /* turned twice */
+    struct value *w = vector(&f, 2, (int64_t[]){ 4, 5 }), *flat;
+    flat = emit(&f.b, "Reshape", NO_ATTRS, f.x, emit_i64s(&f.b, (int64_t[]){ 5, 12 }, 2));
+    struct value *y = emit(&f.b, "Gemm", ATTRS(attr_int("transA", 1), attr_int("transB", 1)), flat, w);
+    check(&f, turned(&f, y), "Transpose", 0, 2);
 }
