@@ -1,4 +1,4 @@
-/* batch_norm.c - batch normalisation in training, its gradient, and sums per channel, in whatever layout there is.
+/* batch_norm.c - batch normalisation in training, its gradient, and sums per channel or column, in whatever layout.
  *
  * Sums are in double precision. The rows are cut into parts by their number alone, and the parts' sums added in order,
  * so that bits do not depend on threads.
@@ -292,6 +292,34 @@ int conv_grad_bias_run(const struct step *s, struct err *e)
 {
     struct norm n = { .s = s, .dy = data(s, 0), .out = s->out[0]->data };
     form_of(s->in[0], &n.form);
+    TRY(sum_up(&n, e));
+    team_run(s->threads, n.units, 1, bias_units, &n);
+    return 0;
+}
+
+/* How many rows of the output's numbers the input is, when it is that. */
+static int64_t rows_of(const struct step *s)
+{
+    const struct shape *x = &s->in[0]->shape, *y = &s->out[0]->shape;
+    int lead = 0;
+    while (lead < y->rank && y->dim[lead] == 1) lead++;
+    int64_t n = shape_span(y, lead, y->rank);
+    for (int i = 1; i <= y->rank - lead; i++)
+        if (i > x->rank || x->dim[x->rank - i] != y->dim[y->rank - i]) return 0;
+    return n > 1 ? tensor_count(s->in[0]) / n : 0;
+}
+
+/* in: x (..., dims), something shaped as (dims) */
+int sum_to_prepare(struct step *s, struct err *e)
+{
+    s->want_in[1] = s->in[1]->layout; /* only its shape is looked at */
+    return rows_of(s) ? 0 : fail(e, ERR_UNSUPPORTED, "other sums than those of rows");
+}
+
+int sum_to_run(const struct step *s, struct err *e)
+{
+    struct norm n = { .s = s, .dy = data(s, 0), .out = s->out[0]->data };
+    n.form = (struct form){ rows_of(s), 1, 1, tensor_count(s->out[0]) };
     TRY(sum_up(&n, e));
     team_run(s->threads, n.units, 1, bias_units, &n);
     return 0;

@@ -37,6 +37,7 @@ static const struct kernel kernels[] = {
     { "BatchNormalization", "cpu", true, accepts, batch_norm_prepare, batch_norm_run },
     KERNEL("BatchNormalizationGrad", batch_norm_grad_prepare, batch_norm_grad_run),
     KERNEL("ConvGradBias", conv_grad_bias_prepare, conv_grad_bias_run),
+    KERNEL("SumTo", sum_to_prepare, sum_to_run),
     { "Gather", "cpu", false, gather_channels_accepts, gather_channels_prepare, gather_channels_run },
     KERNEL("MaxPoolGrad", pool_grad_prepare, max_pool_grad_run),
     KERNEL("AdaptiveMaxPoolGrad", pool_grad_prepare, max_pool_grad_run),

@@ -29,6 +29,8 @@ int batch_norm_grad_prepare(struct step *s, struct err *e);
 int batch_norm_grad_run(const struct step *s, struct err *e);
 int conv_grad_bias_prepare(struct step *s, struct err *e);
 int conv_grad_bias_run(const struct step *s, struct err *e);
+int sum_to_prepare(struct step *s, struct err *e);
+int sum_to_run(const struct step *s, struct err *e);
 bool gather_channels_accepts(const struct step *s, struct str *why);
 int gather_channels_prepare(struct step *s, struct err *e);
 int gather_channels_run(const struct step *s, struct err *e);
