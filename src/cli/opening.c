@@ -124,11 +124,16 @@ int open_rows(struct table **t, const struct model *m, struct args *args, const 
     if (fed >= g->n_inputs) return 0;
     struct str names = str_in(args->arena);
     for (size_t i = 0; i < g->n_inputs; i++) str_addf(&names, "%s%s", i ? "," : "", g->inputs[i]->name);
+    const char *wanted = str_done(&names), *there = table_column_list(*t, args->arena);
+    if (!wanted || !there) return fail_nomem(e);
     if (g->n_inputs == 1)
-        return fail(e, ERR_USAGE, "%s: no column for the model's input %s: say which, as in --columns image=NAME", path,
-            str_done(&names));
-    return fail(e, ERR_USAGE, "%s: the model has %zu inputs: give a table with the columns %s", path, g->n_inputs,
-        str_done(&names));
+        return fail(e, ERR_USAGE,
+            "%s: no column for the model's input %s: say which, as in --columns image=NAME; there are: %s", path,
+            wanted, there);
+    return fail(e, ERR_USAGE,
+        "%s: the model has %zu inputs: give a table with the columns %s, or say which feeds which, as in --columns "
+        "image:%s=NAME; there are: %s",
+        path, g->n_inputs, wanted, g->inputs[0]->name, there);
 }
 
 int read_recipe(const struct args *args, const struct graph *g, const struct recipe **r, struct err *e)

@@ -38,14 +38,16 @@ static const char *const role_names[] = {
 /* Names that people give to columns, where nothing else is said; the first of a role that is there counts. */
 static const struct {
     enum role role;
-    const char *names; /* separated by blanks */
+    const char *names[20];
 } usual[] = {
-    { ROLE_IMAGE, "image img path file filename filepath image_path img_path _image_ jpg jpeg png webp ppm" },
-    { ROLE_MASK, "mask mask_path labelmap mask.png seg.png seg" },
-    { ROLE_LABEL, "label class target category _label_ cls" },
-    { ROLE_BOXES, "boxes bbox boxes_path label_path boxes.txt boxes.json" },
-    { ROLE_ID, "id _id_ key __key__" },
+    { ROLE_IMAGE, { "image", "img", "path", "file", "filename", "filepath", "image_path", "img_path", "_image_", "jpg",
+                      "jpeg", "png", "webp", "tif", "tiff", "bmp", "gif", "ppm", "pgm" } },
+    { ROLE_MASK, { "mask", "mask_path", "labelmap", "mask.png", "seg.png", "seg" } },
+    { ROLE_LABEL, { "label", "class", "target", "category", "_label_", "cls" } },
+    { ROLE_BOXES, { "boxes", "bbox", "boxes_path", "label_path", "boxes.txt", "boxes.json" } },
+    { ROLE_ID, { "id", "_id_", "key", "__key__" } },
 };
+enum { N_USUAL = sizeof usual / sizeof *usual };
 
 int table_add_column(struct table *t, const char *name, enum role role, struct err *e)
 {
@@ -55,6 +57,25 @@ int table_add_column(struct table *t, const char *name, enum role role, struct e
     if (!c.name || !ARRAY_PUSH(t->arena, t->columns, t->n_columns, t->cap_columns, c)) return fail_nomem(e);
     t->said = t->said || role != ROLE_OTHER;
     return 0;
+}
+
+int table_find_column(const struct table *t, const char *name)
+{
+    for (size_t i = 0; i < t->n_columns; i++)
+        if (!strcmp(t->columns[i].name, name)) return (int)i;
+    return -1;
+}
+
+const char *table_usual_name(const char *name, bool near)
+{
+    for (size_t i = 0; i < N_USUAL; i++) {
+        size_t n = 0;
+        for (; usual[i].names[n]; n++)
+            if (!strcasecmp(usual[i].names[n], name)) return usual[i].names[n];
+        const char *closest = near ? str_closest(name, usual[i].names, n) : NULL;
+        if (closest) return closest;
+    }
+    return NULL;
 }
 
 int table_map(struct table *t, const char *path, struct bytes *out, struct err *e)
@@ -67,7 +88,10 @@ int table_map(struct table *t, const char *path, struct bytes *out, struct err *
 const char *table_column_list(const struct table *t, struct arena *a)
 {
     struct str all = str_in(a);
-    for (size_t i = 0; i < t->n_columns && i < 40; i++) str_addf(&all, "%s%s", i ? ", " : "", t->columns[i].name);
+    for (size_t i = 0; i < t->n_columns && i < 40; i++) {
+        const char *name = t->columns[i].name;
+        str_addf(&all, "%s%s", i ? ", " : "", name[0] ? name : "one without a name");
+    }
     if (t->n_columns > 40) str_add(&all, ", ...");
     return str_done(&all);
 }
@@ -137,20 +161,15 @@ static int assign_said(struct table *t, const char *text, unsigned *said, struct
     return 0;
 }
 
-static void guess_role(struct table *t, enum role role, const char *names)
+static void guess_role(struct table *t, enum role role, const char *const *names)
 {
-    char name[64];
     if (table_column(t, role, 0) >= 0) return;
-    for (const char *p = names; *p;) {
-        size_t n = strcspn(p, " ");
-        snprintf(name, sizeof name, "%.*s", (int)n, p);
+    for (; *names; names++)
         for (size_t i = 0; i < t->n_columns; i++) {
-            if (strcasecmp(t->columns[i].name, name) || t->columns[i].role != ROLE_OTHER) continue;
+            if (strcasecmp(t->columns[i].name, *names) || t->columns[i].role != ROLE_OTHER) continue;
             t->columns[i].role = role;
             return;
         }
-        p += n + (p[n] == ' ');
-    }
 }
 
 static bool is_fed(const struct table *t, int input)
@@ -204,7 +223,7 @@ static int find_roles(struct table *t, struct err *e)
     const char *const *said = t->options.columns;
     unsigned roles = 0;
     for (size_t i = 0; said && said[i]; i++) TRY(assign_said(t, said[i], &roles, e));
-    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) guess_role(t, usual[i].role, usual[i].names);
+    for (size_t i = 0; i < N_USUAL; i++) guess_role(t, usual[i].role, usual[i].names);
     feed_inputs(t);
     return order_numbers(t, e);
 }

@@ -4,7 +4,8 @@
 
 #include "data/table.h"
 
-enum { TABLE_COLUMNS_MAX = 4096, TABLE_HEAD = 512, TABLE_MAPS = 16 };
+/* TABLE_LOOK: rows that are looked at for the names of columns, where each row brings its own. */
+enum { TABLE_COLUMNS_MAX = 4096, TABLE_HEAD = 512, TABLE_MAPS = 16, TABLE_LOOK = 64 };
 
 /* Where a row begins; for a kind with a count, `at` is the row's number. */
 struct cursor {
@@ -52,6 +53,10 @@ struct table {
 
 /* For kinds. */
 int table_add_column(struct table *t, const char *name, enum role role, struct err *e);
+/* The column of this name, or -1. */
+int table_find_column(const struct table *t, const char *name);
+/* The name that columns of some role usually have, if this is one; `near`: or the one that may be meant. Else NULL. */
+const char *table_usual_name(const char *name, bool near);
 /* file_map() for what a table is read from: a long one takes no more memory than a short one. */
 int table_map(struct table *t, const char *path, struct bytes *out, struct err *e);
 

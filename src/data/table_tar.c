@@ -20,9 +20,17 @@ struct shards {
     size_t n, cap;
 };
 
+static bool is_packed(const char *path)
+{
+    static const char *const endings[] = { ".tar.gz", ".tgz", ".tar.xz", ".tar.zst", ".tar.bz2" };
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        if (str_ends(path, endings[i])) return true;
+    return false;
+}
+
 static bool is_tar(const char *path, struct bytes head)
 {
-    return str_ends(path, ".tar");
+    return str_ends(path, ".tar") || is_packed(path);
 }
 
 static int add_shard(struct table *t, struct shards *s, const char *path, struct err *e)
@@ -174,7 +182,26 @@ static int walk_sample(const struct shards *s, struct cursor *c, struct arena *a
 
 static int take_column(void *cookie, const struct entry *entry, const char *column, struct err *e)
 {
+    if (table_find_column(cookie, column) >= 0) return 0;
     return table_add_column(cookie, column, str_ends(column, "npy") ? ROLE_SEQUENCE : ROLE_OTHER, e);
+}
+
+/* A sample need not have all files: the next ones may bring columns that the first one lacks. What is broken there is
+ * told when it is read. */
+static int look_further(struct table *t, const struct shards *s, struct cursor *c, struct err *e)
+{
+    struct err bad = { 0 };
+    int got = 1;
+    for (int i = 1; i < TABLE_LOOK && got; i++) {
+        const char *key;
+        struct arena scratch;
+        arena_init(&scratch, t->arena->mem);
+        got = walk_sample(s, c, &scratch, take_column, t, &key, &bad);
+        arena_release(&scratch);
+        if (got == ERR_NOMEM) return fail_nomem(e);
+        err_clear(&bad);
+    }
+    return 0;
 }
 
 static int open_tar(struct table *t, struct err *e)
@@ -182,6 +209,9 @@ static int open_tar(struct table *t, struct err *e)
     struct shards *s = t->state = ARENA_NEW(t->arena, struct shards);
     struct cursor c = { 0 };
     const char *key;
+    if (is_packed(t->path))
+        return fail(e, ERR_UNSUPPORTED, "%s: shards are read where they lie, not compressed: unpack it to a .tar (JPEG "
+            "and PNG hardly become smaller)", t->path);
     TRY_MEM(s, e);
     int braces = add_braces(t, s, e);
     TRY(braces);
@@ -190,7 +220,7 @@ static int open_tar(struct table *t, struct err *e)
     int got = walk_sample(s, &c, t->arena, take_column, t, &key, e);
     TRY(got);
     if (!got) return fail(e, ERR_DATA, "%s: no samples in it (files named KEY.EXTENSION)", t->path);
-    return 0;
+    return look_further(t, s, &c, e);
 }
 
 struct taking {
@@ -202,17 +232,18 @@ struct taking {
 static bool is_text(const char *column)
 {
     static const char *const names[] = { "cls", "txt", "json", "id", "index", "label", "class" };
+    const char *dot = strrchr(column, '.'), *ending = dot ? dot + 1 : column;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (!strcmp(column, names[i])) return true;
+        if (!strcmp(ending, names[i])) return true;
     return false;
 }
 
 static int take_cell(void *cookie, const struct entry *entry, const char *column, struct err *e)
 {
     struct taking *w = cookie;
-    size_t i = 1, len = entry->data.len;
-    while (i < w->t->n_columns && strcmp(w->t->columns[i].name, column)) i++;
-    if (i == w->t->n_columns) return 0; /* the first sample has no such file: nobody asked for it */
+    size_t len = entry->data.len;
+    int i = table_find_column(w->t, column);
+    if (i < 0) return 0; /* the first samples have no such file: nobody asked for it */
     w->cells[i].bytes = entry->data;
     if (!is_text(column) || len > TEXT_MAX) return 0;
     while (len && strchr(" \t\r\n", entry->data.data[len - 1])) len--;

@@ -33,25 +33,53 @@ static bool is_csv(const char *path, struct bytes head)
     return str_ends(path, ".csv") || str_ends(path, ".tsv");
 }
 
-static bool finds(const struct table *t, const struct csv_row *row, const char *text)
+static bool finds(const struct csv_row *row, const char *text)
 {
     for (size_t i = 0; i < row->n; i++)
         if (!strcasecmp(row->fields[i], text)) return true;
     return false;
 }
 
-/* A first row is a header if it names an input, or a column that something is usually called; or if columns are asked
- * for by name. Else it is a row like the others, and the first column holds paths. */
-static bool is_header(const struct table *t, const struct csv_row *row)
+/* Whether the row names an input of the model, or a column as it is usually called. */
+static bool names_columns(const struct table *t, const struct csv_row *row)
 {
-    static const char *const known[] = { "image", "img", "path", "file", "filename", "filepath", "image_path",
-        "img_path", "_image_", "mask", "label", "class", "target", "_label_", "id", "boxes" };
-    if (t->options.columns && t->options.columns[0]) return true;
     for (size_t i = 0; t->options.inputs && t->options.inputs[i]; i++)
-        if (finds(t, row, t->options.inputs[i])) return true;
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (finds(t, row, known[i])) return true;
+        if (finds(row, t->options.inputs[i])) return true;
+    for (size_t i = 0; i < row->n; i++)
+        if (table_usual_name(row->fields[i], false)) return true;
     return false;
+}
+
+static bool is_file(const struct table *t, const char *text, struct arena *a)
+{
+    const char *path = file_join(a, t->folder, text);
+    return path && text[0] && file_exists(path) && !file_is_dir(path);
+}
+
+/* Neither a header nor a sample: most likely a header with a slip of the pen. */
+static int strange(const struct table *t, const struct csv_row *row, struct err *e)
+{
+    const char *first = row->fields[0], *near = NULL;
+    size_t at = 0;
+    for (; at < row->n && !(near = table_usual_name(row->fields[at], true));) at++;
+    if (near)
+        return fail(e, ERR_USAGE, "%s:%zu: \"%.60s\" is neither the name of a column nor a file: did you mean \"%s\"?",
+            t->path, row->line, row->fields[at], near);
+    return fail(e, ERR_USAGE,
+        "%s:%zu: \"%.60s\" is neither the name of a column nor a file: call the columns image (or path, file), label, "
+        "mask ..., or say what they are for, as in columns image=%.60s",
+        t->path, row->line, first, first[0] ? first : "NAME");
+}
+
+/* A first row is a header if columns are asked for by name, or if it names one. Where its first field is a file, or
+ * looks like one or like a number, it is a row like the others, and the first column holds paths. 1, 0 or an error. */
+static int is_header(const struct table *t, const struct csv_row *row, struct arena *a, struct err *e)
+{
+    const char *first = row->fields[0];
+    if (t->options.columns && t->options.columns[0]) return 1;
+    if (is_file(t, first, a)) return 0;
+    if (names_columns(t, row)) return 1;
+    return strpbrk(first, "./") || strchr("+-0123456789", first[0]) ? 0 : strange(t, row, e);
 }
 
 static int open_csv(struct table *t, struct err *e)
@@ -64,7 +92,8 @@ static int open_csv(struct table *t, struct err *e)
     arena_init(&scratch, t->arena->mem);
     int got = csv_next(&x->csv, &scratch, &row, e);
     if (got == 0) got = fail(e, ERR_DATA, "%s: the table is empty", t->path);
-    bool header = got > 0 && is_header(t, &row);
+    int header = got > 0 ? is_header(t, &row, &scratch, e) : 0;
+    if (header < 0) got = header;
     for (size_t i = 0; got > 0 && i < row.n; i++) {
         char number[24];
         snprintf(number, sizeof number, "%zu", i + 1);
@@ -88,7 +117,8 @@ static int read_csv(struct table *t, struct cursor *c, struct arena *a, struct c
 {
     struct csv csv = ((const struct text *)t->state)->csv;
     struct csv_row row;
-    if (c->at) csv.at = c->at, csv.line = c->line, csv.row = c->row;
+    if (c->at) csv.at = c->at, csv.line = c->line;
+    csv.row = c->row; /* without the header, as everywhere */
     int got = csv_next(&csv, a, &row, e);
     *c = (struct cursor){ csv.at, csv.line, c->row, got > 0 ? row.line : csv.line };
     if (got <= 0) return got;
@@ -136,19 +166,36 @@ static int parse_line(
     return json_is_object(*out) ? 0 : fail(e, ERR_DATA, "%s: each line must be an object {\"image\": ...}", where);
 }
 
+/* Columns are the keys of the first lines: one that is often left out may come later. */
+static int add_keys(struct table *t, struct arena *a, const struct cursor *c, struct bytes line, struct err *e)
+{
+    json_t *object, *value;
+    const char *key;
+    TRY(parse_line(t, a, c, line, &object, e));
+    json_object_foreach(object, key, value)
+    {
+        if (table_find_column(t, key) < 0) TRY(table_add_column(t, key, ROLE_OTHER, e));
+    }
+    return 0;
+}
+
 static int open_jsonl(struct table *t, struct err *e)
 {
     struct text *x;
     struct cursor c = { 0 };
     struct bytes line;
-    json_t *object, *value;
-    const char *key;
+    struct err bad = { 0 };
     TRY(map_text(t, &x, e));
     c.at = x->csv.at;
-    if (!next_line(&x->csv.data, &c, &line)) return fail(e, ERR_DATA, "%s: the table is empty", t->path);
-    TRY(parse_line(t, t->arena, &c, line, &object, e));
-    json_object_foreach(object, key, value) TRY(table_add_column(t, key, ROLE_OTHER, e));
-    return 0;
+    for (int i = 0; i < TABLE_LOOK && next_line(&x->csv.data, &c, &line); i++) {
+        struct arena scratch;
+        arena_init(&scratch, t->arena->mem);
+        int code = add_keys(t, &scratch, &c, line, &bad);
+        arena_release(&scratch);
+        if (code && code != ERR_DATA) return fail(e, code, "%s", bad.text);
+    }
+    if (t->n_columns) return 0; /* a broken line is one row's error */
+    return bad.code ? fail(e, bad.code, "%s", bad.text) : fail(e, ERR_DATA, "%s: the table is empty", t->path);
 }
 
 static const char *text_of(const json_t *value, struct arena *a, struct err *e)

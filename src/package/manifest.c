@@ -181,17 +181,32 @@ static int add_preprocess(struct making *w, const struct value *v, json_t *port,
     return 0;
 }
 
+/* The same but for the batch. */
+static bool is_alike(const struct value *v, const struct value *w)
+{
+    bool same = v->dtype == w->dtype && v->shape.rank == w->shape.rank;
+    for (int d = 1; same && d < v->shape.rank; d++)
+        same = v->shape.dim[d] == w->shape.dim[d] || (v->shape.dim[d] < 0 && w->shape.dim[d] < 0);
+    return same;
+}
+
 static int add_inputs(struct making *w, struct err *e)
 {
+    static const char *const copied[] = { "kind", "layout", "preprocess" };
     json_t *list = json_array();
     json_object_set_new(w->m, "inputs", list);
-    bool images = true; /* only the first image input gets the preprocessing given */
+    const struct value *first = NULL; /* the first image: what prepares it prepares every input that is like it */
+    json_t *model = NULL;             /* its port */
     for (size_t i = 0; i < w->g->n_inputs; i++) {
-        json_t *port = port_json(w->g, w->g->inputs[i]);
+        const struct value *v = w->g->inputs[i];
+        json_t *port = port_json(w->g, v);
         json_array_append_new(list, port);
         json_object_set_new(port, "kind", json_string("tensor"));
-        if (images) TRY(add_preprocess(w, w->g->inputs[i], port, e));
-        if (json_object_get(port, "preprocess")) images = false;
+        if (!first) TRY(add_preprocess(w, v, port, e));
+        else if (is_alike(v, first))
+            for (size_t k = 0; k < sizeof copied / sizeof *copied; k++)
+                json_object_set_new(port, copied[k], json_deep_copy(json_object_get(model, copied[k])));
+        if (!first && json_object_get(port, "preprocess")) first = v, model = port;
     }
     return 0;
 }

@@ -241,10 +241,8 @@ static void wait_for(struct pipeline *p, size_t lot)
 
 static int tell(struct pipeline *p, struct sample *s, struct err *e)
 {
-    int image = table_column(s->table, ROLE_IMAGE, 0);
-    struct scored scored = { s->row.id, image >= 0 ? s->row.cells[image].path : NULL, (long)s->row.index,
-        s->bad.code ? s->bad.text : NULL, &s->from, s->answers, s->outputs, p->model->graph->n_outputs, s->table,
-        &s->row };
+    struct scored scored = { s->row.id, (long)s->row.index, s->bad.code ? s->bad.text : NULL, &s->from, s->answers,
+        s->outputs, p->model->graph->n_outputs, s->table, &s->row };
     return p->o.answer(p->o.cookie, &scored, e);
 }
 

@@ -22,7 +22,6 @@ struct recipe;
 
 struct scored {
     const char *id;
-    const char *path;              /* of the first image; NULL when the row names none */
     long row;                      /* in its table, from 0 */
     const char *error;             /* the row could not be scored, and why; else NULL */
     const struct provenance *from; /* of the first image input; its `seen` has pixels where they were asked for */

@@ -94,6 +94,12 @@ static void tell_apart(struct line *row, size_t n_carry)
     }
 }
 
+/* What the table shows of an output: an array has what the model gave, before postprocessing. */
+static enum answer_kind kind_shown(const struct results *r, const struct result_output *out)
+{
+    return r->o.format == RESULTS_NPY ? ANSWER_TENSOR : out->kind;
+}
+
 int result_csv_columns(
     struct results *r, struct arena *a, const char ***names, const char ***affinity, size_t *n, struct err *e)
 {
@@ -102,10 +108,11 @@ int result_csv_columns(
     for (size_t i = 0; i < r->o.n_carry; i++) head(&row, table_column_at(r->o.table, (size_t)r->o.carry[i])->name, "");
     for (size_t i = 0; i < r->n_outputs; i++) {
         const struct result_output *out = &r->outputs[i];
-        if (out->kind == ANSWER_CLASSES) head_classes(&row, r, out);
-        else if (out->kind == ANSWER_MASK) head_mask(&row, r, out);
-        else if (out->kind == ANSWER_BOXES) head_boxes(&row, r, out);
-        else if (out->kind == ANSWER_TENSOR) head(&row, out->name, "TEXT");
+        enum answer_kind kind = kind_shown(r, out);
+        if (kind == ANSWER_CLASSES) head_classes(&row, r, out);
+        else if (kind == ANSWER_MASK) head_mask(&row, r, out);
+        else if (kind == ANSWER_BOXES) head_boxes(&row, r, out);
+        else if (kind == ANSWER_TENSOR) head(&row, out->name, "TEXT");
     }
     head(&row, "error", "TEXT");
     if (!row.oom) tell_apart(&row, r->o.n_carry);
@@ -199,10 +206,11 @@ int result_csv_row(
         const struct result_output *out = &r->outputs[i];
         struct answer plain = { ANSWER_TENSOR, .tensor = s->outputs ? s->outputs[i] : (struct tensor){ 0 } };
         const struct answer *a = s->error ? NULL : r->o.format == RESULTS_NPY ? &plain : &s->answers[i];
-        if (out->kind == ANSWER_CLASSES) put_classes(&row, r, out, a);
-        else if (out->kind == ANSWER_MASK) TRY(put_mask(&row, r, a, &files[i], e));
-        else if (out->kind == ANSWER_BOXES) TRY(put_boxes(&row, r, a, &files[i], e));
-        else if (out->kind == ANSWER_TENSOR) put_tensor(&row, a, &files[i]);
+        enum answer_kind kind = kind_shown(r, out);
+        if (kind == ANSWER_CLASSES) put_classes(&row, r, out, a);
+        else if (kind == ANSWER_MASK) TRY(put_mask(&row, r, a, &files[i], e));
+        else if (kind == ANSWER_BOXES) TRY(put_boxes(&row, r, a, &files[i], e));
+        else if (kind == ANSWER_TENSOR) put_tensor(&row, a, &files[i]);
     }
     put(&row, s->error ? s->error : "");
     return end_row(r, &row, e);

@@ -98,10 +98,8 @@ static int write_png(const char *folder, const char *relative, const struct imag
 static int backdrop(const struct results *r, const struct scored *s, const struct answer *mask, struct image *img,
     struct arena *a, struct err *e)
 {
-    struct bytes file;
     struct image decoded;
-    TRY(file_load(a, s->path, &file, e));
-    if (image_decode(&decoded, a, file, NULL, e)) return err_prefix(e, "%s", s->path);
+    TRY(row_image(s->table, s->source, table_column(s->table, ROLE_IMAGE, 0), a, NULL, &decoded, e));
     if (r->upright) TRY(image_orient(&decoded, a, &decoded, e));
     TRY(image_convert(img, a, &decoded, IMAGE_RGB, e));
     if (img->width == mask->width && img->height == mask->height) return 0;
@@ -174,7 +172,7 @@ static int write_mask(struct results *r, const struct scored *s, const struct an
         TRY(write_png(r->o.masks, names->mask, &img, a, e));
         TRY(shown(r, r->o.masks, names->mask, a, &files->mask, e));
     }
-    bool image = s->path && s->from->original.width > 0;
+    bool image = table_column(s->table, ROLE_IMAGE, 0) >= 0 && s->from->original.width > 0;
     if (!r->o.overlays || !image) return 0;
     TRY(write_overlay(r, s, mask, names->overlay, a, e));
     return shown(r, r->o.overlays, names->overlay, a, &files->overlay, e);

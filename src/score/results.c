@@ -72,7 +72,6 @@ static int describe_outputs(struct results *r, struct err *e)
         describe(out, json_object_get(manifest_port(m->manifest, "outputs", v->name), "postprocess"));
         r->n_shown += out->kind != ANSWER_NONE;
         if (out->kind == ANSWER_CLASSES) limit_classes(out, &v->shape);
-        if (r->o.format == RESULTS_NPY) out->kind = ANSWER_TENSOR; /* what the model gave, before postprocessing */
     }
     for (size_t i = 0; i < r->n_outputs && r->n_shown > 1; i++)
         TRY_MEM(r->outputs[i].prefix = arena_printf(&r->arena, "%s.", r->outputs[i].name), e);
