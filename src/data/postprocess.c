@@ -95,6 +95,20 @@ static int run_sigmoid(const struct postprocess_step *s, struct post *w, struct 
     return replace_tensor(w, l.v, e);
 }
 
+/* p becomes (1 - p, p). */
+static int run_two_classes(const struct postprocess_step *s, struct post *w, struct err *e)
+{
+    struct tensor *t = &w->answer->tensor, *both;
+    if (w->answer->kind != ANSWER_TENSOR || tensor_count(t) != 1 || !dtype_is_float(t->dtype))
+        return fail(e, ERR_USAGE, "one number is wanted, the probability of the second class");
+    struct shape shape = shape_of(2, (int64_t[]){ 1, 2 });
+    double p = tensor_get_f64(t, 0);
+    if (!(both = tensor_new(w->arena, t->dtype, &shape, e))) return e->code;
+    store_f64(t->dtype, both->data, 2, (double[]){ 1 - p, p });
+    *t = *both;
+    return 0;
+}
+
 static void parse_top_k(struct postprocess_step *s, struct step_reader *r)
 {
     s->k = step_int(r, "k", 5, 1, 1000000);
@@ -232,6 +246,7 @@ static int run_omit(const struct postprocess_step *s, struct post *w, struct err
 static const struct postprocess_kind kinds[] = {
     { "softmax", parse_axis, run_softmax },
     { "sigmoid", parse_nothing, run_sigmoid },
+    { "two_classes", parse_nothing, run_two_classes },
     { "top_k", parse_top_k, run_top_k },
     { "argmax", parse_axis, run_argmax },
     { "threshold", parse_threshold, run_threshold },
@@ -279,6 +294,8 @@ int postprocess_run(const struct postprocess *p, struct arena *a, const struct o
 
 json_t *postprocess_for_task(const char *task, int64_t classes, int axis)
 {
+    if (!strcmp(task, "image-classification") && classes == 1)
+        return json_pack("[{s:s},{s:s},{s:s,s:i}]", "op", "sigmoid", "op", "two_classes", "op", "top_k", "k", 2);
     if (!strcmp(task, "image-classification"))
         return json_pack("[{s:s,s:i},{s:s,s:I}]", "op", "softmax", "axis", axis, "op", "top_k", "k",
             (json_int_t)(classes > 0 && classes < 5 ? classes : 5));

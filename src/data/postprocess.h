@@ -1,6 +1,8 @@
 /* postprocess.h - from a model's output to an answer: a list of named steps, data and never code.
  *
  *   classification:  [{"op": "softmax", "axis": 1}, {"op": "top_k", "k": 5}]
+ *                    [{"op": "sigmoid"}, {"op": "two_classes"}, {"op": "top_k", "k": 2}] for one number that is the
+ *                    probability of the second of two classes
  *   segmentation:    [{"op": "argmax", "axis": 1}, {"op": "resize_to_original", "interpolation": "nearest"}]
  *   detection:       [{"op": "boxes", "form": "separate", "scores": "scores", "labels": "labels"}],
  *                    and [{"op": "omit"}] at the outputs that it reads beside its own (data/boxes.h)

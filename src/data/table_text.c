@@ -60,15 +60,13 @@ static bool is_file(const struct table *t, const char *text, struct arena *a)
 static int strange(const struct table *t, const struct csv_row *row, struct err *e)
 {
     const char *first = row->fields[0], *near = NULL;
-    size_t at = 0;
-    for (; at < row->n && !(near = table_usual_name(row->fields[at], true));) at++;
-    if (near)
-        return fail(e, ERR_USAGE, "%s:%zu: \"%.60s\" is neither the name of a column nor a file: did you mean \"%s\"?",
-            t->path, row->line, row->fields[at], near);
+    char meant[100] = "";
+    for (size_t i = 0; i < row->n && !near; i++) near = table_usual_name(row->fields[i], true);
+    if (near) snprintf(meant, sizeof meant, "did you mean \"%s\"? Else ", near);
     return fail(e, ERR_USAGE,
-        "%s:%zu: \"%.60s\" is neither the name of a column nor a file: call the columns image (or path, file), label, "
-        "mask ..., or say what they are for, as in columns image=%.60s",
-        t->path, row->line, first, first[0] ? first : "NAME");
+        "%s:%zu: \"%.60s\" is neither the name of a column nor a file: %scall the columns image (or path, file), label, "
+        "mask ..., or say what they are for, as in --columns image=%.60s",
+        t->path, row->line, first, meant, first[0] ? first : "NAME");
 }
 
 /* A first row is a header if columns are asked for by name, or if it names one. Where its first field is a file, or

@@ -79,12 +79,21 @@ static bool has_image(const struct making *w)
     return w->g->n_inputs > 0 && (image_channels(w->g->inputs[0], &nhwc) > 0 || is_single_image(w, w->g->inputs[0]));
 }
 
+/* What makes the numbers of an output. */
+static const struct node *last_node(const struct value *v)
+{
+    const struct node *n = v->node;
+    while (node_is(n, "Transpose") || node_is(n, "Identity")) n = n->in[0]->node;
+    return n;
+}
+
 static const char *guess_task(const struct making *w)
 {
     const struct shape *out = w->g->n_outputs ? &w->g->outputs[0]->shape : NULL;
     if (has_image(w) && is_detector(w->g)) return "object-detection";
     if (!has_image(w) || !out || !dtype_is_float(w->g->outputs[0]->dtype)) return "raw";
-    if (out->rank == 2 && (out->dim[1] > 1 || out->dim[1] < 0)) return "image-classification";
+    if (out->rank == 2 && (out->dim[1] != 1 || node_is(last_node(w->g->outputs[0]), "Sigmoid")))
+        return "image-classification";
     if (out->rank == 4 && out->dim[2] != 1) return "image-segmentation";
     return "raw";
 }
@@ -223,6 +232,7 @@ void manifest_label(json_t *port, const struct value *v, const struct labels *l,
 {
     bool boxes = has_step(json_object_get(port, "postprocess"), "boxes");
     int64_t classes = v->shape.rank >= 2 && !boxes ? v->shape.dim[1] : -1;
+    if (has_step(json_object_get(port, "postprocess"), "two_classes")) classes = 2;
     json_object_set_new(port, "labels", json_pack("{s:s,s:I}", "file", "labels.txt", "count", (json_int_t)l->n));
     if (classes >= 0 && (size_t)classes != l->n)
         report_add(r, REPORT_WARNING, "", "%zu labels for %lld classes", l->n, (long long)classes);
@@ -232,8 +242,7 @@ void manifest_label(json_t *port, const struct value *v, const struct labels *l,
 static bool is_done(const struct value *v, const json_t *steps)
 {
     const char *op = json_string_value(json_object_get(json_array_get(steps, 0), "op"));
-    const struct node *n = v->node;
-    while (node_is(n, "Transpose") || node_is(n, "Identity")) n = n->in[0]->node;
+    const struct node *n = last_node(v);
     if (!op) return false;
     return (!strcmp(op, "softmax") && node_is(n, "Softmax")) || (!strcmp(op, "sigmoid") && node_is(n, "Sigmoid"));
 }
@@ -333,14 +342,14 @@ static int set_in(json_t *m, const char *ports, const char *steps, const char *k
 {
     size_t i;
     json_t *port;
+    int any = 0;
     json_array_foreach(json_object_get(m, ports), i, port)
     {
-        err_clear(e);
         json_t *list = json_object_get(port, steps);
-        if (list && !preprocess_override(list, key, value, e)) return 1;
+        if (list && !preprocess_override(list, key, value, e)) any = 1;
+        err_clear(e);
     }
-    err_clear(e);
-    return 0;
+    return any;
 }
 
 int manifest_set(json_t *m, const char *assignment, struct err *e)

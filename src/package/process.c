@@ -119,6 +119,14 @@ static int put_sigmoid(struct process *p)
     return 0;
 }
 
+/* (N, 1) becomes (N, 2). */
+static int put_two_classes(struct process *p)
+{
+    struct value *one = emit_scalar(p->b, p->v ? p->v->dtype : DT_F32, 1);
+    p->v = emit(p->b, "Concat", ATTRS(attr_int("axis", 1)), put2(p, "Sub", one, p->v), p->v);
+    return 0;
+}
+
 /* One output more, beside the numbers it is made of. */
 static int put_class(struct process *p, struct value *index)
 {
@@ -148,6 +156,7 @@ static int put_nothing(struct process *p)
 static const struct process_kind behind[] = {
     { "softmax", put_softmax },
     { "sigmoid", put_sigmoid },
+    { "two_classes", put_two_classes },
     { "top_k", put_best },
     { "argmax", put_best },
     { "threshold", put_threshold },

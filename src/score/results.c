@@ -29,6 +29,7 @@ static void describe(struct result_output *out, const json_t *steps)
     {
         const char *op = json_string_value(json_object_get(step, "op"));
         if (!op) continue;
+        out->both = out->both || !strcmp(op, "two_classes");
         if (!strcmp(op, "top_k")) {
             const json_t *k = json_object_get(step, "k");
             out->kind = ANSWER_CLASSES;
@@ -44,6 +45,7 @@ static void describe(struct result_output *out, const json_t *steps)
 static void limit_classes(struct result_output *out, const struct shape *s)
 {
     int64_t count = s->rank > 1 ? shape_span(s, 1, s->rank) : -1;
+    if (out->both) count = 2;
     if (count > 0 && out->k > count) out->k = count;
 }
 
@@ -68,7 +70,7 @@ static int describe_outputs(struct results *r, struct err *e)
     for (size_t i = 0; i < r->n_outputs; i++) {
         struct result_output *out = &r->outputs[i];
         const struct value *v = m->graph->outputs[i];
-        *out = (struct result_output){ v->name, "", ANSWER_TENSOR, 0 };
+        *out = (struct result_output){ v->name, "", ANSWER_TENSOR, 0, false };
         describe(out, json_object_get(manifest_port(m->manifest, "outputs", v->name), "postprocess"));
         r->n_shown += out->kind != ANSWER_NONE;
         if (out->kind == ANSWER_CLASSES) limit_classes(out, &v->shape);

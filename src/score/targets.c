@@ -40,9 +40,10 @@ static int choose_target(struct targets *j, struct err *e)
     for (size_t i = 1; i < N_KINDS; i++)
         for (int k = 0; k < 2 && kinds[i]->steps[k]; k++)
             if (has_step(steps, kinds[i]->steps[k])) j->kind = kinds[i];
+    j->both = has_step(steps, "two_classes");
     const struct node *last = g->outputs[j->output]->node;
     j->logits = j->kind == &target_mask ? !node_is(last, "Softmax") && !node_is(last, "Sigmoid")
-                                        : has_step(steps, "softmax");
+                                        : has_step(steps, j->both ? "sigmoid" : "softmax");
     j->column = table_column(j->table, j->kind->role, 0);
     if (j->column >= 0) return 0;
     const char *list = table_column_list(j->table, j->arena);

@@ -21,7 +21,7 @@ int targets_confusion(struct targets *j, int64_t least, struct err *e)
 
 static int init(struct targets *j, struct err *e)
 {
-    return targets_confusion(j, 0, e);
+    return targets_confusion(j, j->both ? 2 : 0, e);
 }
 
 static int judge(struct targets *j, const struct scored *s, struct arena *a, struct str *out, struct err *e)
@@ -31,10 +31,11 @@ static int judge(struct targets *j, const struct scored *s, struct arena *a, str
     struct err bad = { 0 };
     if (row_class(s->table, s->source, j->column, &truth, &bad) || truth < 0) return 0;
     if (n > j->confusion.n) n = j->confusion.n;
-    if (truth >= n) return 0;
-    double *v = ARENA_ARRAY(a, n, double);
+    double *v = ARENA_ARRAY(a, n + 1, double);
     TRY_MEM(v, e);
     load_f64(scores->dtype, scores->data, n, v);
+    if (j->both) v[1] = v[0], v[0] = j->logits ? 0 : 1 - v[1], n = 2; /* softmax(0, z) is sigmoid(z) */
+    if (truth >= n) return 0;
     for (int64_t i = 1; i < n; i++)
         if (v[i] > v[best]) best = i;
     str_addf(out, "%c %lld %lld %lld %a", target_class.letter, (long long)truth, (long long)best,

@@ -20,6 +20,7 @@ struct targets {
     const char *folder; /* for what does not fit into memory */
     const struct target_kind *kind;
     bool logits; /* the output becomes probabilities by a softmax or a sigmoid */
+    bool both;   /* it is one number, the second of two classes */
     int column;  /* of the truth */
     size_t output; /* the one compared */
     int64_t rows, without;

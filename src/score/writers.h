@@ -10,6 +10,7 @@ struct result_output {
     const char *name, *prefix; /* prefix: of column names, "" or "NAME." */
     enum answer_kind kind;
     int64_t k; /* ANSWER_CLASSES: how many at most */
+    bool both; /* one number says two classes */
 };
 
 /* Files written for one answer, as the table names them: relative to the folder given. NULL: none. */

@@ -1,6 +1,8 @@
 /* make.c - writes the tiny models, images and pickles that the tests of the command line work on, into a folder.
  *
  *   classify.onnx  x (N, 3, H, W) -> ReduceMean over the pixels -> Gemm -> logits (N, 4): brightest colour wins
+ *   binary.onnx    the same -> Gemm -> Sigmoid -> p (N, 1): how likely it is red; binary_logit.onnx without the Sigmoid
+ *   left_right.onnx  left, right (N, 3, H, W) -> Sub -> ReduceMean over the pixels -> y (N, 3)
  *   copy.onnx      x (N, 3, H, W) -> Conv 1x1 -> y (N, 3, H, W): an auto-encoder that knows nothing yet
  *   sequence.onnx  x (N, 6) -> Gemm -> logits (N, 2)
  *   heads.onnx     x (N, 3, H, W) -> ReduceMean -> two Gemm: kind (N, 4), and place (N, 2)
@@ -134,6 +136,31 @@ static void make_classify(void)
     put_node(&g, "Gemm", "mean fc.weight fc.bias", "logits", "transB=1");
     put_port(&g, 12, "logits", (const char *const[]){ "N", "4" }, 2);
     put_model("classify.onnx", &g);
+}
+
+static void make_binary(const char *name, const char *last)
+{
+    struct proto_message g = proto_message_in(&arena);
+    static const float w[3] = { 4, -4, -4 }, b[1] = { 0.5f };
+    put_port(&g, 11, "x", (const char *const[]){ "N", "3", "H", "W" }, 4);
+    put_weights(&g, "fc.weight", (const int64_t[]){ 1, 3 }, 2, w, 3);
+    put_weights(&g, "fc.bias", (const int64_t[]){ 1 }, 1, b, 1);
+    put_node(&g, "ReduceMean", "x", "mean", "axes=2,3 keepdims=0");
+    put_node(&g, "Gemm", "mean fc.weight fc.bias", "z", "transB=1");
+    put_node(&g, last, "z", "p", "");
+    put_port(&g, 12, "p", (const char *const[]){ "N", "1" }, 2);
+    put_model(name, &g);
+}
+
+static void make_left_right(void)
+{
+    struct proto_message g = proto_message_in(&arena);
+    put_port(&g, 11, "left", (const char *const[]){ "N", "3", "H", "W" }, 4);
+    put_port(&g, 11, "right", (const char *const[]){ "N", "3", "H", "W" }, 4);
+    put_node(&g, "Sub", "left right", "d", "");
+    put_node(&g, "ReduceMean", "d", "y", "axes=2,3 keepdims=0");
+    put_port(&g, 12, "y", (const char *const[]){ "N", "3" }, 2);
+    put_model("left_right.onnx", &g);
 }
 
 static void make_segment(void)
@@ -391,6 +418,9 @@ int main(int argc, char **argv)
     folder = argv[1];
     arena_init(&arena, NULL);
     make_classify();
+    make_binary("binary.onnx", "Sigmoid");
+    make_binary("binary_logit.onnx", "Identity");
+    make_left_right();
     make_segment();
     make_single();
     make_copy();

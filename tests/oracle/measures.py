@@ -3,7 +3,7 @@
     measures.py TENREC
 
 Models that hand their input on are scored on random tables: logits and probabilities of 2 and 4 classes with many ties,
-and three columns of numbers. scikit-learn gets the probabilities in float64: of logits those that follow from them.
+one number for two classes, and three columns of numbers. scikit-learn gets the probabilities in float64: of logits those that follow from them.
 """
 import json
 import os
@@ -86,6 +86,23 @@ def classes(draw, n, op):
     check("their confusion", {"wrong": int(abs(matrix - sk.confusion_matrix(truth, best)).sum())}, {"wrong": 0})
 
 
+def two_classes(draw, op):
+    x = np.round(draw.randn(ROWS, 1) * 2, 1).astype(np.float32)
+    truth = np.where(draw.rand(ROWS) < 0.4, x[:, 0] > 0, draw.randint(0, 2, ROWS)).astype(int)
+    write_model(1, op)
+    mine = score(zip(x, truth[:, None]), ["label"], "--task", "image-classification")
+    p = 1 / (1 + np.exp(-x[:, 0].astype(np.float64)))
+    if op == "Sigmoid":
+        subprocess.run([PROGRAM, "score", "model.onnx", "rows.csv", "--task", "raw", "-o", "p.npy"], check=True,
+                       stderr=subprocess.DEVNULL)
+        p = np.load("p.npy")[:, 0].astype(np.float64)
+    best = (p > 0.5).astype(int)  # of equal ones the first, as everywhere
+    check(f"one number for two classes, {op}", mine, {
+        "accuracy": sk.accuracy_score(truth, best), "f1_macro": sk.f1_score(truth, best, average="macro"),
+        "mean_iou": sk.jaccard_score(truth, best, average="macro"), "loss": sk.log_loss(truth, p),
+        "roc_auc": sk.roc_auc_score(truth, p)})
+
+
 def numbers(draw):
     x = draw.randn(ROWS, 3).astype(np.float32)
     truth = np.round(x + draw.randn(ROWS, 3) * [0.1, 1, 10], 3)
@@ -109,6 +126,8 @@ with tempfile.TemporaryDirectory() as folder:
     for op in ("Identity", "Softmax"):
         for n in (2, 4):
             classes(random, n, op)
+    for op in ("Identity", "Sigmoid"):
+        two_classes(random, op)
     numbers(random)
     os.chdir("/")
 print(f"1..{number}")

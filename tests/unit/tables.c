@@ -99,6 +99,30 @@ TEST(wrong_columns)
     says("no input \"z\"");
 }
 
+/* A first row that is no header by its names is one of the rows only where it looks like a sample. */
+TEST(misspelt_headers)
+{
+    static const char *const headerless[][2] = { { "a.csv", "x.png,1\n" }, { "b.csv", "pets/cat,1\n" },
+        { "c.csv", "0.5 0.25,1\n" }, { "d.csv", "photo,label\n" } };
+    begin();
+    put_text("slip.csv", "pathh,lable\nx.png,cat\n");
+    CHECK(!open_as("slip.csv", &(struct table_options){ 0 }));
+    CHECK_INT(err.code, ERR_USAGE);
+    says("slip.csv:1: \"pathh\" is neither the name of a column nor a file: did you mean \"path\"?");
+    put_text("odd.csv", "motif,sort\nx.png,cat\n");
+    CHECK(!open_as("odd.csv", &(struct table_options){ 0 }));
+    says("columns image=motif");
+    CHECK(open_as("odd.csv", &(struct table_options){ .columns = (const char *const[]){ "image=motif", NULL } }));
+    put_text("photo", "a file without an ending");
+    for (size_t i = 0; i < sizeof headerless / sizeof *headerless; i++) {
+        put_text(headerless[i][0], headerless[i][1]);
+        struct table *t = opened(headerless[i][0]);
+        struct row row = next(t, 1);
+        CHECK_INT(row.index, 0);
+        CHECK(!strncmp(row.cells[0].text, headerless[i][1], strlen(row.cells[0].text)));
+    }
+}
+
 TEST(rows_that_are_broken)
 {
     begin();
@@ -114,7 +138,7 @@ TEST(rows_that_are_broken)
     next(t, ERR_DATA);
     says("t.csv:4: the row has 4 fields");
     next(t, ERR_DATA);
-    says("t.csv:5:2");
+    says("t.csv:5:2: row 4"); /* the header is none */
     row = next(t, 1);
     CHECK_STR(row.id, "f.png");
     CHECK_STR(row.where, "t.csv:6");
@@ -206,6 +230,24 @@ TEST(json_lines)
     next(t, ERR_DATA);
     says("t.jsonl:3");
     next(t, 0);
+}
+
+/* A key that the first line lacks, and a first line that is broken. */
+TEST(keys_that_come_later)
+{
+    begin();
+    put_text("t.jsonl", "nonsense\n{\"image\": \"a.png\"}\n{\"label\": \"cat\", \"image\": \"b.png\"}\n");
+    struct table *t = opened("t.jsonl");
+    int label = table_column(t, ROLE_LABEL, 0);
+    CHECK(label >= 0);
+    next(t, ERR_DATA);
+    says("t.jsonl:1");
+    CHECK(!next(t, 1).cells[label].text);
+    CHECK_STR(next(t, 1).cells[label].text, "cat");
+    next(t, 0);
+    put_text("none.jsonl", "nonsense\n");
+    CHECK(!open_as("none.jsonl", &(struct table_options){ 0 }));
+    says("none.jsonl:1");
 }
 
 TEST(inputs_by_name_and_by_role)
@@ -346,6 +388,33 @@ TEST(tar_shards)
     CHECK(!open_as("none-*.tar", &(struct table_options){ 0 }));
     put_text("text.tar", "this is no archive, and longer than a header needs to be");
     CHECK(!open_as("text.tar", &(struct table_options){ 0 }));
+}
+
+/* Files that the first sample lacks, two images in each, texts by their last ending. */
+TEST(tar_samples_differ)
+{
+    static char tar[1 << 16];
+    begin();
+    size_t n = tar_entry(tar, "1.left.png", "L");
+    n += tar_entry(tar + n, "1.caption.txt", "one\n");
+    n += tar_entry(tar + n, "2.bmp", "BM");
+    n += tar_entry(tar + n, "2.cls", "7");
+    put("s.tar", tar, n + 1024);
+    struct table *t = opened("s.tar");
+    CHECK_STR(table_column_list(t, &arena), "__key__, left.png, caption.txt, bmp, cls");
+    int image = table_column(t, ROLE_IMAGE, 0), label = table_column(t, ROLE_LABEL, 0);
+    CHECK_INT(image, 3);
+    CHECK_INT(label, 4);
+    struct row row = next(t, 1);
+    CHECK(row.cells[1].bytes.len == 1 && !row.cells[image].bytes.data && !row.cells[label].text);
+    CHECK_STR(row.cells[2].text, "one");
+    row = next(t, 1);
+    CHECK(row.cells[image].bytes.len == 2);
+    CHECK_STR(row.cells[label].text, "7");
+    put("s.tar.gz", "\x1f\x8b", 2);
+    CHECK(!open_as("s.tar.gz", &(struct table_options){ 0 }));
+    CHECK_INT(err.code, ERR_UNSUPPORTED);
+    says("unpack it");
 }
 
 TEST(sqlite_queries)
