@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """million.py - a long table from its first row to its measures: throughput, memory, processors, and what it costs
-beside the bare forward pass.
+beside the bare forward pass, by the clock and in time of processors (which neighbours on the machine change less).
 
     million.py TENREC [--rows 1000000] [--less 10000] [--batch 16] [--zoo digits] [--size 28] [--threads 2]
                [--png 10000]
@@ -34,11 +34,18 @@ def make(tenrec, options):
 
 
 def bare(tenrec, options):
-    """Samples a second of the forward pass alone."""
+    """Of the forward pass alone: samples a second, and seconds of a processor for each."""
     command = [tenrec, "bench", "model.tenrec", "--batch", str(options.batch), "--threads", "1", "--size",
-               str(options.size), "--seconds", "5", "--json"]
-    runs = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(options.threads)]
-    return sum(json.loads(run.communicate()[0])["samples_per_second"] for run in runs)
+               str(options.size), "--json", "--seconds"]
+    rate, used, samples = 0, [], []
+    for seconds in ("1", "5"):  # what both have alike, the start, is no part of the cost
+        runs = [subprocess.Popen(command + [seconds], stdout=subprocess.PIPE) for _ in range(options.threads)]
+        told = [json.loads(run.stdout.read()) for run in runs]
+        usage = [os.wait4(run.pid, 0)[2] for run in runs]
+        rate = sum(one["samples_per_second"] for one in told)
+        used.append(sum(one.ru_utime + one.ru_stime for one in usage))
+        samples.append(sum(one["runs"] for one in told) * options.batch)
+    return rate, (used[1] - used[0]) / (samples[1] - samples[0])
 
 
 def score(tenrec, options, rows):
@@ -68,13 +75,18 @@ def main():
         os.chdir(folder)
         make(tenrec, options)
         before = bare(tenrec, options)
+        used = []
         for rows in (options.less, options.rows):
             seconds, processor, megabytes, measures = score(tenrec, options, rows)
+            used.append(processor)
             print(f"{rows} rows: {seconds:.1f} s, {rows / seconds:.0f} rows/s, {processor / seconds:.2f} processors, "
                   f"peak {megabytes:.1f} MB, {measures['rows']} compared, ROC AUC {measures['roc_auc']:.6f}")
         after = bare(tenrec, options)
-        print(f"forward pass alone: {before:.0f} and {after:.0f} samples/s; "
-              f"lost: {100 * (1 - rows / seconds / max(before, after)):.0f} %")
+        print(f"forward pass alone: {before[0]:.0f} and {after[0]:.0f} samples/s; "
+              f"lost: {100 * (1 - rows / seconds / max(before[0], after[0])):.0f} %")
+        row, alone = (used[1] - used[0]) / (options.rows - options.less), (before[1] + after[1]) / 2
+        print(f"time of processors: {1e6 * row:.0f} us a row, {1e6 * alone:.0f} us of them for the forward pass; "
+              f"lost: {100 * (1 - alone / row):.0f} %")
         os.chdir("/")
 
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -109,12 +110,16 @@ int file_load(struct arena *a, const char *path, struct bytes *out, struct err *
     return code;
 }
 
-void file_expect(const char *path)
+bool file_expect(const char *path, long *blocks)
 {
+    struct rusage used = { 0 };
+    long before = *blocks;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) return;
+    if (fd < 0) return false;
     (void)posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED);
     close(fd);
+    if (!getrusage(RUSAGE_THREAD, &used)) *blocks = used.ru_inblock;
+    return *blocks != before;
 }
 
 int file_read(struct arena *a, const char *path, size_t limit, struct bytes *out, struct err *e)

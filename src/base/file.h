@@ -21,8 +21,9 @@ int file_map(struct arena *a, const char *path, struct bytes *out, struct err *e
 int file_load(struct arena *a, const char *path, struct bytes *out, struct err *e);
 /* What file_map() gave, all of it: its pages are given back, and come again when they are read. */
 void file_forget(struct bytes mapped);
-/* A hint that the file will be read soon. */
-void file_expect(const char *path);
+/* A hint that the file will be read soon. `blocks`, 0 at first, remembers what this thread had read from disks: true
+ * where this file had to be; false: it is in memory already. */
+bool file_expect(const char *path, long *blocks);
 /* Reads all of a file or stream ("-" is stdin) into the arena, at most `limit` bytes. */
 int file_read(struct arena *a, const char *path, size_t limit, struct bytes *out, struct err *e);
 bool file_exists(const char *path);

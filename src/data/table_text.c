@@ -64,8 +64,8 @@ static int strange(const struct table *t, const struct csv_row *row, struct err 
     for (size_t i = 0; i < row->n && !near; i++) near = table_usual_name(row->fields[i], true);
     if (near) snprintf(meant, sizeof meant, "did you mean \"%s\"? Else ", near);
     return fail(e, ERR_USAGE,
-        "%s:%zu: \"%.60s\" is neither the name of a column nor a file: %scall the columns image (or path, file), label, "
-        "mask ..., or say what they are for, as in --columns image=%.60s",
+        "%s:%zu: \"%.60s\" is neither the name of a column nor a file: %scall the columns image (or path, file), "
+        "label, mask ..., or say what they are for, as in --columns image=%.60s",
         t->path, row->line, first, meant, first[0] ? first : "NAME");
 }
 

@@ -1,7 +1,8 @@
 /* parts.h - the results of a job that may be killed and resumed, or shared by several processes: a folder OUT.parts of
  * finished pieces, each a run of rows, and what job they belong to. When all rows are there they are joined.
  *
- * Rows are dealt out in blocks: shard i of n has the blocks i-1, i-1+n, ... A piece never crosses the end of a block.
+ * Rows are dealt out in blocks: shard i of n has the blocks i-1, i-1+n, ... A piece ends where a block does, unless its
+ * text grows large.
  */
 #ifndef TENREC_SCORE_PARTS_H
 #define TENREC_SCORE_PARTS_H

@@ -13,6 +13,7 @@
 #include "score/lot.h"
 
 enum { WAITING_BYTES = 32 << 20, ROWS_MOST = 256, LOTS_MOST = 64, WORKERS_MOST = 16, PATIENCE_MS = 100 };
+enum { PROBES = 64, PROBE_ROWS = 16 }; /* so many files in a row were in memory: one of so many is looked at */
 
 struct worker {
     struct pipeline *p;
@@ -31,6 +32,8 @@ struct pipeline {
     size_t cap, limit; /* limit: how many may wait, by the bytes of the largest so far */
     size_t largest;    /* bytes */
     bool stopped;      /* nothing more is answered */
+    int64_t in_memory; /* files expected since the last one that a disk was asked for */
+    long blocks;       /* of file_expect() */
     pthread_mutex_t lock; /* of the states of lots and of what follows */
     pthread_cond_t work, done;
     size_t head, end; /* the first that is not answered, the one that is being filled; counted without end */
@@ -347,9 +350,17 @@ int pipeline_put_error(
     return push(p, t, row, error, e);
 }
 
+/* Disks read ahead what is on them; where all is in memory, looking at every file would only cost. */
+static void expect(struct pipeline *p, const struct table *t, const struct row *row)
+{
+    for (size_t i = 0; i < table_columns(t); i++) {
+        if (table_column_at(t, i)->input < 0 || !row->cells[i].path) continue;
+        p->in_memory = file_expect(row->cells[i].path, &p->blocks) ? 0 : p->in_memory + 1;
+    }
+}
+
 int pipeline_put(struct pipeline *p, const struct table *t, const struct row *row, struct err *e)
 {
-    for (size_t i = 0; i < table_columns(t); i++)
-        if (table_column_at(t, i)->input >= 0 && row->cells[i].path) file_expect(row->cells[i].path);
+    if (p->in_memory < PROBES || row->index % PROBE_ROWS == 0) expect(p, t, row);
     return push(p, t, row, NULL, e);
 }

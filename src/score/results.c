@@ -4,13 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "score/parts.h"
 #include "score/targets.h"
 #include "score/writers.h"
 
-enum { PAGE = 1 << 16, PIECE_BYTES = 8 << 20 };
+enum { PAGE = 1 << 16, PIECE_BYTES = 8 << 20, REST = 20 }; /* saving takes a 20th of the time */
 
 static const struct join_format *const formats[] = {
     [RESULTS_CSV] = &join_text,
@@ -173,7 +174,9 @@ static int turn_page(struct results *r, struct err *e)
     struct piece piece = { r->first, r->n, r->bad, { (const unsigned char *)text, r->text.len },
         { (const unsigned char *)targets, r->targets.len } };
     if (r->parts) {
+        double begun = clock_now();
         if (r->n) TRY(parts_save(r->parts, &piece, e));
+        r->rest = clock_now() + REST * (clock_now() - begun);
     } else if (r->open) {
         TRY(file_writer_put(&r->file, text, r->text.len, e));
     } else if (r->text.len) {
@@ -198,10 +201,11 @@ static int put_row(struct results *r, const struct scored *s, struct arena *scra
                                         : result_csv_row(r, s, files, scratch, e);
 }
 
-/* A piece ends where its block does, where rows are left out, and where it grows large. */
+/* A piece ends with one of its blocks, where rows are left out, and where it grows large. */
 static bool ends_piece(const struct results *r)
 {
-    return r->text.len >= (r->parts ? PIECE_BYTES : PAGE) || (r->parts && (r->first + r->n) % PARTS_BLOCK == 0);
+    if (!r->parts || r->text.len >= PIECE_BYTES) return r->text.len >= PAGE;
+    return (r->first + r->n) % PARTS_BLOCK == 0 && clock_now() >= r->rest;
 }
 
 int results_put(struct results *r, const struct scored *s, struct err *e)

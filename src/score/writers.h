@@ -30,6 +30,7 @@ struct results {
     struct file_writer file;
     bool open; /* `file` is */
     struct parts *parts;
+    double rest; /* no piece is saved before this time */
     struct arena page; /* of the texts that wait */
     struct str text, targets;
     int64_t first, n, bad; /* the piece that waits: its first row, how many, how many of them with an error */

@@ -3,7 +3,8 @@
     measures.py TENREC
 
 Models that hand their input on are scored on random tables: logits and probabilities of 2 and 4 classes with many ties,
-one number for two classes, and three columns of numbers. scikit-learn gets the probabilities in float64: of logits those that follow from them.
+one number for two classes, and three columns of numbers. scikit-learn gets the probabilities in float64: of logits
+those that follow from them.
 """
 import json
 import os
