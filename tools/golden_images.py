@@ -110,7 +110,7 @@ def convert(seed, w, h, c, color):
 def fit(w, h, size, limit):
     from torchvision.transforms.functional import _compute_resized_output_size
     height, width = _compute_resized_output_size((h, w), [size], limit or None)
-    return "%dx%d" % (width, height)
+    return "%dx%d" % (max(1, width), max(1, height))  # torchvision itself fails where nothing is left of a side
 
 
 def normalize(seed, w, h, c, like):
@@ -393,8 +393,7 @@ def fixed_lines():
                          (7, 1, 20, 1), (1, 9, 5, 4), (33, 21, 33, 10)):
         for c in (1, 3):
             lines.append("as 4 %d %d %d 1 0 %d %d" % (w, h, c, ow, oh))
-            if ow <= w and oh <= h:
-                lines.append("as 6 %d %d %d 1 2 %d %d" % (w, h, c, ow, oh))
+            lines.append("as 6 %d %d %d 1 2 %d %d" % (w, h, c, ow, oh))
     # Torch's weights that are exact in binary: its vector code adds with one rounding, ours with two, else
     lines += ["as 8 %d %d %d 2 %d %d %d" % (w, h, c, m, ow, oh) for w, h, ow, oh in
               ((64, 48, 32, 24), (64, 48, 16, 12), (16, 8, 32, 16), (8, 8, 32, 64)) for c in (1, 3) for m in (0, 1)]

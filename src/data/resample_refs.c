@@ -26,16 +26,33 @@ static int within(int i, int n)
     return i < 0 ? 0 : i >= n ? n - 1 : i;
 }
 
+/* Where output i lies between source pixels, between their centres: the first one, and the weight of the second. */
+static float between_centres(int i, double scale, int *at)
+{
+    float x = (float)((i + 0.5) * scale - 0.5);
+    *at = (int)floorf(x);
+    return x - (float)*at;
+}
+
+/* The same where areas are enlarged: a pixel is one source pixel, or the part of it that reaches into the next. */
+static float between_areas(int i, double scale, int *at)
+{
+    *at = (int)floor(i * scale);
+    float w = (float)((i + 1) - (*at + 1) * (1.0 / scale));
+    return w <= 0 ? 0 : w - floorf(w);
+}
+
+typedef float between_fn(int i, double scale, int *at);
+
 /* cv::resize: the position in float. Along rows the weight of what lies outside is 0; down columns the edge is taken
  * twice, which rounds differently. */
-static struct pair *opencv_pairs(struct arena *a, int n_in, int n_out, bool columns)
+static struct pair *opencv_pairs(struct arena *a, int n_in, int n_out, between_fn *between, bool columns)
 {
     struct pair *p = ARENA_ARRAY(a, n_out, struct pair);
     double scale = 1.0 / ((double)n_out / n_in);
     for (int i = 0; p && i < n_out; i++) {
-        float x = (float)((i + 0.5) * scale - 0.5);
-        int at = (int)floorf(x);
-        float w = x - (float)at;
+        int at;
+        float w = between(i, scale, &at);
         if (!columns && (at < 0 || at >= n_in - 1)) w = 0;
         p[i] = (struct pair){ within(at, n_in), within(at + (columns || at >= 0), n_in), w };
     }
@@ -58,10 +75,11 @@ static void opencv_row(const struct image *in, int y, const struct pair *xs, int
     }
 }
 
-static int opencv_linear(struct image *out, const struct image *in, struct arena *a, struct err *e)
+static int opencv_two(
+    struct image *out, const struct image *in, between_fn *between, struct arena *a, struct err *e)
 {
-    struct pair *xs = opencv_pairs(a, in->width, out->width, false);
-    struct pair *ys = opencv_pairs(a, in->height, out->height, true);
+    struct pair *xs = opencv_pairs(a, in->width, out->width, between, false);
+    struct pair *ys = opencv_pairs(a, in->height, out->height, between, true);
     size_t n = image_row_bytes(out);
     int *rows[2] = { ARENA_ARRAY(a, n, int), ARENA_ARRAY(a, n, int) }, have[2] = { -1, -1 };
     if (!xs || !ys || !rows[0] || !rows[1]) return fail_nomem(e);
@@ -80,6 +98,11 @@ static int opencv_linear(struct image *out, const struct image *in, struct arena
             to[i] = (uint8_t)((((w0 * (rows[0][i] >> 4)) >> 16) + ((w1 * (rows[1][i] >> 4)) >> 16) + 2) >> 2);
     }
     return 0;
+}
+
+static int opencv_linear(struct image *out, const struct image *in, struct arena *a, struct err *e)
+{
+    return opencv_two(out, in, between_centres, a, e);
 }
 
 /* Which source pixels an output pixel covers, and how much of each (cv::computeResizeAreaTab). */
@@ -150,9 +173,7 @@ static int area_any(struct image *out, const struct image *in, struct arena *a, 
 
 static int opencv_area(struct image *out, const struct image *in, struct arena *a, struct err *e)
 {
-    if (out->width > in->width || out->height > in->height)
-        return fail(e, ERR_UNSUPPORTED, "resize (area, opencv-4.6) only makes images smaller, not %d x %d to %d x %d",
-            in->width, in->height, out->width, out->height);
+    if (out->width > in->width || out->height > in->height) return opencv_two(out, in, between_areas, a, e);
     int across = in->width / out->width, down = in->height / out->height;
     if (across * out->width != in->width || down * out->height != in->height) return area_any(out, in, a, e);
     area_blocks(out, in, across, down);

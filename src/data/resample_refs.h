@@ -1,6 +1,6 @@
 /* resample_refs.h - resizing as other libraries do it, each named with its version.
  *
- *   opencv-4.6               cv2.resize of 8-bit images, INTER_LINEAR and INTER_AREA (to smaller sizes): bit for bit
+ *   opencv-4.6               cv2.resize of 8-bit images, INTER_LINEAR and INTER_AREA: bit for bit
  *   torchvision-0.14-tensor  functional.resize of a uint8 tensor, bilinear, with or without antialias: torch 1.13's
  *                            interpolate() in float32, rounded half to even. Its vector code fuses multiply and add,
  *                            which decides near ties: measured, under 1 in 1000 samples differ, by 1

@@ -1,4 +1,5 @@
-"""images.py - random resizes, crops, conversions and files, by our library and by Pillow and torchvision: same bits.
+"""images.py - random resizes, crops, conversions and files, by our library and by Pillow, torchvision and OpenCV: same
+bits.
 
 Usage: images.py PROGRAM [SEED]; PROGRAM is built from images.c.
 """
@@ -16,7 +17,7 @@ import golden_images as golden
 import numpy as np
 from PIL import Image
 
-N_LINES, N_FILES = 6000, 500
+N_LINES, N_OPENCV, N_FILES = 6000, 1000, 500
 
 
 def random_file(rng, folder, number):
@@ -47,6 +48,12 @@ def random_file(rng, folder, number):
     return "decode %s/%s %s" % (folder, name, rng.choice(("rgb", "gray", "upright")))
 
 
+def random_opencv(rng):
+    sizes = [rng.choice((rng.randint(1, 20), rng.randint(1, 200))) for _ in range(4)]
+    return "as %d %d %d %d 1 %d %d %d" % (rng.randint(0, 999), *sizes[:2], rng.choice((1, 3)), rng.choice((0, 2)),
+                                          *sizes[2:])
+
+
 def pillow(line):
     try:
         return golden.answer(line)
@@ -65,6 +72,7 @@ def main():
     rng = random.Random(int(sys.argv[2]) if len(sys.argv) > 2 else 1)
     with tempfile.TemporaryDirectory() as folder:
         lines = [golden.random_line(rng) for _ in range(N_LINES)]
+        lines += [random_opencv(rng) for _ in range(N_OPENCV)]
         lines += [random_file(rng, folder, i) for i in range(N_FILES)]
         done = subprocess.run([sys.argv[1], folder], input="\n".join(lines) + "\n", capture_output=True, text=True,
                               check=True)
