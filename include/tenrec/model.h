@@ -29,6 +29,7 @@ struct tenrec_options {
     /* What an import had to guess, and warnings; NULL: silent. */
     void (*log)(void *cookie, enum tenrec_level level, const char *text);
     void *log_cookie;
+    const char *features; /* an inner layer, whose numbers become the model's only output; `tenrec show` names them */
 };
 
 struct tenrec_model;

@@ -66,7 +66,9 @@ struct tenrec_answer {
 };
 
 /* preprocess, forward, postprocess: the same answer, bit for bit, as `tenrec score` gives. `images` has one per input
- * of the model, `answers` room for one per output; they lie in the session's memory until its next call. */
+ * of the model, `answers` room for one per output; they lie in the session's memory until its next call. Several
+ * samples in a call: so many times as many of both, one sample behind the other; those of equal sizes share a forward
+ * pass where the model takes a batch. A bad image fails the call: the text begins with "image I". */
 TENREC_API int tenrec_score(struct tenrec_session *session, const struct tenrec_image *images, size_t n_images,
     struct tenrec_answer *answers, size_t n_answers, struct tenrec_error *error);
 

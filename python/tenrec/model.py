@@ -66,17 +66,18 @@ class Model:
     """Opens PATH: a package, or a model file of another framework.
 
     labels, preprocess: files; like: "torchvision", "timm", "keras" or "caffe", how images become inputs;
-    weights: the second file where a format has two; inputs: ["NAME=Nx3xHxW"] where the file does not say; log: called
-    with (level, text) for what was guessed. A model belongs to one thread at a time; open it once per thread, or use
+    weights: the second file where a format has two; inputs: ["NAME=Nx3xHxW"] where the file does not say; features: an
+    inner layer whose numbers are wanted instead of the outputs; log: called with (level, text) for what was guessed. A model belongs to one thread at a time; open it once per thread, or use
     `threads` for those inside.
     """
 
-    def __init__(self, path, *, labels=None, like=None, preprocess=None, weights=None, inputs=(), threads=0, log=None):
+    def __init__(self, path, *, labels=None, like=None, preprocess=None, weights=None, inputs=(), features=None,
+                 threads=0, log=None):
         self._model = self._session = None
         hints = (native.TEXT * (len(inputs) + 1))(*[text.encode() for text in inputs], None)
         say = native.LOG(lambda _, level, text: log(level, text.decode(errors="replace"))) if log else native.LOG()
         options = native.Options(ctypes.sizeof(native.Options), _encode(weights), _encode(labels), _encode(like),
-                                 _encode(preprocess), hints, log=say)
+                                 _encode(preprocess), hints, log=say, features=_encode(features))
         self._model = native.call("open", _encode(path), ctypes.byref(options))
         session = native.SessionOptions(ctypes.sizeof(native.SessionOptions), threads)
         self._session = native.call("session_new", self._model, ctypes.byref(session))
@@ -165,13 +166,23 @@ class Model:
         """Scores a picture (a path, bytes of a file, or pixels); one argument per input of the model.
 
         Gives Classes, a Mask, Boxes or an array; a dictionary of them by name where the model has several outputs.
+        Of a list of pictures (one list per input) a list of answers: a batch, which changes no answer.
         """
-        pairs = [_to_image(each) for each in (picture, *more)]
+        given = (picture, *more)
+        if not any(isinstance(each, (list, tuple)) for each in given):
+            return self._score([given])[0]
+        if not all(isinstance(each, (list, tuple)) and len(each) == len(picture) for each in given):
+            raise TypeError("a batch is a list of pictures for every input, all of one length")
+        return self._score(list(zip(*given))) if picture else []
+
+    def _score(self, samples):
+        pairs = [_to_image(each) for sample in samples for each in sample]
         images = (native.Image * len(pairs))(*[image for image, _ in pairs])
-        answers = (native.Answer * len(self.outputs))()
-        native.call("score", self._session, images, len(pairs), answers, len(self.outputs))
-        found = {port.name: self._answer(answer) for port, answer in zip(self.outputs, answers) if answer.kind != 4}
-        return next(iter(found.values())) if len(found) == 1 else found
+        answers = (native.Answer * (len(self.outputs) * len(samples)))()
+        native.call("score", self._session, images, len(pairs), answers, len(answers))
+        rows = [answers[i:i + len(self.outputs)] for i in range(0, len(answers), len(self.outputs))]
+        named = [{port.name: self._answer(one) for port, one in zip(self.outputs, row) if one.kind != 4} for row in rows]
+        return [next(iter(found.values())) if len(found) == 1 else found for found in named]
 
     def stream(self, pictures, errors="raise"):
         """predict() of each picture as it comes. errors="yield": a bad picture gives its Error and the rest goes on."""

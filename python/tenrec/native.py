@@ -21,7 +21,8 @@ class Tensor(ctypes.Structure):
 class Options(ctypes.Structure):
     _fields_ = [("size", SIZE_T), ("weights", TEXT), ("labels", TEXT), ("like", TEXT), ("preprocess", TEXT),
                 ("input", ctypes.POINTER(TEXT)), ("alloc", ctypes.c_void_p), ("free", ctypes.c_void_p),
-                ("alloc_cookie", ctypes.c_void_p), ("log", LOG), ("log_cookie", ctypes.c_void_p)]
+                ("alloc_cookie", ctypes.c_void_p), ("log", LOG), ("log_cookie", ctypes.c_void_p),
+                ("features", TEXT)]
 
 
 class SessionOptions(ctypes.Structure):

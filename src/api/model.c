@@ -52,6 +52,7 @@ static int open_model(
     TRY(read_hints(a, o, &mo.import, e));
     int code = model_open(&m->model, path, &mo, e);
     tell(&m->model.report, o);
+    if (!code && o->features) code = model_features(&m->model, o->features, e);
     if (code) model_close(&m->model);
     return code;
 }

@@ -1,15 +1,8 @@
-/* session.c - running a model, and scoring one sample. */
+/* session.c - running a model on tensors, and making tensors of images. */
 #include <string.h>
 
 #include "api/api.h"
 #include "exec/session.h"
-
-struct tenrec_session {
-    struct tenrec_model *model;
-    struct tenrec_session_options o;
-    struct session *session;
-    struct arena answers; /* of the last call */
-};
 
 static bool is_cancelled(void *cookie)
 {
@@ -53,8 +46,7 @@ void tenrec_session_free(struct tenrec_session *session)
     mem.free(mem.cookie, session, sizeof *session);
 }
 
-/* Runs on our own tensors; the results lie in the session's memory. */
-static int forward(struct tenrec_session *s, const struct tensor *in, struct tensor **out, struct err *e)
+int api_forward(struct tenrec_session *s, const struct tensor *in, struct tensor **out, struct err *e)
 {
     const struct graph *g = s->model->model.graph;
     const struct tensor **list = ARENA_ARRAY(&s->answers, g->n_inputs, const struct tensor *);
@@ -82,7 +74,7 @@ int tenrec_run(struct tenrec_session *session, const struct tenrec_tensor *in, s
     TRY_MEM(own, e);
     for (size_t i = 0; i < n_in; i++)
         TRY(api_tensor_in(&own[i], &in[i], session->model->model.graph->inputs[i]->name, e));
-    TRY(forward(session, own, &results, e));
+    TRY(api_forward(session, own, &results, e));
     for (size_t i = 0; i < n_out; i++)
         if (dtype_is_container(results[i].dtype))
             return fail(e, ERR_UNSUPPORTED, "output %s is a %s, which this interface has no form for",
@@ -115,7 +107,7 @@ static int wrap_pixels(const struct tenrec_image *image, struct image *to, struc
     return 0;
 }
 
-static int preprocess(struct tenrec_session *s, size_t input, const struct tenrec_image *image, struct tensor *out,
+int api_preprocess(struct tenrec_session *s, size_t input, const struct tenrec_image *image, struct tensor *out,
     struct provenance *from, struct err *e)
 {
     const struct model *m = &s->model->model;
@@ -142,50 +134,7 @@ int tenrec_preprocess(struct tenrec_session *session, size_t input, const struct
     struct tensor t;
     struct provenance from;
     arena_release(&session->answers);
-    TRY(preprocess(session, input, image, &t, &from, e));
+    TRY(api_preprocess(session, input, image, &t, &from, e));
     api_tensor(out, &t);
-    return 0;
-}
-
-static int name_classes(struct tenrec_session *s, const struct answer *from, struct tenrec_answer *to, struct err *e)
-{
-    const char **label = ARENA_ARRAY(&s->answers, from->n, const char *);
-    TRY_MEM(label, e);
-    for (int64_t i = 0; i < from->n; i++) label[i] = tenrec_label(s->model, from->index[i]);
-    to->n = (size_t)from->n;
-    to->index = from->index;
-    to->score = from->score;
-    to->label = label;
-    return 0;
-}
-
-static int answer(struct tenrec_session *s, size_t output, const struct outputs *all, const struct provenance *from,
-    struct tenrec_answer *to, struct err *e)
-{
-    struct answer a = { 0 };
-    TRY(postprocess_run(s->model->model.postprocess[output], &s->answers, all, output, from, &a, e));
-    *to = (struct tenrec_answer){ .width = a.width, .height = a.height, .mask = a.labels };
-    switch (a.kind) {
-    case ANSWER_TENSOR: to->kind = TENREC_ANSWER_TENSOR; return api_tensor(&to->tensor, &a.tensor), 0;
-    case ANSWER_CLASSES: to->kind = TENREC_ANSWER_CLASSES; return name_classes(s, &a, to, e);
-    case ANSWER_BOXES: to->kind = TENREC_ANSWER_BOXES, to->box = a.box; return name_classes(s, &a, to, e);
-    case ANSWER_NONE: to->kind = TENREC_ANSWER_NONE; return 0;
-    default: to->kind = TENREC_ANSWER_MASK; return 0;
-    }
-}
-
-int tenrec_score(struct tenrec_session *session, const struct tenrec_image *images, size_t n_images,
-    struct tenrec_answer *answers, size_t n_answers, struct tenrec_error *error)
-{
-    struct err *e = api_err(error);
-    arena_release(&session->answers);
-    TRY(check_counts(session, "images", n_images, n_answers, e));
-    struct tensor *in = ARENA_ARRAY(&session->answers, n_images, struct tensor), *out;
-    struct provenance *from = ARENA_ARRAY(&session->answers, n_images + 1, struct provenance);
-    if (!in || !from) return fail_nomem(e);
-    for (size_t i = 0; i < n_images; i++) TRY(preprocess(session, i, &images[i], &in[i], &from[i], e));
-    TRY(forward(session, in, &out, e));
-    struct outputs all = { out, n_answers, session->model->model.graph };
-    for (size_t i = 0; i < n_answers; i++) TRY(answer(session, i, &all, &from[0], &answers[i], e));
     return 0;
 }

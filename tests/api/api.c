@@ -1,6 +1,7 @@
 /* api.c - the public library, used as a stranger would: only its headers, only its exported names. */
 #include "tap.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <tenrec/tenrec.h>
 
@@ -146,6 +147,52 @@ TEST(pixels_are_scored_like_the_file_they_came_from)
     image.size--;
     CHECK_INT(tenrec_score(s, &image, 1, &answer, 1, &error), TENREC_USAGE);
     tenrec_session_free(s);
+    tenrec_close(m);
+}
+
+/* The same answers in one call as in several; what is wrong is told with its place. */
+TEST(several_samples_in_a_call)
+{
+    static const char *const names[] = { "shapes/star_0.png", "shapes/cross_0.png", "shapes/circle_0.png" };
+    struct tenrec_error error;
+    struct tenrec_model *m = open_shapes(&error);
+    if (!m) return;
+    struct tenrec_session *s = tenrec_session_new(m, NULL, &error);
+    struct tenrec_image images[3] = { { 0 } };
+    struct tenrec_answer answers[3], one;
+    double best[3];
+    for (int i = 0; i < 3; i++) {
+        images[i].data = bytes_of(at(names[i]), &images[i].size);
+        CHECK_INT(tenrec_score(s, &images[i], 1, &one, 1, &error), 0);
+        best[i] = one.score[0];
+    }
+    CHECK_INT(tenrec_score(s, images, 3, answers, 3, &error), 0);
+    for (int i = 0; i < 3; i++) CHECK(answers[i].score[0] == best[i] && !strncmp(answers[i].label[0], names[i] + 7, 4));
+    CHECK_INT(tenrec_score(s, images, 3, answers, 2, &error), TENREC_USAGE);
+    CHECK_INT(tenrec_score(s, images, 0, answers, 0, &error), TENREC_USAGE);
+    struct tenrec_image bad[2] = { images[0], { "nonsense", 8, 0, 0, 0 } };
+    CHECK_INT(tenrec_score(s, bad, 2, answers, 2, &error), TENREC_DATA);
+    CHECK(!strncmp(error.text, "image 1: ", 9));
+    for (int i = 0; i < 3; i++) free((void *)images[i].data);
+    tenrec_session_free(s);
+    tenrec_close(m);
+}
+
+TEST(an_inner_layer_takes_the_place_of_the_outputs)
+{
+    struct tenrec_error error;
+    struct tenrec_port port;
+    struct tenrec_options o = { .size = sizeof o, .features = "nonsense" };
+    CHECK(!tenrec_open(at("shapes.onnx"), &o, &error));
+    CHECK_INT(error.code, TENREC_USAGE);
+    o.features = "/Flatten_output_0";
+    struct tenrec_model *m = tenrec_open(at("shapes.onnx"), &o, &error);
+    if (!m) TAP_FAIL("%s", error.text);
+    CHECK(m && tenrec_n_outputs(m) == 1 && !tenrec_output(m, 0, &port, &error) && !strcmp(port.name, o.features));
+    tenrec_close(m);
+    o.size = offsetof(struct tenrec_options, features); /* a caller that was built before there was such a thing */
+    m = tenrec_open(at("shapes.onnx"), &o, &error);
+    CHECK(m && !tenrec_output(m, 0, &port, &error) && !strcmp(port.name, "logits"));
     tenrec_close(m);
 }
 

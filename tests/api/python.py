@@ -70,6 +70,21 @@ def a_batch_gives_the_bits_of_its_samples():
         assert (model.run(image=row)["logits"][0] == expected).all()
 
 
+def a_list_is_a_batch():
+    model = shapes()
+    pictures = [file("shapes", name) for name in sorted(os.listdir(file("shapes")))]
+    assert model.predict(pictures) == [model.predict(picture) for picture in pictures] and model.predict([]) == []
+    assert "image 1: " in raises(tenrec.Error, model.predict, [pictures[0], b"nonsense"])
+    raises(TypeError, model.predict, pictures, pictures[0])
+
+
+def an_inner_layer_gives_vectors():
+    model = shapes(features="/Flatten_output_0")
+    vectors = model.predict([file("shapes", "star_0.png"), file("shapes", "cross_0.png")])
+    assert all(vector.shape == (1, 64) for vector in vectors) and (vectors[0] != vectors[1]).any()
+    assert "layer" in raises(tenrec.Error, shapes, features="nonsense")
+
+
 def a_stream_goes_on_after_a_bad_picture():
     model = shapes()
     pictures = [file("shapes", "star_0.png"), b"nonsense", file("shapes", "circle_0.png")]
@@ -99,7 +114,8 @@ def a_package_is_saved_described_and_verified():
 
 
 tests = [wrong_words_are_refused, a_picture_is_a_path_bytes_or_pixels, every_named_shape_is_recognised,
-         a_batch_gives_the_bits_of_its_samples, a_stream_goes_on_after_a_bad_picture,
+         a_batch_gives_the_bits_of_its_samples, a_list_is_a_batch, an_inner_layer_gives_vectors,
+         a_stream_goes_on_after_a_bad_picture,
          a_mask_counts_its_classes_and_shows_itself, a_package_is_saved_described_and_verified]
 failures = 0
 for number, test in enumerate(tests, 1):
