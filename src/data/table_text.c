@@ -20,6 +20,9 @@ static int map_text(struct table *t, struct text **out, struct err *e)
     TRY(table_map(t, t->path, &b, e));
     if (b.len >= 2 && ((b.data[0] == 0xff && b.data[1] == 0xfe) || (b.data[0] == 0xfe && b.data[1] == 0xff)))
         return fail(e, ERR_DATA, "%s: the text is UTF-16: save it as UTF-8", t->path);
+    const unsigned char *end = memchr(b.data, '\n', b.len) ? NULL : memchr(b.data, '\r', b.len);
+    if (end && end + 1 < b.data + b.len)
+        return fail(e, ERR_DATA, "%s: the lines end in a carriage return alone: save it with line feeds", t->path);
     TRY_MEM(*out = t->state = ARENA_NEW(t->arena, struct text), e);
     TRY_MEM(t->folder = file_dir(t->arena, t->path), e);
     csv_init(&(*out)->csv, t->path, b, 0);

@@ -45,16 +45,25 @@ static int broken(struct csv *c, const struct position *p, size_t at, const char
     return fail(e, ERR_DATA, "%s:%zu:%zu: row %zu: %s", c->path, p->line, at - p->start + 1, c->row, what);
 }
 
+/* A quote that is wrong may have swallowed lines: reading goes on behind the one on which it opened. */
+static int unquotable(struct csv *c, const struct position *opened, size_t first, const struct position *p, size_t at,
+    const char *what, struct err *e)
+{
+    c->at = first, c->line = opened->line;
+    return broken(c, p, at, what, e);
+}
+
 /* A field between quotes; the cursor stands behind the first one. */
 static int quoted(struct csv *c, struct position *p, struct arena *a, const char **out, struct err *e)
 {
     struct position opened = *p;
-    size_t quote_at = c->at - 1, run = c->at;
+    size_t first = c->at, run = first;
     struct str s = str_in(a);
     for (;; c->at++) {
-        if (c->at >= c->data.len) return broken(c, &opened, quote_at, "the quote opened here is never closed", e);
+        if (c->at >= c->data.len)
+            return unquotable(c, &opened, first, &opened, first - 1, "the quote opened here is never closed", e);
         unsigned char byte = c->data.data[c->at];
-        if (!byte) return broken(c, p, c->at, "a zero byte; is this text?", e);
+        if (!byte) return unquotable(c, &opened, first, p, c->at, "a zero byte; is this text?", e);
         if (byte == '\n') *p = (struct position){ p->line + 1, c->at + 1 }, c->line++;
         if (byte != '"') continue;
         str_addn(&s, (const char *)c->data.data + run, c->at - run);
@@ -64,7 +73,8 @@ static int quoted(struct csv *c, struct position *p, struct arena *a, const char
     }
     int next = peek(c);
     if (next >= 0 && next != '\n' && next != (unsigned char)c->separator)
-        return broken(c, p, c->at, "text behind the closing quote; double quotes inside a field", e);
+        return unquotable(
+            c, &opened, first, p, c->at, "text behind the closing quote; double quotes inside a field", e);
     *out = str_done(&s);
     TRY_MEM(*out, e);
     return 0;

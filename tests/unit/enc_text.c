@@ -178,8 +178,18 @@ TEST(csv_tells_row_and_column_and_goes_on)
     CHECK(row.n == 2 && row.row == 4 && row.line == 5 && !strcmp(row.fields[1], "5") && !row.fields[2]);
     CHECK_INT(csv_next(&c, &arena, &row, &err), ERR_DATA);
     CHECK(str_starts(err.text, "t.csv:6:1: row 5: the quote opened here"));
-    CHECK_INT(csv_next(&c, &arena, &row, &err), 0);
     err_clear(&err);
+    CHECK_INT(csv_next(&c, &arena, &row, &err), 1); /* the quote swallows no rows */
+    CHECK(row.row == 6 && row.line == 7 && !strcmp(row.fields[0], "7"));
+    CHECK_INT(csv_next(&c, &arena, &row, &err), 0);
+    csv_init(&c, "t.csv", text_of("\"open,1\n2,3\n\"four\",5\n"), ',');
+    CHECK_INT(csv_next(&c, &arena, &row, &err), ERR_DATA);
+    CHECK(str_starts(err.text, "t.csv:3:2: row 1: text behind"));
+    err_clear(&err);
+    CHECK_INT(csv_next(&c, &arena, &row, &err), 1);
+    CHECK(row.line == 2 && !strcmp(row.fields[1], "3"));
+    CHECK_INT(csv_next(&c, &arena, &row, &err), 1);
+    CHECK(row.line == 3 && !strcmp(row.fields[0], "four"));
     csv_init(&c, "t.csv", (struct bytes){ (const unsigned char *)"a\0b\n", 4 }, ',');
     CHECK_INT(csv_next(&c, &arena, &row, &err), ERR_DATA);
     arena_release(&arena);

@@ -69,6 +69,9 @@ TEST(broken_tables)
     put("wide.csv", "\xff\xfei\0m\0", 6);
     CHECK(!open_as("wide.csv", &(struct table_options){ 0 }));
     says("UTF-16");
+    put_text("old.csv", "image,label\rx.png,1\r");
+    CHECK(!open_as("old.csv", &(struct table_options){ 0 }));
+    says("carriage return");
     put_text("rows.parquet", "PAR1....");
     CHECK(!open_as("rows.parquet", &(struct table_options){ 0 }));
     CHECK_INT(err.code, ERR_UNSUPPORTED);
