@@ -428,7 +428,7 @@ static const struct conf_key keys[] = {
     { "carry", 0, CONF_STRING, "NAME[,NAME]", NULL, NULL, 0, 0,
         "columns of the table that go along into the results; all: those that feed nothing" },
     { "names", 0, CONF_CHOICE, NULL, "tenrec", "tenrec|sas", 0, 0,
-        "what columns of the results are called; sas: _predClass_, _predName_, _predImg_" },
+        "what columns of the results are called; sas: _predClass_, _predName_, _predImg_; _nObjects_, _Object0_ ..." },
     { "metrics", 0, CONF_FLAG, NULL, NULL, NULL, 0, 0,
         "compare with the column of the truth (label, mask, boxes or numbers); everything goes to OUT.metrics.json" },
     { "features", 0, CONF_STRING, "LAYER", NULL, NULL, 0, 0,

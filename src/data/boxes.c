@@ -28,7 +28,7 @@ void boxes_parse(struct boxes_step *s, struct step_reader *r)
     s->count = step_string(r, "count", NULL);
     s->threshold = step_number(r, "threshold", 0.25);
     s->iou = step_number(r, "iou", 0);
-    s->max = step_int(r, "max", 100, 1, BOXES_MAX);
+    s->max = step_int(r, "max", BOXES_USUAL, 1, BOXES_MAX);
     s->background = step_int(r, "background", -1, -1, 1 << 30);
     if (!r->err->code && s->form == FORM_SEPARATE && !s->scores)
         fail(r->err, ERR_USAGE, "%s: \"scores\" is missing: the name of the output that has them", r->where);

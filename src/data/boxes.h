@@ -28,7 +28,7 @@ struct outputs {
     const struct graph *graph; /* for their names */
 };
 
-enum { BOXES_MAX = 100000 };
+enum { BOXES_MAX = 100000, BOXES_USUAL = 100 };
 struct boxes_step {
     int form, corners, units;
     const char *scores, *labels, *count; /* outputs; NULL: none */

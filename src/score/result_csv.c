@@ -70,10 +70,45 @@ static void head_mask(struct line *row, const struct results *r, const struct re
     if (r->o.overlays) head(row, arena_printf(row->arena, "%soverlay", out->prefix), "TEXT");
 }
 
+/* What follows _Object{k}_ ... in the tables of the systems before. */
+static const struct {
+    const char *begin, *end, *type;
+} object_heads[] = { { "_Object", "_", "TEXT" }, { "_P_Object", "_", "REAL" }, { "_Object", "_x", "REAL" },
+    { "_Object", "_y", "REAL" }, { "_Object", "_width", "REAL" }, { "_Object", "_height", "REAL" } };
+
+static void head_objects(struct line *row, const struct result_output *out)
+{
+    head(row, arena_printf(row->arena, "%s_nObjects_", out->prefix), "INTEGER");
+    for (int64_t k = 0; k < out->k; k++)
+        for (size_t i = 0; i < sizeof object_heads / sizeof *object_heads; i++)
+            head(row,
+                arena_printf(row->arena, "%s%s%lld%s", out->prefix, object_heads[i].begin, (long long)k,
+                    object_heads[i].end),
+                object_heads[i].type);
+}
+
+static void put_objects(
+    struct line *row, const struct results *r, const struct result_output *out, const struct answer *w)
+{
+    put(row, w ? arena_printf(row->arena, "%lld", (long long)w->n) : "");
+    for (int64_t k = 0; k < out->k; k++) {
+        bool there = w && k < w->n && w->width > 0 && w->height > 0;
+        const double none[4] = { 0 }, *b = there ? w->box + 4 * k : none;
+        double width = there ? w->width : 1, height = there ? w->height : 1;
+        const double numbers[] = { there ? w->score[k] : 0, (b[0] + b[2]) / 2 / width, (b[1] + b[3]) / 2 / height,
+            (b[2] - b[0]) / width, (b[3] - b[1]) / height };
+        put(row, there ? result_label(r, row->arena, w->index[k]) : "");
+        for (int i = 0; i < 5; i++) put(row, there ? arena_printf(row->arena, "%.9g", numbers[i]) : "");
+    }
+}
+
 static void head_boxes(struct line *row, const struct results *r, const struct result_output *out)
 {
-    head(row, arena_printf(row->arena, "%sobjects", out->prefix), "INTEGER");
-    head(row, arena_printf(row->arena, "%sboxes", out->prefix), "TEXT");
+    if (r->o.old_names) head_objects(row, out);
+    else {
+        head(row, arena_printf(row->arena, "%sobjects", out->prefix), "INTEGER");
+        head(row, arena_printf(row->arena, "%sboxes", out->prefix), "TEXT");
+    }
     if (r->o.overlays) head(row, arena_printf(row->arena, "%soverlay", out->prefix), "TEXT");
 }
 
@@ -158,8 +193,7 @@ static int put_mask(
 }
 
 /* How many, and a JSON list of [label, score, left, top, right, bottom], which SQLite's json_each() takes apart. */
-static int put_boxes(
-    struct line *row, const struct results *r, const struct answer *w, const struct result_files *f, struct err *e)
+static int put_boxes(struct line *row, const struct results *r, const struct answer *w, struct err *e)
 {
     json_t *list = json_array();
     struct bytes text;
@@ -176,7 +210,6 @@ static int put_boxes(
     while (text.len && text.data[text.len - 1] == '\n') text.len--;
     put(row, w ? arena_printf(row->arena, "%lld", (long long)w->n) : "");
     put(row, w ? arena_strndup(row->arena, (const char *)text.data, text.len) : "");
-    if (r->o.overlays) put(row, f->overlay ? f->overlay : "");
     return 0;
 }
 
@@ -209,7 +242,9 @@ int result_csv_row(
         enum answer_kind kind = kind_shown(r, out);
         if (kind == ANSWER_CLASSES) put_classes(&row, r, out, a);
         else if (kind == ANSWER_MASK) TRY(put_mask(&row, r, a, &files[i], e));
-        else if (kind == ANSWER_BOXES) TRY(put_boxes(&row, r, a, &files[i], e));
+        else if (kind == ANSWER_BOXES && r->o.old_names) put_objects(&row, r, out, a);
+        else if (kind == ANSWER_BOXES) TRY(put_boxes(&row, r, a, e));
+        if (kind == ANSWER_BOXES && r->o.overlays) put(&row, files[i].overlay ? files[i].overlay : "");
         else if (kind == ANSWER_TENSOR) put_tensor(&row, a, &files[i]);
     }
     put(&row, s->error ? s->error : "");

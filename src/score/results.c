@@ -37,7 +37,11 @@ static void describe(struct result_output *out, const json_t *steps)
             out->k = k ? (int64_t)json_integer_value(k) : 5;
         }
         if (!strcmp(op, "argmax") || !strcmp(op, "threshold")) out->kind = ANSWER_MASK;
-        if (!strcmp(op, "boxes")) out->kind = ANSWER_BOXES;
+        if (!strcmp(op, "boxes")) {
+            const json_t *max = json_object_get(step, "max");
+            out->kind = ANSWER_BOXES;
+            out->k = max ? (int64_t)json_integer_value(max) : BOXES_USUAL;
+        }
         if (!strcmp(op, "omit")) out->kind = ANSWER_NONE;
     }
 }

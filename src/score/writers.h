@@ -9,7 +9,7 @@
 struct result_output {
     const char *name, *prefix; /* prefix: of column names, "" or "NAME." */
     enum answer_kind kind;
-    int64_t k; /* ANSWER_CLASSES: how many at most */
+    int64_t k; /* ANSWER_CLASSES, ANSWER_BOXES: how many at most */
     bool both; /* one number says two classes */
 };
 

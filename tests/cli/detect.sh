@@ -23,6 +23,11 @@ is 'nothing found is no error' "$(grep green.png found/results.csv)" \
     'photos/green/green.png,0,[],overlays/green/green.png,'
 is 'overlays, no masks' "$(cd found && find . -type f | LC_ALL=C sort | tr '\n' ' ')" \
     './overlays/green/green.png ./overlays/half.png ./overlays/red.png ./results.csv '
+run score detect.onnx photos $settings --set boxes.max=2 --names sas
+is 'names of the systems before' "$(sed -n '1p' out | cut -d, -f1-8)" \
+    'path,_nObjects_,_Object0_,_P_Object0_,_Object0_x,_Object0_y,_Object0_width,_Object0_height'
+is 'a column for each number of each object' "$(sed -n '/red.png/s/0\.70588[0-9]*/0.70588/p' out)" \
+    'photos/red.png,1,red thing,0.70588,0.210526316,0.25,0.421052632,0.5,,,,,,,'
 run score detect.onnx photos $settings -o found.jsonl
 says found.jsonl '"index":1,"label":"red thing","score":0.70588[0-9]*,"box":\[0.0,0.0,5.052632,5.0\]\}' 'JSON lines'
 run score detect.onnx photos $settings -o found.db
