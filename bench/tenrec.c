@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "exec/session.h"
 #include "graph/builder.h"
+#include "graph/release.h"
 #include "package/model.h"
 #include "peer.h"
 #include "train/step.h"
@@ -75,6 +76,7 @@ int main(int argc, char **argv)
         .precision = narrow ? PRECISION_BF16 : PRECISION_FULL };
     if (narrow && backend_against_bf16()) return 3;
     if (!(j.session = session_new(j.graph, &o, &j.err))) failed(&j.err);
+    if (train && graph_release_states(j.model.graph, j.graph, &j.err)) failed(&j.err);
     run(&j);
     double loaded = peer_clock(CLOCK_MONOTONIC) - begin;
     peer_serve(TENREC_VERSION, loaded, before, peer_sum(j.out[0].data, (size_t)tensor_count(&j.out[0])), run, &j);

@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "graph/release.h"
 
 struct blob {
     atomic_int refs;
@@ -91,10 +92,21 @@ void blob_fetch(const struct blob *b, const void *data, size_t size)
 #endif
 }
 
-void blob_forget(const struct blob *b, const void *data, size_t size)
+/* The pages that lie in it as a whole. */
+static void drop_pages(const struct blob *b, const void *data, size_t size)
 {
     uintptr_t page = 4096, at = (uintptr_t)data, from = (at + page - 1) & ~(page - 1), to = (at + size) & ~(page - 1);
-    if (b && b->is_file && to > from && blob_holds(b, data, size)) madvise((void *)from, to - from, MADV_DONTNEED);
+    if (to > from && blob_holds(b, data, size)) madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
+void blob_forget(const struct blob *b, const void *data, size_t size)
+{
+    if (b && b->is_file) drop_pages(b, data, size);
+}
+
+void blob_discard(const struct blob *b, const void *data, size_t size)
+{
+    if (b && (b->is_file || (b->mem == &mem_default && !b->release))) drop_pages(b, data, size);
 }
 
 struct blob *blob_ref(struct blob *b)

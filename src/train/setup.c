@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "base/team.h"
+#include "graph/release.h"
 #include "pass/batch.h"
 #include "train/run.h"
 
@@ -180,7 +181,8 @@ static int make_sessions(struct train_run *r, struct err *e)
     if (!(r->session = session_new(r->step, &o, e))) return e->code;
     o.precision = PRECISION_FULL;
     o.states_of = r->session;
-    return (r->judge_session = session_new(r->judging, &o, e)) ? 0 : e->code;
+    if (!(r->judge_session = session_new(r->judging, &o, e))) return e->code;
+    return graph_release_states(r->model.graph, r->step, e); /* trained() in state.c has what was there */
 }
 
 static int settle_batches(struct train_run *r, struct err *e)

@@ -3,6 +3,7 @@
 
 #include <fnmatch.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -21,6 +22,7 @@ struct making {
     struct builder b;
     struct value **params, **grads; /* one per trained parameter */
     size_t n;
+    struct blob *zeros; /* what all moments begin with; it takes no memory */
     struct value *loss, *lr, *finite, *mix;
     struct value *step, *runs;                /* updates done, and runs done: the same unless gradients are gathered */
     struct value *apply, *share, *go, *scale; /* go: update now; scale: of gradients; NULL: always, 1 */
@@ -125,6 +127,25 @@ static int find_params(struct making *m, struct err *e)
                  : fail(e, ERR_UNSUPPORTED, "the model has no parameters to train");
 }
 
+static int made_earlier(const void *a, const void *b)
+{
+    const struct value *x = *(struct value *const *)a, *y = *(struct value *const *)b;
+    int i = x->node ? x->node->id : -1, k = y->node ? y->node->id : -1;
+    return (i > k) - (i < k);
+}
+
+/* Nodes run in the order in which this one asks for them: a gradient as soon as it can be had, so that what it is made
+ * of lives no longer. */
+static struct value *all_finite(struct making *m, struct err *e)
+{
+    struct value **all = ARENA_ARRAY(m->g->arena, m->n + 1, struct value *);
+    if (!all) return fail_nomem(e), NULL;
+    all[0] = m->loss;
+    memcpy(all + 1, m->grads, m->n * sizeof *all);
+    qsort(all + 1, m->n, sizeof *all, made_earlier);
+    return builder_emit(&m->b, "AllFinite", NO_ATTRS, all, (int)m->n + 1);
+}
+
 static int add_gradients(struct making *m, struct err *e)
 {
     TRY(graph_gradient(m->g, m->loss, m->params, m->n, m->grads, e));
@@ -136,21 +157,31 @@ static int add_gradients(struct making *m, struct err *e)
         m->grads[used++] = m->grads[i];
     }
     if (!(m->n = used)) return fail(e, ERR_UNSUPPORTED, "the loss depends on no parameter that is to be trained");
-    struct value **all = ARENA_ARRAY(m->g->arena, m->n + 1, struct value *);
-    TRY_MEM(all, e);
-    all[0] = m->loss;
-    for (size_t i = 0; i < m->n; i++) all[i + 1] = m->grads[i];
-    m->finite = builder_emit(&m->b, "AllFinite", NO_ATTRS, all, (int)m->n + 1);
+    m->finite = all_finite(m, e);
     return e->code;
 }
 
+static int make_zeros(struct making *m, struct err *e)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < m->n; i++) {
+        size_t bytes = (size_t)tensor_bytes(m->params[i]->data);
+        if (bytes > most) most = bytes;
+    }
+    m->zeros = blob_zeros(m->g->arena->mem, most);
+    return m->zeros && !blob_adopt(m->g->arena, m->zeros) ? 0 : fail_nomem(e);
+}
+
+/* A state of a parameter's size; from zero, or from the parameter. */
 static struct value *own_state(struct making *m, const char *prefix, const struct value *like, bool zero, struct err *e)
 {
     char name[300];
     snprintf(name, sizeof name, "%s/%.250s", prefix, like->name);
-    struct tensor *t = tensor_new(m->g->arena, like->dtype, &like->data->shape, e);
-    if (t && !zero) memcpy(t->data, like->data->data, (size_t)tensor_bytes(t));
-    return t ? graph_state(m->g, name, t, 0, e) : NULL;
+    struct tensor *t = ARENA_NEW(m->g->arena, struct tensor);
+    if (!t) return fail_nomem(e), NULL;
+    *t = *like->data;
+    if (zero) t->blob = m->zeros, t->data = blob_data(m->zeros);
+    return graph_state(m->g, name, t, 0, e);
 }
 
 /* Gradients of several steps add up until "apply" says that they are used. */
@@ -249,6 +280,7 @@ static int add_updates(struct making *m, struct err *e)
     struct shape scalar = shape_of(0, NULL);
     size_t n_states = m->g->n_states;
     m->go = m->finite;
+    TRY(make_zeros(m, e));
     if (!(m->lr = graph_input(m->g, "lr", DT_F32, &scalar, e))) return e->code;
     if (m->o->accumulate) TRY(gather(m, e));
     guard_states(m, n_states);

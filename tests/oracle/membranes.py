@@ -1,16 +1,16 @@
 """membranes.py - segmentation learnt beside PyTorch from equal weights and equal batches: paired seeds, mean IoU.
 
 Usage: membranes.py TENREC [SEEDS [EPOCHS [unet|deeplab]]]. Needs TENREC_SHARED (or ../shared) with
-corpus/data/membrane_seg (10 images of 512 x 512 with masks).
+corpus/data/membrane_seg (10 images of 512 x 512 with masks). THREADS=N in the environment: for both (default 2).
 
-Recipe: by the seed, 8 images to learn from and 2 to judge by, cut into 4 x 4 (128 and 32 pieces); an order an epoch,
-drawn once for both; batch 4, Adam at 1e-3, cross entropy, float32, 2 threads. Pieces are of 128 x 128 pixels for the
-U-Net, and, so that it is a matter of minutes, of 64 x 64 at half the resolution for DeepLab.
- - unet: 8 to 64 channels with batch normalization, from fresh weights.
- - deeplab: torchvision's deeplabv3_mobilenet_v3_large (no dropout, which each would draw in its own way). No trained
-   weights can be had offline, so PyTorch first teaches it where pixels are lighter than their surroundings, for 3
-   epochs; then both fine-tune it on the masks. Its batch normalizations move their statistics by 0.1 a step
-   (torchvision: 0.01, which is made for longer runs).
+Recipe: by the seed, 8 images to learn from and 2 to judge by, in pieces of 128 x 128 pixels; an order an epoch, drawn
+once for both; batch 4, Adam at 1e-3, cross entropy, float32.
+ - unet: 8 to 64 channels with batch normalization, from fresh weights; all 16 pieces of an image.
+ - deeplab: torchvision's deeplabv3_mobilenet_v3_large (no dropout, which each would draw in its own way). It answers at
+   every 16th pixel and membranes are 8 wide, so pieces are 64 x 64 pixels enlarged; 13 of an image, so that it is a
+   matter of minutes. No trained weights can be had offline, so PyTorch first teaches it where pixels are lighter than
+   their surroundings, for 2 epochs; then both fine-tune it on the masks. Its batch normalizations move their
+   statistics by 0.1 a step (torchvision: 0.01, which is made for longer runs).
 """
 import csv
 import os
@@ -36,15 +36,18 @@ FOLDER = os.path.join(SHARED, "corpus/data/membrane_seg")
 if not os.path.isdir(FOLDER):
     print("1..0 # SKIP no membranes")
     sys.exit(0)
-BATCH = 4
+THREADS = int(os.environ.get("THREADS", "2"))
+BATCH, SIDE = 4, 128
 STEPS = '[{"op": "decode", "color_space": "%s"}, {"op": "rescale", "factor": 255}, {"op": "layout"}]'
 
 
-def pieces(kind, index, side):
-    """(16, side, side) of one image or mask."""
+def pieces(kind, index, zoom, every):
+    """(N, SIDE, SIDE) of one image or mask, every so many."""
     whole = Image.open(f"{FOLDER}/{kind}/{index}.png").convert("L")
-    pixels = np.array(whole.resize((4 * side, 4 * side), Image.BOX if kind == "image" else Image.NEAREST))
-    cut = pixels.reshape(4, side, 4, side).transpose(0, 2, 1, 3).reshape(-1, side, side)
+    if zoom > 1:
+        whole = whole.resize((512 * zoom, 512 * zoom), Image.BILINEAR if kind == "image" else Image.NEAREST)
+    n = 512 * zoom // SIDE
+    cut = np.array(whole).reshape(n, SIDE, n, SIDE).transpose(0, 2, 1, 3).reshape(-1, SIDE, SIDE)[::every]
     return cut if kind == "image" else (cut > 127).astype(np.uint8)
 
 
@@ -57,7 +60,7 @@ class Double(nn.Sequential):
 
 
 class UNet(nn.Module):
-    colors, side = 1, 128
+    colors, zoom, every = 1, 1, 1
 
     def __init__(self, width=(8, 16, 32, 64)):
         super().__init__()
@@ -81,7 +84,7 @@ class UNet(nn.Module):
 
 
 class DeepLab(nn.Module):
-    colors, side = 3, 64
+    colors, zoom, every = 3, 2, 5
 
     def __init__(self):
         super().__init__()
@@ -97,8 +100,8 @@ class DeepLab(nn.Module):
         return self.net(x)["out"]
 
     def ready(self, x, rng):
-        around = nn.functional.avg_pool2d(x[:, :1], 15, 1, 7, count_include_pad=False)
-        torch_train(self, x, (x[:, 0] > around[:, 0]).long(), [rng.permutation(len(x)) for _ in range(3)])
+        around = nn.functional.avg_pool2d(x[:, :1], 31, 1, 15, count_include_pad=False)
+        torch_train(self, x, (x[:, 0] > around[:, 0]).long(), [rng.permutation(len(x)) for _ in range(2)])
 
 
 def torch_train(net, x, y, order):
@@ -131,12 +134,12 @@ def write_table(work, name, images, masks, order):
 
 def tenrec(net, seed, work):
     """All epochs are one table in one order, so that batches are PyTorch's; judged at its end."""
-    torch.jit.trace(net.eval(), torch.zeros(1, net.colors, net.side, net.side)).save(f"{work}/m.pt")
+    torch.jit.trace(net.eval(), torch.zeros(1, net.colors, SIDE, SIDE)).save(f"{work}/m.pt")
     open(f"{work}/steps.json", "w").write(STEPS % ("GRAY" if net.colors == 1 else "RGB"))
     out = f"runs/{type(net).__name__}{seed}"
     keys = dict(model="m.pt", data="learn.csv", valid="judge.csv", preprocess="steps.json", task="image-segmentation",
-                input=f"Nx{net.colors}x{net.side}x{net.side}", batch=BATCH, optimizer="adam", lr=1e-3, shuffle="false",
-                epochs=1, threads=2, seed=seed, out=out)
+                input=f"Nx{net.colors}x{SIDE}x{SIDE}", batch=BATCH, optimizer="adam", lr=1e-3, shuffle="false",
+                epochs=1, threads=THREADS, seed=seed, out=out)
     run = subprocess.run([TENREC, "train"] + [f"{k}={v}" for k, v in keys.items()], capture_output=True, text=True,
                          cwd=work)
     if run.returncode:
@@ -149,8 +152,8 @@ def one_seed(make, seed, work):
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     index = rng.permutation(10)
-    data = {kind: [np.concatenate([pieces(kind, i, make.side) for i in part]) for part in (index[:8], index[8:])]
-            for kind in ("image", "label")}
+    data = {kind: [np.concatenate([pieces(kind, i, make.zoom, make.every) for i in part])
+                   for part in (index[:8], index[8:])] for kind in ("image", "label")}
     x = [torch.from_numpy(d[:, None] / np.float32(255)) for d in data["image"]]
     y = [torch.from_numpy(d.astype(np.int64)) for d in data["label"]]
     net = make()
@@ -165,7 +168,7 @@ def one_seed(make, seed, work):
     return ours - theirs
 
 
-torch.set_num_threads(2)
+torch.set_num_threads(THREADS)
 verdict = Verdicts()
 KINDS = {"unet": UNet, "deeplab": DeepLab}
 for kind in sys.argv[4:] or list(KINDS):

@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "exec/session.h"
+#include "graph/release.h"
 #include "graph/builder.h"
 #include "ops/registry.h"
 #include "plan/plan.h"
@@ -261,4 +262,65 @@ TEST(another_session_reads_the_states_of_the_first)
         session_free(fresh), session_free(v), session_free(s);
         arena_release(&f.a);
     }
+}
+
+static bool all_zero(const struct tensor *t, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (tensor_get_f64(t, i) != 0) return false;
+    return true;
+}
+
+/* What the model held is given back, but for what lies in one memory with something that does not change. */
+TEST(a_session_needs_nothing_of_what_the_model_held)
+{
+    enum { PAGE = 4096 / 4 };
+    for (int shared = 0; shared < 2; shared++) {
+        struct fixture f, g;
+        begin_sized(&f, 64, 64, SIZE), begin_sized(&g, 64, 64, SIZE);
+        struct tensor *w2 = (struct tensor *)(uintptr_t)f.model->states[2]->data;
+        if (shared) graph_const(f.model, "reader", w2, &f.e);
+        struct session *s = session_new(f.step, &(struct session_options){ .threads = 2 }, &f.e);
+        struct session *t = session_new(g.step, &(struct session_options){ .threads = 2 }, &g.e);
+        CHECK_OK(graph_release_states(f.model, f.step, &f.e), &f.e);
+        CHECK(!all_zero(w2, tensor_count(w2) - 2 * PAGE)); /* its first page holds the blob itself */
+        struct tensor inner = *w2;
+        inner.data = (float *)w2->data + PAGE;
+        CHECK(all_zero(&inner, tensor_count(w2) - 2 * PAGE) == !shared);
+        for (int i = 0; i < 4; i++) CHECK_NEAR(train(&f, s, 8), train(&g, t, 8), 0);
+        session_free(s), session_free(t);
+        arena_release(&f.a), arena_release(&g.a);
+    }
+}
+
+/* Weights' gradients are made as soon as they can be, the last layer's first, so that neither the activations nor the
+ * gradients that they are made of wait for the end. */
+TEST(a_deep_chain_keeps_its_activations_only)
+{
+    enum { DEPTH = 12, WIDTH = 8, SIDE = 64 };
+    struct fixture f = { .classes = WIDTH };
+    arena_init(&f.a, NULL);
+    f.model = graph_new(&f.a, &op_registry, "chain", &f.e);
+    struct builder b = { f.model, &f.e };
+    const int64_t w[] = { WIDTH, WIDTH, 3, 3 };
+    struct shape s = shape_of(4, (int64_t[]){ 4, WIDTH, SIDE, SIDE });
+    struct value *y = graph_input(f.model, "x", DT_F32, &s, &f.e);
+    for (int i = 0; i < DEPTH; i++)
+        y = emit(&b, "Tanh", NO_ATTRS,
+            emit(&b, "Conv", ATTRS(attr_ints("pads", (int64_t[]){ 1, 1, 1, 1 }, 4)), y, weight(&f, "w", 4, w)));
+    y = emit(&b, "Flatten", NO_ATTRS, emit(&b, "GlobalAveragePool", NO_ATTRS, y));
+    graph_output(f.model, y, &f.e);
+    f.step = train_step_new(f.model,
+        &(struct train_step_options){ .heads = &(struct train_head){ .loss.name = "cross_entropy" }, .n_heads = 1 },
+        &f.a, &f.e);
+    CHECK_OK(f.e.code, &f.e);
+    struct session *t = session_new(f.step, &(struct session_options){ .threads = 1, .reference = true }, &f.e);
+    const struct shape shapes[] = { s, shape_of(1, (int64_t[]){ 4 }), shape_of(0, NULL) };
+    const struct plan *p = session_plan(t, shapes, &f.e);
+    CHECK_OK(f.e.code, &f.e);
+    double each = 4.0 * 4 * WIDTH * SIDE * SIDE;
+    CHECK(p && (double)p->memory < (DEPTH + 4) * each);
+    if (p) printf("# %.1f times an activation\n", (double)p->memory / each);
+    session_free(t);
+    arena_release(&f.a);
 }
