@@ -198,17 +198,22 @@ static void feed_inputs(struct table *t)
                 if (t->columns[i].role == feeding[r] && t->columns[i].input < 0) t->columns[i].input = k;
 }
 
-/* Those that were named in their order, the others as they stand in the table. */
+/* Targets, then what feeds inputs; those that were named in their order, the others as they stand in the table. */
+static bool comes_before(const struct column *a, const struct column *b)
+{
+    return a->input != b->input ? a->input < b->input : a->place < b->place;
+}
+
 static int order_numbers(struct table *t, struct err *e)
 {
     TRY_MEM(t->numbers = ARENA_ARRAY(t->arena, t->n_columns, int), e);
     for (size_t i = 0; i < t->n_columns; i++) {
         const struct column *c = &t->columns[i];
-        size_t at = t->n_numbers;
-        if (c->role != ROLE_NUMBERS || c->input >= 0) continue;
-        for (; at > 0 && t->columns[t->numbers[at - 1]].place > c->place; at--) t->numbers[at] = t->numbers[at - 1];
+        size_t at = t->n_numbers + t->n_fed;
+        if (c->role != ROLE_NUMBERS) continue;
+        for (; at > 0 && comes_before(c, &t->columns[t->numbers[at - 1]]); at--) t->numbers[at] = t->numbers[at - 1];
         t->numbers[at] = (int)i;
-        t->n_numbers++;
+        ++*(c->input < 0 ? &t->n_numbers : &t->n_fed);
     }
     return 0;
 }

@@ -137,7 +137,8 @@ int row_numbers(const struct table *t, const struct row *row, struct arena *a, d
 /* The numbers in one cell, whatever its column is for: text or an array. */
 int row_cell_numbers(const struct table *t, const struct row *row, int column, struct arena *a, double **out,
     size_t *n, struct err *e);
-/* An array: .npy file or bytes, a row of an array, or numbers in text (rank 1, float32). No row dimension is added. */
+/* An array: .npy file or bytes, a row of an array, or numbers in text (rank 1, float32). No row dimension is added.
+ * Where several columns of numbers feed the same input: the numbers of all of them. */
 int row_tensor(
     const struct table *t, const struct row *row, int column, struct arena *a, struct tensor **out, struct err *e);
 struct box {

@@ -142,14 +142,22 @@ static int cell_numbers(
     return 0;
 }
 
+/* The numbers of every column of a list. */
+static int gather_numbers(const struct table *t, const struct row *row, const int *columns, size_t n, struct arena *a,
+    struct numbers *list, struct err *e)
+{
+    for (size_t i = 0; i < n; i++) {
+        size_t before = list->n;
+        TRY(cell_numbers(row, &row->cells[columns[i]], a, list, e));
+        if (list->n == before) return nothing(t, row, columns[i], e);
+    }
+    return 0;
+}
+
 int row_numbers(const struct table *t, const struct row *row, struct arena *a, double **out, size_t *n, struct err *e)
 {
     struct numbers list = { 0 };
-    for (size_t i = 0; i < t->n_numbers; i++) {
-        size_t before = list.n;
-        TRY(cell_numbers(row, &row->cells[t->numbers[i]], a, &list, e));
-        if (list.n == before) return nothing(t, row, t->numbers[i], e);
-    }
+    TRY(gather_numbers(t, row, t->numbers, t->n_numbers, a, &list, e));
     *out = list.of, *n = list.n;
     return 0;
 }
@@ -172,6 +180,17 @@ static int tensor_of_numbers(const struct numbers *list, struct arena *a, struct
     return 0;
 }
 
+/* The columns of numbers that feed an input, as a part of t->numbers; how many there are. */
+static size_t feeding(const struct table *t, int input, const int **columns)
+{
+    size_t n = 0;
+    for (size_t i = t->n_numbers; input >= 0 && i < t->n_numbers + t->n_fed; i++) {
+        if (t->columns[t->numbers[i]].input != input) continue;
+        if (!n++) *columns = t->numbers + i;
+    }
+    return n;
+}
+
 int row_tensor(
     const struct table *t, const struct row *row, int column, struct arena *a, struct tensor **out, struct err *e)
 {
@@ -179,6 +198,12 @@ int row_tensor(
     struct numbers list = { 0 };
     struct bytes file;
     struct npy array;
+    const int *columns = NULL;
+    size_t n = feeding(t, t->columns[column].input, &columns);
+    if (n > 1) {
+        TRY(gather_numbers(t, row, columns, n, a, &list, e));
+        return tensor_of_numbers(&list, a, out, e);
+    }
     if (c->array) return *out = (struct tensor *)(uintptr_t)c->array, 0;
     if (!c->path && !c->bytes.data) {
         TRY(cell_numbers(row, c, a, &list, e));

@@ -36,8 +36,8 @@ struct table {
     const char *folder; /* relative paths begin here; NULL: they are meant as they stand */
     struct column *columns;
     size_t n_columns, cap_columns;
-    int *numbers; /* columns, as table_numbers() gives them */
-    size_t n_numbers;
+    int *numbers; /* columns, as table_numbers() gives them; behind them those that feed inputs, input by input */
+    size_t n_numbers, n_fed;
     bool said;      /* roles of columns come from the kind or the options: no guess */
     bool lines;     /* the cursor's line means something to people */
     uint64_t stamp; /* set by kinds whose path says too little */

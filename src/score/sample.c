@@ -134,8 +134,10 @@ void sample_load(struct sample *s, const struct model *m, int threads, bool seen
         return;
     }
     arena_init(&scratch, inputs->mem);
-    for (size_t i = 0; i < table_columns(s->table) && !code; i++)
-        if (table_column_at(s->table, i)->input >= 0) code = load_input(s, m, threads, (int)i, &scratch, &s->bad);
+    for (size_t i = 0; i < table_columns(s->table) && !code; i++) {
+        int input = table_column_at(s->table, i)->input; /* columns of numbers feed one together */
+        if (input >= 0 && !s->in[input].data) code = load_input(s, m, threads, (int)i, &scratch, &s->bad);
+    }
     if (!code) keep_all(s, m, seen, inputs, &s->bad);
     arena_release(&scratch);
 }

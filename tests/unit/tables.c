@@ -291,6 +291,29 @@ TEST(numbers_in_the_order_they_are_named)
     CHECK(v[0] == 3 && v[1] == 2 && v[2] == 1);
 }
 
+TEST(columns_of_numbers_feed_one_input)
+{
+    static const char *const inputs[] = { "x", "y", NULL };
+    static const char *const columns[] = { "numbers=t", "numbers:x=c,a*", "numbers:y=b", NULL };
+    struct tensor *x;
+    double *v;
+    size_t n;
+    begin();
+    put_text("t.csv", "a2,b,c,a1,t\n2,0,3,1,9\n2,0,3,,9\n");
+    struct table *t = open_as("t.csv", &(struct table_options){ .inputs = inputs, .columns = columns });
+    struct row row = next(t, 1);
+    for (int fed = 0; fed < 4; fed++) {
+        CHECK_OK(row_tensor(t, &row, fed, &arena, &x, &err), &err);
+        CHECK_INT(tensor_count(x), fed == 1 ? 1 : 3);
+        if (fed != 1) CHECK(tensor_get_f64(x, 0) == 3 && tensor_get_f64(x, 1) == 2 && tensor_get_f64(x, 2) == 1);
+    }
+    CHECK_OK(row_numbers(t, &row, &arena, &v, &n, &err), &err);
+    CHECK(n == 1 && v[0] == 9);
+    row = next(t, 1);
+    CHECK_INT(row_tensor(t, &row, 0, &arena, &x, &err), ERR_DATA);
+    says("a1");
+}
+
 TEST(idx)
 {
     begin();
