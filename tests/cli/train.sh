@@ -198,34 +198,31 @@ run train --resume runs/wilder
 exits 1 'from which it runs away again'
 
 # --- resume ---
-# killed NAME SECONDS KEYS...: ten kills at random moments of the first SECONDS / 100 each, and a resume after each.
-killed() {
-    name=$1 span=$2
-    shift 2
-    run train $colors checkpoint_updates=3 "$@" out="runs/$name"
-    exits 0 "$name: a run"
-    "$tenrec" train $colors checkpoint_updates=3 "$@" out="runs/${name}_killed" 2>talk &
-    for i in 1 2 3 4 5 6 7 8 9 10; do
-        sleep "0.0$(awk -v i="$i" -v span="$span" 'BEGIN { srand(i); printf "%02d", 20 + int(rand() * span) }')"
-        kill -9 $! 2>/dev/null
-        wait $! 2>/dev/null
-        if [ -f "runs/${name}_killed/args.yaml" ]; then "$tenrec" train --resume "runs/${name}_killed" 2>talk &
-        else
-            rm -rf "runs/${name}_killed"
-            "$tenrec" train $colors checkpoint_updates=3 "$@" out="runs/${name}_killed" 2>talk &
-        fi
-    done
-    wait $!
-    for file in last.tenrec best.tenrec results.csv; do
-        is "$name, killed ten times and resumed: $file is the same in every bit" \
-            "$(cmp "runs/$name/$file" "runs/${name}_killed/$file" 2>&1)" ''
-    done
-}
-killed whole 70 epochs=100 optimizer=sgd momentum=0.9 lr=0.01 schedule=cosine flip_h=0.5 noise=0.05 accumulate=2 ema=0.9
+# Ten kills at random moments, and a resume after each, of a run with everything that a checkpoint has to hold.
+rich="$colors epochs=40 checkpoint_updates=3 precision=bf16-rounded optimizer=adam amsgrad=true lr=0.01"
+rich="$rich schedule=plateau lr_patience=2 metric=loss warmup=1.5 clip_norm=1 accumulate=2 ema=0.9 loaders=2"
+rich="$rich flip_h=0.5 noise=0.05 degrees=20 hue=0.1 mixup=0.3 heads=logits=cross_entropy*0.5"
+begun=$(date +%s%N)
+run train $rich out=runs/whole
+exits 0 'a run'
 mv talk talk.whole
-killed plateau 70 epochs=60 optimizer=adam amsgrad=true lr=0.01 schedule=plateau lr_patience=2 metric=loss loaders=2 \
-    mixup=0.3 degrees=20 hue=0.1 clip_norm=1 warmup=1.5 heads=logits=cross_entropy*0.5
-mv runs/whole_killed runs/killed
+quarter=$((($(date +%s%N) - begun) / 4000000)) # milliseconds
+"$tenrec" train $rich out=runs/killed 2>talk &
+for i in 1 2 3 4 5 6 7 8 9 10; do
+    sleep "$(awk -v i="$i" -v most="$quarter" 'BEGIN { srand(i); printf "%.3f", rand() * most / 1000 }')"
+    kill -9 $! 2>/dev/null
+    wait $! 2>/dev/null
+    if [ -f runs/killed/args.yaml ]; then "$tenrec" train --resume runs/killed 2>talk &
+    else
+        rm -rf runs/killed
+        "$tenrec" train $rich out=runs/killed 2>talk &
+    fi
+done
+wait $!
+for file in last.tenrec best.tenrec results.csv; do
+    is "killed ten times and resumed: $file is the same in every bit" \
+        "$(cmp runs/whole/$file runs/killed/$file 2>&1)" ''
+done
 "$tenrec" train --resume runs/whole 2>again
 is 'the weights have one name' "$(grep ' weights ' talk.whole)" "$(grep ' weights ' again)"
 run train --resume runs/killed epochs=50

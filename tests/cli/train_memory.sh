@@ -29,10 +29,10 @@ near 'a tiny network' model=classify.onnx data=learn set=resize.size=16,center_c
 near 'the digits network' model=zoo:digits data=learn "$gray" batch=24
 near 'the same with an average, gathered gradients and a loader' model=zoo:digits data=learn "$gray" batch=8 \
     ema=0.9 accumulate=2 loaders=1 mixup=0.2
-near 'resnet18' model=zoo:resnet18 data=learn batch=8 input=Nx3x64x64 set=resize.size=64,center_crop.size=64
-near 'unet' model=zoo:unet_small data=pairs.csv batch=2 input=Nx3x128x128 set=resize.size=128
-there 'an imported ONNX' onnx/dlpy_pytorch_net1/pytorch_net1.onnx data=learn valid_share=0 batch=8
-there 'an imported TorchScript' torchscript/asl_cnn_ptl/asl.ptl data=learn valid_share=0 batch=8 input=Nx3x224x224
+near 'resnet18' model=zoo:resnet18 data=learn limit=10 batch=8 input=Nx3x64x64 set=resize.size=64,center_crop.size=64
+near 'unet' model=zoo:unet_small data=pairs.csv limit=5 batch=2 input=Nx3x128x128 set=resize.size=128
+there 'an imported ONNX' onnx/dlpy_pytorch_net1/pytorch_net1.onnx data=learn valid_share=0 limit=8 batch=8
+there 'an imported TorchScript' torchscript/asl_cnn_ptl/asl.ptl data=learn valid_share=0 limit=8 batch=8 input=Nx3x224x224
 # A day of 22 series: the file of one array serves all rows.
 printf "\223NUMPY\001\000v\000%-117s\n" "{'descr': '<f4', 'fortran_order': False, 'shape': (24, 22), }" >day.npy
 head -c $((24 * 22 * 4)) /dev/zero >>day.npy
