@@ -88,7 +88,8 @@ static int run(struct args *args, struct err *e)
 static const struct conf_key keys[] = {
     { "resume", 0, CONF_STRING, "RUN", NULL, NULL, 0, 0,
         "go on with the run in this folder, as if it had never stopped" },
-    { "force", 0, CONF_FLAG, NULL, NULL, NULL, 0, 0, "resume although threads or program have changed (other bits)" },
+    { "force", 0, CONF_FLAG, NULL, NULL, NULL, 0, 0,
+        "resume although the program, its library, the processor or the threads are others (other bits)" },
     { "keys", 0, CONF_FLAG, NULL, NULL, NULL, 0, 0, "print every key of CONFIG.yaml with its meaning and default" },
     { 0 },
 };

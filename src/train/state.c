@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backend/backend.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
@@ -32,11 +33,27 @@ static json_t *history_json(const struct history *h)
     return list;
 }
 
-/* What must be the same for a resumed run to give the same bits. */
+/* The library that brings kernels, its version and the instructions it takes here. */
+static const char *kernels(void)
+{
+    for (size_t i = 0; backend_list[i]; i++)
+        if (backend_list[i]->version) return backend_list[i]->version();
+    return "our own";
+}
+
+/* What must be the same for a resumed run to give the same bits; the first three may differ when that is asked for. */
+static const char *const soft[] = { "program", "kernels", "threads" };
 static json_t *recipe(const struct train_run *r)
 {
-    return json_pack("{s:s,s:i,s:I,s:I,s:I}", "program", tenrec_version(), "threads", r->threads, "rows",
-        (json_int_t)r->train.n, "batch", (json_int_t)r->batch, "rows_valid", (json_int_t)r->valid.n);
+    return json_pack("{s:s,s:s,s:i,s:I,s:I,s:I}", soft[0], tenrec_version(), soft[1], kernels(), soft[2], r->threads,
+        "rows", (json_int_t)r->train.n, "batch", (json_int_t)r->batch, "rows_valid", (json_int_t)r->valid.n);
+}
+
+static bool is_soft(const char *key)
+{
+    for (size_t i = 0; i < sizeof soft / sizeof *soft; i++)
+        if (!strcmp(key, soft[i])) return true;
+    return false;
 }
 
 int run_save(struct train_run *r, struct err *e)
@@ -76,11 +93,10 @@ static int check_recipe(struct train_run *r, const json_t *was, const char *path
     {
         const json_t *old = json_object_get(was, key);
         if (old && json_equal(v, old)) continue;
-        bool soft = !strcmp(key, "threads") || !strcmp(key, "program");
         char *a = old ? json_dumps(old, JSON_ENCODE_ANY) : NULL, *b = json_dumps(v, JSON_ENCODE_ANY);
-        if (!soft || !r->force)
-            fail(e, soft ? ERR_USAGE : ERR_DATA, "%s: %s was %s and is %s now%s", path, key, a ? a : "?", b ? b : "?",
-                soft ? ", so the result would have other bits; --force goes on all the same"
+        if (!is_soft(key) || !r->force)
+            fail(e, is_soft(key) ? ERR_USAGE : ERR_DATA, "%s: %s was %s and is %s now%s", path, key, a ? a : "?", b ? b : "?",
+                is_soft(key) ? ", so the result would have other bits; --force goes on all the same"
                      : ": the table or the settings have changed since");
         free(a);
         free(b);

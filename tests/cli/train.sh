@@ -237,6 +237,25 @@ wait $!
 is 'an interrupt ends with 130' "$?" 130
 says talk 'resume runs/interrupted goes on' 'and says how to go on'
 
+# --- where other bits would come of it ---
+other() { # NAME: a resume that is refused, unless it is asked for
+    exits 2 "a resume with other $1"
+    says talk "$1 was .* so the result would have other bits; --force" "other $1: it is said"
+}
+run train $colors epochs=2 out=runs/other
+sed -i 's/^threads: 1$/threads: 2/' runs/other/args.yaml
+run train --resume runs/other
+other threads
+run train --resume runs/other --force
+exits 0 'all the same'
+if grep -aq 'oneDNN [0-9. ]*avx' runs/whole/checkpoint.safetensors; then
+    DNNL_MAX_CPU_ISA=SSE41
+    export DNNL_MAX_CPU_ISA
+    run train --resume runs/whole
+    other kernels
+    unset DNNL_MAX_CPU_ISA
+fi
+
 # --- checkpoints that are damaged, of another run, or find no room ---
 kept=runs/interrupted/checkpoint.safetensors
 cp $kept whole.safetensors
