@@ -1,6 +1,7 @@
 /* config.c - reading what a layer's config and the arguments of a call say. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -88,6 +89,22 @@ const char *class_of(const json_t *object)
 const json_t *config_of(const json_t *object)
 {
     return json_object_get(object, "config");
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+const char **sorted_keys(struct arena *a, const json_t *object, struct err *e)
+{
+    size_t n = 0;
+    const char **keys = arena_alloc(a, (1 + json_object_size(object)) * sizeof *keys), *key;
+    json_t *item;
+    if (!keys) return fail_nomem(e), NULL;
+    json_object_foreach((json_t *)(uintptr_t)object, key, item) keys[n++] = key;
+    qsort(keys, n, sizeof *keys, by_text);
+    return keys;
 }
 
 const json_t *argument(const struct call *c, size_t place, const char *name)

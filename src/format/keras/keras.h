@@ -69,7 +69,8 @@ struct layer {
     struct weight *weights;
     size_t n_weights;
     const char *mapped; /* what the user says it is; NULL */
-    int n_calls;
+    size_t first_call; /* the lowest number by which calls of it are referred to */
+    bool referred;
 };
 
 struct keras {
@@ -189,6 +190,8 @@ int cfg_ints(struct call *c, const char *key, int n, int64_t otherwise, int64_t 
 int cfg_pairs(struct call *c, const char *key, int n, int64_t otherwise, int64_t (*out)[2]);
 const char *class_of(const json_t *object); /* "class_name" of an object, or the text itself; NULL */
 const json_t *config_of(const json_t *object);
+/* The keys of an object in the order in which Keras flattens it: that of the alphabet. NULL on an error. */
+const char **sorted_keys(struct arena *a, const json_t *object, struct err *e);
 const json_t *argument(const struct call *c, size_t place, const char *name);          /* NULL: absent or null */
 struct ktensor *tensor_argument(const struct call *c, size_t place, const char *name); /* NULL: no tensor there */
 struct ktensor *tensor_of(const struct call *c, const json_t *argument);

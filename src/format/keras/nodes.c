@@ -34,6 +34,7 @@ struct running {
     struct map results; /* layer and node -> struct result */
     struct node_call *calls;
     size_t n_calls, cap_calls;
+    bool keras3; /* calls are written as Keras 3 writes them */
 };
 
 static struct err *err_of(struct running *r)
@@ -58,7 +59,22 @@ static int read_place(struct running *r, const json_t *v, struct place *out)
             r->model->label, name ? name : "?");
     out->node = (size_t)json_integer_value(node);
     out->tensor = (size_t)json_integer_value(tensor);
+    struct layer *l = out->layer;
+    if (!l->referred || out->node < l->first_call) l->first_call = out->node;
+    l->referred = true;
     return 0;
+}
+
+/* Which call of its layer a place means. A model is born with a call of its own, number 0. Keras 2 counts it everywhere
+ * where the model has one; every call that is written is used, so the lowest number is the first. Keras 3 leaves it out
+ * between calls, and counts it among inputs and outputs of the model around (`listed`); -1 is the last, as in Python. */
+static size_t call_number(const struct running *r, const struct place *p, bool listed)
+{
+    const struct layer *l = p->layer;
+    if (!l->row || !(l->row->flags & LAYER_MODEL)) return p->node;
+    if (!r->keras3) return p->node - l->first_call;
+    if (!listed || !json_object_get(l->config, "input_layers")) return p->node;
+    return (p->node ? p->node : json_array_size(json_object_get(l->json, "inbound_nodes"))) - 1;
 }
 
 static json_t *reference(struct running *r, struct node_call *n, const struct place *p)
@@ -79,7 +95,7 @@ static bool is_place(const struct running *r, const json_t *v)
 /* A copy of arguments with each tensor in it as {"__tensor": place in n->from}; new reference. */
 static json_t *arguments(struct running *r, struct node_call *n, const json_t *v, bool old)
 {
-    const char *class_name = json_is_object(v) ? class_of(v) : NULL, *key;
+    const char *class_name = json_is_object(v) ? class_of(v) : NULL;
     bool tensor = class_name && !strcmp(class_name, "__keras_tensor__");
     struct place p;
     size_t i;
@@ -96,10 +112,12 @@ static json_t *arguments(struct running *r, struct node_call *n, const json_t *v
         return copy;
     }
     if (!json_is_object(v)) return json_incref((json_t *)(uintptr_t)v);
+    const char **keys = sorted_keys(&r->call->k->scratch, v, err_of(r));
+    if (!keys) return NULL;
     if (!(copy = json_object())) return fail_nomem(err_of(r)), NULL;
-    json_object_foreach((json_t *)(uintptr_t)v, key,
-        item) if (json_object_set_new_nocheck(copy, key, arguments(r, n, item, old))) return json_decref(copy),
-        NULL;
+    for (i = 0; i < json_object_size(v); i++)
+        if (json_object_set_new_nocheck(copy, keys[i], arguments(r, n, json_object_get(v, keys[i]), old)))
+            return json_decref(copy), NULL;
     return copy;
 }
 
@@ -138,6 +156,7 @@ static int read_call(struct running *r, struct layer *l, const json_t *node, siz
 {
     struct node_call n = { .layer = l, .index = index };
     if (json_is_object(node)) {
+        r->keras3 = true;
         const json_t *args = json_object_get(node, "args"), *words = json_object_get(node, "kwargs");
         if (args) TRY(keep(r, &n.args, arguments(r, &n, args, false)));
         n.n_args = n.n_from;
@@ -157,10 +176,10 @@ static const char *result_key(char key[KEY_SIZE], const struct layer *l, size_t 
     return key;
 }
 
-static struct ktensor *tensor_at(struct running *r, const struct place *p)
+static struct ktensor *tensor_at(struct running *r, const struct place *p, bool listed)
 {
     char key[KEY_SIZE];
-    const struct result *found = map_get(&r->results, result_key(key, p->layer, p->node));
+    const struct result *found = map_get(&r->results, result_key(key, p->layer, call_number(r, p, listed)));
     return found && p->tensor < found->n ? found->out[p->tensor] : NULL;
 }
 
@@ -180,7 +199,7 @@ static int put_result(struct running *r, const struct layer *l, size_t node, str
 static bool gather(struct running *r, struct node_call *n, struct call *c)
 {
     for (size_t i = 0; i < n->n_from; i++)
-        if (!(c->in[i] = tensor_at(r, &n->from[i]))) return false;
+        if (!(c->in[i] = tensor_at(r, &n->from[i], false))) return false;
     c->n_in = n->n_args ? n->n_args : n->n_from;
     return true;
 }
@@ -231,7 +250,6 @@ static int run_calls(struct running *r)
 /* Every place in a list, an object, or nested ones, in order. */
 static int each_place(struct running *r, const json_t *v, int depth, struct place *out, size_t max, size_t *n)
 {
-    const char *key;
     json_t *item;
     size_t i;
     if (depth > 8) return bad_place(r, "its inputs or outputs are nested too deep");
@@ -240,8 +258,10 @@ static int each_place(struct running *r, const json_t *v, int depth, struct plac
         return read_place(r, v, &out[(*n)++]);
     }
     json_array_foreach((json_t *)(uintptr_t)v, i, item) TRY(each_place(r, item, depth + 1, out, max, n));
-    json_object_foreach((json_t *)(uintptr_t)v, key, item) TRY(each_place(r, item, depth + 1, out, max, n));
-    return 0;
+    const char **keys = json_is_object(v) ? sorted_keys(&r->call->k->scratch, v, err_of(r)) : NULL;
+    for (i = 0; keys && i < json_object_size(v); i++)
+        TRY(each_place(r, json_object_get(v, keys[i]), depth + 1, out, max, n));
+    return err_of(r)->code;
 }
 
 static int give_inputs(struct running *r)
@@ -268,11 +288,11 @@ static int run_functional(struct running *r, struct ktensor **out, size_t max, s
         if (!strcmp(l->class_name, "InputLayer")) continue;
         json_array_foreach(nodes, index, node) TRY(read_call(r, l, node, index));
     }
-    TRY(run_calls(r));
     TRY(each_place(r, json_object_get(r->model->config, "output_layers"), 0, places, max, n));
+    TRY(run_calls(r));
     if (!*n) return bad_place(r, "it has no outputs");
     for (size_t i = 0; i < *n; i++)
-        if (!(out[i] = tensor_at(r, &places[i]))) return bad_place(r, "an output is made by no call");
+        if (!(out[i] = tensor_at(r, &places[i], true))) return bad_place(r, "an output is made by no call");
     return 0;
 }
 

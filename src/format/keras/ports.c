@@ -75,7 +75,6 @@ static struct ktensor *add_input(struct keras *k, struct call *c, const struct l
 /* Names in a list of [name, 0, 0], however nested. */
 static int names_in(struct keras *k, const json_t *v, const char **out, size_t max, size_t *n, int depth)
 {
-    const char *key;
     json_t *item;
     size_t i;
     if (depth > 8) return fail(k->err, ERR_MODEL, "inputs or outputs nested too deep");
@@ -84,8 +83,10 @@ static int names_in(struct keras *k, const json_t *v, const char **out, size_t m
         return out[(*n)++] = json_string_value(json_array_get(v, 0)), 0;
     }
     json_array_foreach((json_t *)(uintptr_t)v, i, item) TRY(names_in(k, item, out, max, n, depth + 1));
-    json_object_foreach((json_t *)(uintptr_t)v, key, item) TRY(names_in(k, item, out, max, n, depth + 1));
-    return 0;
+    const char **keys = json_is_object(v) ? sorted_keys(&k->scratch, v, k->err) : NULL;
+    for (i = 0; keys && i < json_object_size(v); i++)
+        TRY(names_in(k, json_object_get(v, keys[i]), out, max, n, depth + 1));
+    return k->err->code;
 }
 
 static int add_inputs(struct keras *k, struct call *c)
