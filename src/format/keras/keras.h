@@ -35,7 +35,8 @@ enum layer_flags {
 
 /* A layer of Keras. `weights` are its variables in Keras' order, separated by blanks: [-][CHILD/]ROLE[?CONDITION][!]
  * - CHILD: the attribute that owns it, in files of Keras 3;
- * - CONDITION: a key of the config that must not be false or null ("~KEY": that must be; "KEY=TEXT"; joined by '&');
+ * - CONDITION: a key of the config that must not be false or null ("~KEY": that must be, or be absent; "+KEY": that
+ *   must not even be absent; "KEY=TEXT"; joined by '&');
  * - '!': it is no parameter to train;
  * - '-' before it: nothing here reads it, and old files lack it. */
 struct layer_row {

@@ -150,8 +150,11 @@ static struct ktensor *lower_multi_head(struct call *c)
     a.mask = mask_argument(c, "attention_mask");
     a.causal = json_is_true(json_object_get(c->kwargs, "use_causal_mask"));
     struct value *scores = k_op2(c, "MatMul", k_scaled(c, a.q, 1 / sqrt((double)size), 0), swapped(c, a.k));
-    struct value *w = weights_of(c, &a, scores);
-    struct ktensor *y = ktensor_plain(c, output(c, k_op2(c, "MatMul", w, a.v), heads, v_size, out));
+    struct value *w = weights_of(c, &a, scores), *y_heads = k_op2(c, "MatMul", w, a.v);
+    if (has_weight(c, "gate_dense/kernel")) /* a sigmoid of the query, for each number that a head gives */
+        y_heads = k_op2(
+            c, "Mul", y_heads, k_op(c, "Sigmoid", projected(c, "gate_dense", as_plain(c, t[0]), heads, v_size)));
+    struct ktensor *y = ktensor_plain(c, output(c, y_heads, heads, v_size, out));
     if (y) y->mask = t[0]->mask;
     if (json_is_true(json_object_get(c->kwargs, "return_attention_scores"))) c->more[c->n_more++] = ktensor_plain(c, w);
     return y;
@@ -209,10 +212,11 @@ static struct ktensor *lower_attention(struct call *c)
 }
 
 #define PROJECTION(name) name "/kernel " name "/bias?use_bias "
+#define GATE "gate_dense/kernel?+use_gate gate_dense/bias?+use_gate&use_bias "
 
 const struct layer_row keras_layers_attention[] = {
     { "MultiHeadAttention GroupedQueryAttention GroupQueryAttention", lower_multi_head,
-        PROJECTION("query_dense") PROJECTION("key_dense") PROJECTION("value_dense") PROJECTION("output_dense"),
+        PROJECTION("query_dense") PROJECTION("key_dense") GATE PROJECTION("value_dense") PROJECTION("output_dense"),
         LAYER_OWN_MASK | LAYER_ANY_TYPE },
     { "Attention", lower_attention, "scale?use_scale concat_score_weight?score_mode=concat", LAYER_OWN_MASK },
     { "AdditiveAttention", lower_attention, "scale?use_scale", LAYER_OWN_MASK },

@@ -8,15 +8,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
-#include "format/keras/keras.h"
-
-struct cell {
-    const char *class_name; /* the beginning of the layer's and the cell's */
-    const char *onnx;
-    int gates, states;
-    int order[4]; /* ONNX's gates by their place in Keras' */
-    bool fused;   /* CuDNN's own layout of weights */
-};
+#include "format/keras/recurrent.h"
 
 static const struct cell cells[] = {
     { "LSTM", "LSTM", 4, 2, { 0, 3, 1, 2 } }, /* i f c o to i o f c */
@@ -24,6 +16,9 @@ static const struct cell cells[] = {
     { "SimpleRNN", "RNN", 1, 1, { 0 } },
     { "CuDNNLSTM", "LSTM", 4, 2, { 0, 3, 1, 2 }, true },
     { "CuDNNGRU", "GRU", 3, 1, { 0, 1, 2 }, true },
+    { "ConvLSTM1D", "LSTM", 4, 2, .axes = 1 },
+    { "ConvLSTM2D", "LSTM", 4, 2, .axes = 2 },
+    { "ConvLSTM3D", "LSTM", 4, 2, .axes = 3 },
 };
 
 static const struct cell *cell_of(const struct layer *l)
@@ -32,16 +27,6 @@ static const struct cell *cell_of(const struct layer *l)
         if (!strncmp(cells[i].class_name, l->class_name, strlen(cells[i].class_name))) return &cells[i];
     return NULL;
 }
-
-/* What one recurrence is given, and gives. */
-struct recurrence {
-    const struct cell *cell;
-    bool reverse;
-    struct value *x, *mask; /* (N, T, I), (N, T) */
-    struct value *initial[2];
-    struct value *y;       /* (N, T, U), by the time of the input */
-    struct value *last[2]; /* (N, U) */
-};
 
 /* The parts of `x` along `axis`, one for each gate, in ONNX's order. */
 static struct value *ordered(struct call *c, const struct cell *cell, struct value *x, int64_t axis)
@@ -93,7 +78,7 @@ static struct value *bias(struct call *c, const struct cell *cell, int64_t u)
     return k_concat(c, half, 2, 1);
 }
 
-/* Activations that ONNX's recurrences have. */
+/* Activations that ONNX's recurrences have; NULL: not this one. */
 static const char *onnx_activation(struct call *c, const char *key, const char *otherwise, double *alpha, double *beta)
 {
     static const struct {
@@ -111,7 +96,6 @@ static const char *onnx_activation(struct call *c, const char *key, const char *
         if (!strcmp(name, "hard_sigmoid") && c->k->version[0] >= 3) *alpha = 1.0 / 6;
         return known[i].onnx;
     }
-    call_fail(c, ERR_UNSUPPORTED, "the activation %.100s in a recurrence", name);
     return NULL;
 }
 
@@ -152,7 +136,7 @@ static struct value *pack(struct call *c, const struct recurrence *r, struct pac
 }
 
 /* For each step the output that was current: forwards that of the last step up to it that counts, backwards that of
- * the next one from it on; zeros where there is none. */
+ * the next one from it on; zeros where there is none, or where a step that does not count shall give zeros. */
 static struct value *unpack(struct call *c, const struct recurrence *r, const struct packed *p, struct value *y)
 {
     struct value *at, *none, *zero = emit_i64(c->b, 0);
@@ -164,6 +148,7 @@ static struct value *unpack(struct call *c, const struct recurrence *r, const st
         at = k_op2(c, "Sub", k_op2(c, "Add", p->before, p->valid), emit_i64(c->b, 1));
         none = k_op2(c, "Less", at, zero);
     }
+    if (r->zeros) none = k_op(c, "Not", r->mask);
     at = emit(c->b, "Where", NO_ATTRS, none, zero, at);
     y = gathered(c, y, at);
     return emit(c->b, "Where", NO_ATTRS, k_unsqueeze(c, none, 2), k_like(c, y, 0), y);
@@ -176,6 +161,7 @@ static bool recur(struct call *c, struct recurrence *r)
     double alpha[2] = { 0 }, beta[2] = { 0 };
     const char *act = "tanh", *inner = "sigmoid", *names[3];
     struct packed p = { 0 };
+    if (cell->axes) return recur_by_steps(c, r);
     if (u < 1 || u > 1 << 20 || !r->x || r->x->shape.rank != 3)
         return call_fail(c, ERR_SHAPE, "its units, or an input that is no sequence"), false;
     int64_t in = r->x->shape.dim[2];
@@ -183,7 +169,7 @@ static bool recur(struct call *c, struct recurrence *r)
     const char *gate_name = cell->gates > 1
         ? onnx_activation(c, cell->fused ? "" : "recurrent_activation", inner, &alpha[0], &beta[0])
         : outer_name;
-    if (!outer_name || !gate_name) return false;
+    if (!outer_name || !gate_name) return recur_by_steps(c, r);
     int n = 0;
     double a[3], b[3];
     if (cell->gates > 1) names[n] = gate_name, a[n] = alpha[0], b[n++] = beta[0];
@@ -205,17 +191,29 @@ static bool recur(struct call *c, struct recurrence *r)
     return !c->b->err->code;
 }
 
-/* Initial states: behind the sequence among the arguments, or as a keyword. */
-static bool read_states(struct call *c, const struct cell *cell, size_t from, struct recurrence *r)
+/* The tensors in a list, however nested, one after the other. */
+static void gather(struct call *c, const json_t *v, struct ktensor **out, size_t max, size_t *n)
+{
+    struct ktensor *t = tensor_of(c, v);
+    if (t && *n < max) out[(*n)++] = t;
+    for (size_t i = 0; json_is_array(v) && i < json_array_size(v); i++)
+        gather(c, json_array_get(v, i), out, max, n);
+}
+
+/* All that one layer, or one direction of two, begins with and leaves. */
+struct states {
+    struct ktensor *begin[CALL_INPUTS]; /* initial states: behind the sequence among the arguments, or a keyword */
+    size_t n_begin, used;
+    struct value *end[CALL_OUTPUTS];
+    size_t n_end;
+};
+
+static void read_states(struct call *c, struct states *s)
 {
     const json_t *given = json_object_get(c->kwargs, "initial_state");
-    struct ktensor *list[2] = { NULL };
-    for (int i = 0; i < cell->states; i++) {
-        const json_t *one = json_is_array(given) ? json_array_get(given, from - 1 + (size_t)i) : i ? NULL : given;
-        list[i] = given ? tensor_of(c, one) : c->n_in > from + (size_t)i ? c->in[from + (size_t)i] : NULL;
-        if (list[i]) r->initial[i] = as_plain(c, list[i]);
-    }
-    return !c->b->err->code;
+    if (given) gather(c, given, s->begin, CALL_INPUTS, &s->n_begin);
+    else
+        for (size_t i = 1; i < c->n_in; i++) s->begin[s->n_begin++] = c->in[i];
 }
 
 static struct value *mask_of(struct call *c)
@@ -224,24 +222,65 @@ static struct value *mask_of(struct call *c)
     return given ? emit_cast(c->b, as_plain(c, given), DT_BOOL) : c->in[0]->mask;
 }
 
+/* One cell of a layer over a sequence. */
+static bool run_cell(struct call *c, struct layer *l, struct recurrence *r, struct states *s)
+{
+    struct call inner = *c;
+    inner.layer = l;
+    inner.config = l->config;
+    r->cell = cell_of(l);
+    if (!r->cell) return call_fail(c, ERR_UNSUPPORTED, "around a layer of class %s", l->class_name), false;
+    for (int i = 0; i < r->cell->states; i++)
+        r->initial[i] = s->used < s->n_begin ? as_plain(c, s->begin[s->used++]) : NULL;
+    if (!recur(&inner, r)) return false;
+    for (int i = 0; i < r->cell->states && s->n_end < CALL_OUTPUTS; i++) s->end[s->n_end++] = r->last[i];
+    return true;
+}
+
+/* A recurrent layer: it is its own cell, or it has one, or several upon each other. */
+static bool run_layer(struct call *c, struct layer *l, struct recurrence *r, struct states *s)
+{
+    if (strcmp(l->class_name, "RNN")) return run_cell(c, l, r, s);
+    struct layer *cell = l->sub[0];
+    bool stacked = !strcmp(cell->class_name, "StackedRNNCells");
+    size_t n = stacked ? cell->n_sub : 1;
+    if (!n) return call_fail(c, ERR_MODEL, "it has no cells"), false;
+    for (size_t i = 0; i < n; i++) {
+        if (!run_cell(c, stacked ? cell->sub[i] : cell, r, s)) return false;
+        r->x = r->y;
+    }
+    return true;
+}
+
+/* (T, N, ..) and (N, T, ..) */
+static struct value *time_swapped(struct call *c, struct value *x)
+{
+    int64_t perm[SHAPE_MAX] = { 1, 0 };
+    int rank = x ? x->shape.rank : 0;
+    if (rank < 2) return x;
+    for (int d = 2; d < rank; d++) perm[d] = d;
+    return k_transpose(c, x, perm, rank);
+}
+
 static struct ktensor *lower_rnn(struct call *c)
 {
-    struct recurrence r = { .cell = cell_of(c->layer), .reverse = cfg_bool(c, "go_backwards", false) };
-    bool sequences = cfg_bool(c, "return_sequences", false);
-    if (cfg_bool(c, "time_major", false)) return call_fail(c, ERR_UNSUPPORTED, "time_major"), NULL;
+    struct recurrence r = { .reverse = cfg_bool(c, "go_backwards", false) };
+    struct states s = { .n_begin = 0 };
+    bool sequences = cfg_bool(c, "return_sequences", false), time_first = cfg_bool(c, "time_major", false);
     if (cfg_bool(c, "stateful", false))
         call_warn(c, REPORT_WARNING, "stateful: every call begins with states of zeros here");
-    if (cfg_bool(c, "zero_output_for_mask", false) && c->in[0]->mask)
-        return call_fail(c, ERR_UNSUPPORTED, "zero_output_for_mask"), NULL;
+    r.zeros = cfg_bool(c, "zero_output_for_mask", false);
     r.x = as_plain(c, c->in[0]);
     r.mask = mask_of(c);
-    if (!read_states(c, r.cell, 1, &r) || !recur(c, &r)) return NULL;
+    if (time_first) r.x = time_swapped(c, r.x), r.mask = time_swapped(c, r.mask);
+    read_states(c, &s);
+    if (c->b->err->code || !run_layer(c, c->layer, &r, &s)) return NULL;
     struct value *y = sequences && r.reverse ? k_slice(c, r.y, 1, -1, INT64_MIN, -1)
                                              : r.y; /* in the order of computing */
-    struct ktensor *out = ktensor_plain(c, sequences ? y : r.last[0]);
-    if (out && sequences && !r.reverse) out->mask = r.mask;
-    for (int i = 0; cfg_bool(c, "return_state", false) && i < r.cell->states; i++)
-        c->more[c->n_more++] = ktensor_plain(c, r.last[i]);
+    struct ktensor *out = ktensor_plain(c, !sequences ? r.last[0] : time_first ? time_swapped(c, y) : y);
+    if (out && sequences && !r.reverse) out->mask = mask_of(c);
+    for (size_t i = 0; cfg_bool(c, "return_state", false) && i < s.n_end && c->n_more < CALL_OUTPUTS; i++)
+        c->more[c->n_more++] = ktensor_plain(c, s.end[i]);
     return out;
 }
 
@@ -255,61 +294,45 @@ static struct value *merged(struct call *c, struct value *f, struct value *b)
     return call_fail(c, ERR_UNSUPPORTED, "merge_mode \"%.50s\"", mode), NULL;
 }
 
+/* Since layers of tf.keras know it, a wrapper tells those inside that give sequences to give zeros for steps that do
+ * not count, whatever their config says. */
+static bool gives_zeros(const struct call *c)
+{
+    const int *v = c->k->version;
+    bool told = v[0] >= 3 || c->k->tf || (v[0] == 2 && v[1] >= 4);
+    return told ? cfg_bool(c, "return_sequences", false) : cfg_bool(c, "zero_output_for_mask", false);
+}
+
 /* Both directions over the same input; the second's sequence is in the order of the input again. */
 static struct ktensor *lower_bidirectional(struct call *c)
 {
     struct recurrence r[2] = { { 0 } };
-    bool sequences = false;
+    struct states s = { .n_begin = 0 };
+    bool sequences = false, time_first = false, state = false;
+    struct value *mask = mask_of(c);
+    read_states(c, &s);
     for (int d = 0; d < 2; d++) {
         struct call inner = *c;
-        inner.layer = c->layer->sub[d];
-        inner.config = inner.layer->config;
-        r[d].cell = cell_of(inner.layer);
-        if (!r[d].cell)
-            return call_fail(c, ERR_UNSUPPORTED, "around a layer of class %s", inner.layer->class_name), NULL;
+        inner.config = c->layer->sub[d]->config;
         r[d].reverse = cfg_bool(&inner, "go_backwards", d && !cfg(c, "backward_layer"));
         if (d && !cfg(c, "backward_layer")) r[d].reverse = !r[0].reverse;
         sequences = cfg_bool(&inner, "return_sequences", false);
+        time_first = cfg_bool(&inner, "time_major", false);
+        state = cfg_bool(&inner, "return_state", false);
+        r[d].zeros = gives_zeros(&inner);
         r[d].x = as_plain(c, c->in[0]);
-        r[d].mask = mask_of(c);
-        if (!read_states(c, r[d].cell, 1 + (size_t)(d * r[d].cell->states), &r[d]) || !recur(&inner, &r[d]))
-            return NULL;
+        r[d].mask = mask;
+        if (time_first) r[d].x = time_swapped(c, r[d].x), r[d].mask = time_swapped(c, mask);
+        if (c->b->err->code || !run_layer(c, c->layer->sub[d], &r[d], &s)) return NULL;
+        if (time_first) r[d].y = time_swapped(c, r[d].y);
     }
     struct value *f = sequences ? r[0].y : r[0].last[0], *b = sequences ? r[1].y : r[1].last[0];
     bool apart = json_is_null(json_object_get(c->config, "merge_mode"));
     struct ktensor *out = ktensor_plain(c, apart ? f : merged(c, f, b));
-    if (out && sequences) out->mask = r[0].mask;
+    if (out && sequences) out->mask = mask;
     if (apart) c->more[c->n_more++] = ktensor_plain(c, b);
-    struct call forward = *c;
-    forward.config = c->layer->sub[0]->config;
-    for (int d = 0; cfg_bool(&forward, "return_state", false) && d < 2; d++)
-        for (int i = 0; i < r[d].cell->states; i++) c->more[c->n_more++] = ktensor_plain(c, r[d].last[i]);
-    return out;
-}
-
-/* One cell, or several upon each other, over a sequence. */
-static struct ktensor *lower_cells(struct call *c)
-{
-    struct layer *cell = c->layer->sub[0], *one = cell;
-    bool stacked = !strcmp(cell->class_name, "StackedRNNCells"), reverse = cfg_bool(c, "go_backwards", false);
-    size_t n = stacked ? cell->n_sub : 1;
-    struct recurrence r = { .x = as_plain(c, c->in[0]), .mask = mask_of(c), .reverse = reverse };
-    for (size_t i = 0; i < n; i++) {
-        struct call inner = *c;
-        inner.layer = one = stacked ? cell->sub[i] : cell;
-        inner.config = one->config;
-        if (!(r.cell = cell_of(one))) return call_fail(c, ERR_UNSUPPORTED, "a cell of class %s", one->class_name), NULL;
-        if (i) r.x = r.y;
-        if (n == 1 && !read_states(c, r.cell, 1, &r)) return NULL;
-        if (!recur(&inner, &r)) return NULL;
-        for (int s = 0; cfg_bool(c, "return_state", false) && s < r.cell->states && c->n_more < CALL_OUTPUTS; s++)
-            c->more[c->n_more++] = ktensor_plain(c, r.last[s]);
-    }
-    bool sequences = cfg_bool(c, "return_sequences", false);
-    if (!n) return call_fail(c, ERR_MODEL, "it has no cells"), NULL;
-    struct value *y = sequences && reverse ? k_slice(c, r.y, 1, -1, INT64_MIN, -1) : r.y;
-    struct ktensor *out = ktensor_plain(c, sequences ? y : r.last[0]);
-    if (out && sequences && !reverse) out->mask = r.mask;
+    for (size_t i = 0; state && i < s.n_end && c->n_more < CALL_OUTPUTS; i++)
+        c->more[c->n_more++] = ktensor_plain(c, s.end[i]);
     return out;
 }
 
@@ -322,9 +345,10 @@ static struct ktensor *lower_cell(struct call *c)
 
 const struct layer_row keras_layers_recurrent[] = {
     { "LSTM GRU SimpleRNN", lower_rnn, CELL("cell/"), LAYER_OWN_MASK },
+    { "ConvLSTM1D ConvLSTM2D ConvLSTM3D", lower_rnn, CELL("cell/"), LAYER_OWN_MASK },
     { "CuDNNLSTM CuDNNGRU", lower_rnn, "kernel recurrent_kernel bias", LAYER_OWN_MASK },
     { "Bidirectional", lower_bidirectional, .flags = LAYER_OWN_MASK },
-    { "RNN", lower_cells, .flags = LAYER_OWN_MASK },
+    { "RNN", lower_rnn, .flags = LAYER_OWN_MASK },
     { "LSTMCell GRUCell SimpleRNNCell", lower_cell, CELL("") },
     { "StackedRNNCells", lower_cell },
     { NULL },

@@ -19,20 +19,20 @@
 enum { BLOCK = 64 };                                 /* elements */
 static const uint64_t ZEROS_MAX = UINT64_C(1) << 36; /* bytes of weights that did not come with the model */
 
-/* One condition: KEY, ~KEY, KEY=TEXT. */
+/* One condition: KEY, ~KEY, +KEY, KEY=TEXT. */
 static bool holds_one(const struct layer *l, const char *key, size_t len)
 {
-    bool negated = *key == '~';
+    bool negated = *key == '~', strict = negated || *key == '+';
     const char *equals = memchr(key, '=', len);
     char name[64];
-    size_t from = negated, to = equals ? (size_t)(equals - key) : len;
+    size_t from = strict, to = equals ? (size_t)(equals - key) : len;
     snprintf(name, sizeof name, "%.*s", (int)(to - from), key + from);
     const json_t *v = json_object_get(l->config, name);
     if (equals) {
         const char *s = json_string_value(v);
         return s && strlen(s) == len - to - 1 && !strncmp(s, equals + 1, strlen(s));
     }
-    bool set = negated ? v && !json_is_null(v) && !json_is_false(v) : !v || !(json_is_null(v) || json_is_false(v));
+    bool set = v ? !json_is_null(v) && !json_is_false(v) : !strict;
     return set != negated;
 }
 

@@ -137,15 +137,17 @@ static int numbers_of(struct keras *k, const struct owners *o, const char *base,
     return 0;
 }
 
-/* The layer's group: CLASS, CLASS_1, CLASS_2 .. counted over all layers of its class. TF-Keras 2.12 counts those with
- * weights twice; so where as many groups own something as layers have weights, they belong together in order. */
+/* The layer's group, by what Python calls its class, which is registered under another name once: CLASS, CLASS_1,
+ * CLASS_2 .. counted over all layers of its class. TF-Keras 2.12 counts those with weights twice; so where as many
+ * groups own something as layers have weights, they belong together in order. */
 static int path_of(struct keras *k, const struct owners *o, const struct layer *model, size_t place, const char *base,
     const char **out)
 {
     char class[128];
     long *numbers, count = 0, weighty = 0, before = 0;
     size_t n;
-    snake_case(model->sub[place]->class_name, class, sizeof class);
+    const char *name = model->sub[place]->class_name;
+    snake_case(strcmp(name, "GroupQueryAttention") ? name : "GroupedQueryAttention", class, sizeof class);
     const char *path = arena_printf(&k->scratch, "%s/%s", base, class);
     if (!path) return fail_nomem(k->err);
     for (size_t i = 0; i < model->n_sub; i++) {
