@@ -274,9 +274,8 @@ def add_recurrent():
         layers = [("Masking", dict(mask_value=0.0), [])] if use_mask else []
         case(f"{cls} after={after} backwards={back} sequences={sequences} mask={use_mask}",
              sequential(x.shape[1:], *layers, (cls, conf, named)), masked if use_mask else x, y if sequences else h)
-    for cls, mode, sequences, use_mask in itertools.product(("LSTM", "GRU"), ("concat", "sum", "mul", "ave"), (False,
-         True),
-                                                            (False, True)):
+    for cls, mode, sequences, use_mask, version in itertools.product(
+            ("LSTM", "GRU"), ("concat", "sum", "mul", "ave"), (False, True), (False, True), ("2.3.1", "2.9.0")):
         g, u = gates[cls], 3
         conf = dict(name="inner", units=u, activation="tanh", recurrent_activation="sigmoid", use_bias=True,
                     reset_after=True, return_sequences=sequences)
@@ -286,11 +285,13 @@ def add_recurrent():
         v, m = (masked, mask) if use_mask else (x, None)
         f, b = steps(cls, conf, ws[0], v, m), steps(cls, conf, ws[1], v, m, True)
         f, b = (f[0], b[0][:, ::-1]) if sequences else (f[1], b[1])
+        if sequences and use_mask and version != "2.3.1":  # tf.keras has zeros for steps that do not count
+            f, b = f * m[..., None], b * m[..., None]
         want = {"concat": np.concatenate([f, b], -1), "sum": f + b, "mul": f * b, "ave": (f + b) / 2}[mode]
         layers = [("Masking", dict(mask_value=0.0), [])] if use_mask else []
-        case(f"Bidirectional {cls} {mode} sequences={sequences} mask={use_mask}",
+        case(f"Bidirectional {cls} {mode} sequences={sequences} mask={use_mask} {version}",
              sequential(x.shape[1:], *layers, ("Bidirectional", dict(merge_mode=mode,
-                        layer={"class_name": cls, "config": conf}), named)), v, want)
+                        layer={"class_name": cls, "config": conf}), named), version=version), v, want)
     for cls in ("LSTM", "GRU"):  # CuDNN's layouts, turned into the others as Keras does when it loads them
         g, u = gates[cls], 3
         k, r, b = rand(4, g * u), rand(u, g * u), rand(2 * g * u)
@@ -567,10 +568,28 @@ def add_operations():
     op("split", x, d[:, :, :3], num_or_size_splits=2, axis=2)
 
 
+def add_nested():
+    """A model within a model, called twice: Keras 2 counts its calls from 1, where it has one of its own."""
+    w, b = rand(6, 4), rand(4)
+    x, y = rand(2, 6), rand(2, 6)
+    inside = [{"class_name": "InputLayer", "name": "a", "inbound_nodes": [],
+               "config": {"name": "a", "batch_input_shape": [None, 6], "dtype": "float32"}},
+              {"class_name": "Dense", "name": "d", "inbound_nodes": [[["a", 0, 0, {}]]],
+               "config": {"name": "d", "units": 4, "trainable": True}}]
+    functional = dict(name="m", layers=inside, input_layers=[["a", 0, 0]], output_layers=[["d", 0, 0]])
+    plain = dict(name="m", layers=[dict(inside[1], config=dict(inside[1]["config"]))])
+    plain["layers"][0].pop("inbound_nodes")
+    for cls, conf, first in (("Functional", functional, 1), ("Model", functional, 1), ("Sequential", plain, 0),
+                             ("Sequential", plain, 1)):
+        calls = [[[["in0", 0, 0, {}]], [["in1", 0, 0, {}]]], [[["m", first, 0, {}], ["m", first + 1, 0, {}]]]]
+        case(f"{cls} called twice, from {first}", dict(version="2.9.0", inputs=[x.shape[1:], y.shape[1:]], calls=calls,
+             layers=[(cls, dict(conf), [("d/kernel", w), ("d/bias", b)]), ("Subtract", dict(name="sub"), [])],
+             outputs=[["sub", 0, 0], ["m", first + 1, 0]]), [x, y], [x @ w - y @ w, y @ w + b])
+
+
 def main():
     for add in (add_convolutions, add_poolings, add_recurrent, add_activations, add_normalizations, add_shapes,
-         add_merges,
-                add_operations):
+                add_merges, add_operations, add_nested):
         add()
     chosen = [c for c in cases if not ONLY or any(o in c[0] for o in ONLY)]
     print(f"1..{len(chosen)}")

@@ -80,3 +80,11 @@ struct value *k_softmax(struct call *c, struct value *x, int64_t axis)
 {
     return emit(c->b, "Softmax", ATTRS(attr_int("axis", axis)), x);
 }
+
+struct value *k_softmax_over(struct call *c, struct value *x, const int64_t *axes, int n, bool logarithm)
+{
+    if (n == 1) return emit(c->b, logarithm ? "LogSoftmax" : "Softmax", ATTRS(attr_int("axis", axes[0])), x);
+    if (logarithm) return k_op2(c, "Sub", x, k_reduce(c, "ReduceLogSumExp", x, axes, n, true));
+    struct value *e = k_op(c, "Exp", k_op2(c, "Sub", x, k_reduce(c, "ReduceMax", x, axes, n, true)));
+    return k_op2(c, "Div", e, k_reduce(c, "ReduceSum", e, axes, n, true));
+}

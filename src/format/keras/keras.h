@@ -173,6 +173,7 @@ struct value *k_concat(struct call *c, struct value *const *v, int n, int64_t ax
 struct value *k_sizes(struct call *c, struct value *x, int from, int to); /* dims [from, to) as a 1-d int64 */
 struct value *k_size(struct call *c, struct value *x, int axis);          /* one of them, (1) */
 struct value *k_softmax(struct call *c, struct value *x, int64_t axis);
+struct value *k_softmax_over(struct call *c, struct value *x, const int64_t *axes, int n, bool logarithm);
 
 /* write.c: as struct format has them. Nodes without a row in the tables of say_*.c cannot be said. */
 bool keras_cannot_say(const struct node *n);

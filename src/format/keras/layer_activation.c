@@ -4,7 +4,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
-#include "format/keras/keras.h"
+#include "format/keras/ops.h"
 
 /* One activation; `args` of an operation may carry its numbers. */
 struct activation {
@@ -289,18 +289,18 @@ static struct ktensor *lower_prelu(struct call *c)
 static struct ktensor *lower_softmax(struct call *c)
 {
     const json_t *axis = cfg(c, "axis");
-    if (json_is_array(axis) && json_array_size(axis) == 1) axis = json_array_get(axis, 0);
-    if (json_is_array(axis)) return call_fail(c, ERR_UNSUPPORTED, "a softmax over several axes at once"), NULL;
-    int64_t at = json_is_integer(axis) ? json_integer_value(axis) : -1;
-    int rank = ktensor_rank(c->in[0]);
+    int64_t axes[SHAPE_MAX] = { -1 };
+    int n = axis ? op_ints(c, axis, axes, SHAPE_MAX) : 1, rank = ktensor_rank(c->in[0]);
     struct ktensor *mask = tensor_argument(c, 1, "mask");
-    if ((at == -1 || at == rank - 1) && !c->in[0]->plain) return ktensor_first(c, k_softmax(c, c->in[0]->first, 1));
+    if (n < 1) return c->b->err->code ? NULL : (call_fail(c, ERR_MODEL, "it has no axis"), NULL);
+    bool channels = n == 1 && (axes[0] == -1 || axes[0] == rank - 1);
+    if (channels && !mask && !c->in[0]->plain) return ktensor_first(c, k_softmax(c, c->in[0]->first, 1));
     struct value *x = as_plain(c, c->in[0]);
     if (mask) { /* what is masked loses 10^9, as Keras has it */
         struct value *off = k_op(c, "Not", emit_cast(c->b, as_plain(c, mask), DT_BOOL));
         x = x ? k_op2(c, "Add", x, k_scaled(c, emit_cast(c->b, off, x->dtype), -1e9, 0)) : NULL;
     }
-    return ktensor_plain(c, k_softmax(c, x, at));
+    return ktensor_plain(c, k_softmax_over(c, x, axes, n, false));
 }
 
 const struct layer_row keras_layers_activation[] = {

@@ -96,10 +96,33 @@ static struct ktensor *lower_center_crop(struct call *c)
     return spatial_out(c, enough ? centre(c, x, h, w) : smart_resized(c, x, h, w, "bilinear"));
 }
 
+/* The middle until Keras 3.5, the whole image since. */
 static struct ktensor *lower_random_crop(struct call *c)
 {
+    const int *v = c->k->version;
+    if (v[0] > 3 || (v[0] == 3 && v[1] >= 6)) return c->in[0];
     int64_t h = cfg_int(c, "height", -1), w = cfg_int(c, "width", -1);
     return spatial_out(c, smart_resized(c, spatial_in(c, c->in[0]), h, w, "bilinear"));
+}
+
+/* Each channel of each image stretched over the whole range, in scoring too; what is flat stays. */
+static struct ktensor *lower_auto_contrast(struct call *c)
+{
+    const json_t *range = cfg(c, "value_range");
+    double low = 0, high = 255;
+    struct value *x = spatial_in(c, c->in[0]);
+    int64_t axes[] = { 2, 3 };
+    if (json_array_size(range) == 2) {
+        low = json_number_value(json_array_get(range, 0));
+        high = json_number_value(json_array_get(range, 1));
+    }
+    if (!x || x->shape.rank != 4) return x ? (call_fail(c, ERR_UNSUPPORTED, "an input without batch"), NULL) : NULL;
+    struct value *least = k_reduce(c, "ReduceMin", x, axes, 2, true);
+    struct value *width = k_op2(c, "Sub", k_reduce(c, "ReduceMax", x, axes, 2, true), least);
+    struct value *flat = k_op2(c, "Equal", width, k_like(c, width, 0));
+    struct value *y = k_op2(c, "Div", k_scaled(c, k_op2(c, "Sub", x, least), high - low, 0), width);
+    y = emit(c->b, "Clip", NO_ATTRS, k_scaled(c, y, 1, low), k_like(c, y, low), k_like(c, y, high));
+    return spatial_out(c, emit(c->b, "Where", NO_ATTRS, flat, x, y));
 }
 
 static struct ktensor *lower_identity(struct call *c)
@@ -112,11 +135,11 @@ const struct layer_row keras_layers_image[] = {
     { "Resizing", lower_resizing },
     { "CenterCrop", lower_center_crop },
     { "RandomCrop", lower_random_crop },
+    { "AutoContrast", lower_auto_contrast },
     { "RandomFlip RandomRotation RandomTranslation RandomZoom RandomContrast RandomBrightness RandomHeight RandomWidth "
       "RandomSaturation RandomHue RandomGrayscale RandomColorJitter RandomColorDegeneration RandomPosterization "
       "RandomSharpness RandomShear RandomGaussianBlur RandomPerspective RandomElasticTransform RandomErasing "
-      "RandomInvert "
-      "RandomApply RandomChoice RandAugment AugMix AutoContrast Equalization Solarization MixUp CutMix",
+      "RandomInvert RandomApply RandomChoice RandAugment AugMix Solarization MixUp CutMix",
         lower_identity, .flags = LAYER_KEEPS_MASK },
     { NULL },
 };

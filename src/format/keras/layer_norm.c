@@ -30,20 +30,40 @@ static int one_axis(struct call *c, int rank, int64_t otherwise)
     return axis;
 }
 
+/* The axis to place 1, where operators want channels, and back. */
+static struct value *swapped(struct call *c, struct value *x, int axis)
+{
+    int64_t perm[SHAPE_MAX];
+    int rank = x ? x->shape.rank : 0;
+    for (int d = 0; d < rank; d++) perm[d] = d == 1 ? axis : d == axis ? 1 : d;
+    return x ? k_transpose(c, x, perm, rank) : NULL;
+}
+
+/* The input with the channels at 1, which `axis` names; `first`: it has a form of its own for that. */
+static struct value *channels_at_1(struct call *c, int axis, bool *first)
+{
+    int rank = ktensor_rank(c->in[0]);
+    *first = axis == rank - 1 && rank > 2;
+    return *first ? as_first(c, c->in[0]) : swapped(c, as_plain(c, c->in[0]), axis);
+}
+
+static struct ktensor *channels_back(struct call *c, struct value *y, int axis, bool first)
+{
+    return first ? ktensor_first(c, y) : ktensor_plain(c, swapped(c, y, axis));
+}
+
 static struct ktensor *lower_batch_norm(struct call *c)
 {
-    struct ktensor *t = c->in[0];
-    int rank = ktensor_rank(t), axis = one_axis(c, rank, -1);
+    bool first;
+    int axis = one_axis(c, ktensor_rank(c->in[0]), -1);
     if (axis < 0) return NULL;
-    bool first = axis == rank - 1 && rank > 2;
-    if (!first && axis != 1) return call_fail(c, ERR_UNSUPPORTED, "axis %d of an input of rank %d", axis, rank), NULL;
-    int64_t n = ktensor_dim(t, axis);
-    struct value *x = first ? as_first(c, t) : as_plain(c, t);
+    int64_t n = ktensor_dim(c->in[0], axis);
+    struct value *x = channels_at_1(c, axis, &first);
     struct value *gamma = per_channel(c, "gamma", n, 1), *beta = per_channel(c, "beta", n, 0);
     struct value *mean = weight(c, "moving_mean", 1, &n, NULL), *var = weight(c, "moving_variance", 1, &n, NULL);
     struct attr attrs[] = { attr_float("epsilon", cfg_float(c, "epsilon", 1e-3)),
         attr_float("momentum", cfg_float(c, "momentum", 0.99)), { 0 } };
-    return in_form(c, emit(c->b, "BatchNormalization", attrs, x, gamma, beta, mean, var), first);
+    return channels_back(c, emit(c->b, "BatchNormalization", attrs, x, gamma, beta, mean, var), axis, first);
 }
 
 /* The axes of a layer normalization, ascending; how many. */
@@ -96,16 +116,15 @@ static struct ktensor *lower_layer_norm(struct call *c)
 
 static struct ktensor *lower_group_norm(struct call *c)
 {
-    struct ktensor *t = c->in[0];
-    int rank = ktensor_rank(t), axis = one_axis(c, rank, -1);
+    bool first;
+    int axis = one_axis(c, ktensor_rank(c->in[0]), -1);
     if (axis < 0) return NULL;
-    bool first = axis == rank - 1 && rank > 2;
-    if (!first && axis != 1) return call_fail(c, ERR_UNSUPPORTED, "axis %d of an input of rank %d", axis, rank), NULL;
-    int64_t n = ktensor_dim(t, axis), groups = cfg_int(c, "groups", 32);
-    struct value *x = first ? as_first(c, t) : as_plain(c, t), *scale = per_channel(c, "gamma", n, 1);
+    int64_t n = ktensor_dim(c->in[0], axis), groups = cfg_int(c, "groups", 32);
+    struct value *x = channels_at_1(c, axis, &first), *scale = per_channel(c, "gamma", n, 1);
     struct attr attrs[] = { attr_float("epsilon", cfg_float(c, "epsilon", 1e-3)),
         attr_int("num_groups", groups < 0 ? n : groups), { 0 } };
-    return in_form(c, emit(c->b, "GroupNormalization", attrs, x, scale, per_channel(c, "beta", n, 0)), first);
+    return channels_back(
+        c, emit(c->b, "GroupNormalization", attrs, x, scale, per_channel(c, "beta", n, 0)), axis, first);
 }
 
 /* x / sqrt(max(sum of squares, 1e-12)) */

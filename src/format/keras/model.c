@@ -70,9 +70,10 @@ static int load_inner(struct loading *p, struct layer *l)
                 p->k->err, ERR_MODEL, "layer %s (%s) has no %s in its config", l->label, l->class_name, inner[i].key);
         TRY(add_sub(p, l, json, inner[i].path));
     }
-    const json_t *cells = strcmp(l->class_name, "StackedRNNCells") ? NULL : json_object_get(l->config, "cells"), *cell;
+    bool cells = !strcmp(l->class_name, "StackedRNNCells"), row = !strcmp(l->class_name, "Pipeline");
+    const json_t *list = cells || row ? json_object_get(l->config, cells ? "cells" : "layers") : NULL, *item;
     size_t i;
-    json_array_foreach(cells, i, cell) TRY(add_sub(p, l, cell, "*cells"));
+    json_array_foreach(list, i, item) TRY(add_sub(p, l, item, cells ? "*cells" : "*layers"));
     return 0;
 }
 
@@ -156,6 +157,17 @@ static void tell_unknown(struct keras *k, const struct layer *l)
         report_add(k->report, REPORT_NOTE, l->label, "its config is %.*s%s", shown, (const char *)text.data, dots);
 }
 
+/* A layer whose weights Keras has turned into small integers, with scales that nothing here applies. */
+static void tell_quantized(struct keras *k, const struct layer *l)
+{
+    const json_t *dtype = json_object_get(l->config, "dtype");
+    const char *class_name = json_is_object(dtype) ? class_of(dtype) : NULL;
+    if (!class_name || !strstr(class_name, "Quantized")) return;
+    const char *mode = json_string_value(json_object_get(config_of(dtype), "mode"));
+    report_add(k->report, REPORT_ERROR, l->label, "a layer of class %s quantized by Keras (%s): save the model before "
+        "quantize(), and quantize it here", l->class_name, mode ? mode : class_name);
+}
+
 static int name_layer(struct keras *k, struct layer *l)
 {
     const char *name = json_string_value(json_object_get(l->config, "name"));
@@ -189,6 +201,7 @@ static int load_layer(struct loading *p, const json_t *json, struct layer *outer
     l->row = find_row(l);
     TRY(tell_mapping(k, l));
     if (!l->row) return tell_unknown(k, l), 0;
+    tell_quantized(k, l);
     if (l->mapped) return 0;
     p->depth++;
     TRY(l->row->flags & LAYER_MODEL ? load_layers(p, l) : load_inner(p, l));

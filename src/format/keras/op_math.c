@@ -107,6 +107,36 @@ static struct value *log1p_of(struct call *c, struct value *x)
     return k_op(c, "Log", k_scaled(c, x, 1, 1));
 }
 
+static struct value *expm1_of(struct call *c, struct value *x)
+{
+    return k_scaled(c, k_op(c, "Exp", x), 1, -1);
+}
+
+static struct value *log2_of(struct call *c, struct value *x)
+{
+    return k_scaled(c, k_op(c, "Log", x), 1 / M_LN2, 0);
+}
+
+static struct value *log10_of(struct call *c, struct value *x)
+{
+    return k_scaled(c, k_op(c, "Log", x), 1 / M_LN10, 0);
+}
+
+static struct value *exp2_of(struct call *c, struct value *x)
+{
+    return k_op2(c, "Pow", k_like(c, x, 2), x);
+}
+
+static struct value *trunc_of(struct call *c, struct value *x)
+{
+    return k_op2(c, "Mul", k_op(c, "Sign", x), k_op(c, "Floor", k_op(c, "Abs", x)));
+}
+
+static struct value *finite_of(struct call *c, struct value *x)
+{
+    return k_op(c, "Not", k_op2(c, "Or", k_op(c, "IsInf", x), k_op(c, "IsNaN", x)));
+}
+
 static struct value *not_of(struct call *c, struct value *x)
 {
     return k_op(c, "Not", emit_cast(c->b, x, DT_BOOL));
@@ -122,7 +152,9 @@ static struct ktensor *lower_computed(struct call *c)
     static const struct {
         const char *name;
         struct value *(*f)(struct call *c, struct value *x);
-    } known[] = { { "square", square }, { "rsqrt", rsqrt }, { "log1p", log1p_of }, { "logical_not", not_of },
+    } known[] = { { "square", square }, { "rsqrt", rsqrt }, { "log1p", log1p_of },
+        { "expm1", expm1_of }, { "log2", log2_of }, { "log10", log10_of }, { "exp2", exp2_of }, { "trunc", trunc_of },
+        { "isfinite", finite_of }, { "is_finite", finite_of }, { "logical_not", not_of },
         { "identity", same }, { "stop_gradient", same }, { "copy", same }, { "ctc", same } };
     char name[64];
     struct ktensor *t = first_tensor(c);
@@ -142,10 +174,11 @@ static struct ktensor *lower_activation(struct call *c)
     const json_t *axis = op_argument(c, 1, "axis");
     op_name(c, name);
     bool soft = !strcmp(name, "softmax") || !strcmp(name, "log_softmax");
-    if (soft && json_is_integer(axis) && json_integer_value(axis) != -1)
-        return ktensor_plain(c,
-            emit(c->b, *name == 's' ? "Softmax" : "LogSoftmax", ATTRS(attr_int("axis", json_integer_value(axis))),
-                as_plain(c, t)));
+    if (soft && axis && !(json_is_integer(axis) && json_integer_value(axis) == -1)) {
+        int64_t axes[SHAPE_MAX];
+        int n = op_ints(c, axis, axes, SHAPE_MAX);
+        return n < 0 ? NULL : ktensor_plain(c, k_softmax_over(c, as_plain(c, t), axes, n, *name == 'l'));
+    }
     struct call numbers = *c;
     if (c->layer->mapped) numbers.config = numbers.args = numbers.kwargs = NULL;
     struct value *x = ktensor_form(t, &first), *y = activate_named(&numbers, name, x, first);
@@ -201,6 +234,29 @@ static struct ktensor *lower_variance(struct call *c)
     struct value *v = k_reduce(
         c, "ReduceMean", k_op2(c, "Mul", d, d), axes, n, op_bool(c, 2, "keepdims keep_dims", false));
     return ktensor_plain(c, strstr(op_name(c, name), "std") ? k_op(c, "Sqrt", v) : v);
+}
+
+/* The largest less the smallest. */
+static struct ktensor *lower_range(struct call *c)
+{
+    struct ktensor *t = first_tensor(c);
+    int64_t axes[SHAPE_MAX];
+    int n = t ? axes_of(c, ktensor_rank(t), axes) : -1;
+    bool keep = op_bool(c, 2, "keepdims", false);
+    if (n < 0) return NULL;
+    struct value *x = as_plain(c, t);
+    return ktensor_plain(
+        c, k_op2(c, "Sub", k_reduce(c, "ReduceMax", x, axes, n, keep), k_reduce(c, "ReduceMin", x, axes, n, keep)));
+}
+
+static struct ktensor *lower_count(struct call *c)
+{
+    struct ktensor *t = first_tensor(c);
+    int64_t axes[SHAPE_MAX];
+    int n = t ? axes_of(c, ktensor_rank(t), axes) : -1;
+    if (n < 0) return NULL;
+    struct value *x = emit_cast(c->b, emit_cast(c->b, as_plain(c, t), DT_BOOL), DT_I32);
+    return ktensor_plain(c, k_reduce(c, "ReduceSum", x, axes, n, op_bool(c, 2, "keepdims", false)));
 }
 
 static struct ktensor *lower_arg(struct call *c)
@@ -296,7 +352,7 @@ const struct layer_row keras_ops_math[] = {
     BINARY("Add add AddV2 bias_add BiasAdd", "Add"),
     BINARY("Subtract subtract sub Sub", "Sub"),
     BINARY("Multiply multiply mul Mul", "Mul"),
-    BINARY("Mod mod floormod", "Mod"),
+    BINARY("Mod mod floormod", "Remainder"),
     BINARY("Power power pow Pow", "Pow"),
     BINARY("Maximum maximum", "Max"),
     BINARY("Minimum minimum", "Min"),
@@ -320,7 +376,12 @@ const struct layer_row keras_ops_math[] = {
     UNARY("Sin sin", "Sin"),
     UNARY("Cos cos", "Cos"),
     UNARY("Tan tan", "Tan"),
+    UNARY("Arcsin arcsin asin", "Asin"),
+    UNARY("Arccos arccos acos", "Acos"),
     UNARY("Arctan arctan atan", "Atan"),
+    UNARY("Arcsinh arcsinh asinh", "Asinh"),
+    UNARY("Arccosh arccosh acosh", "Acosh"),
+    UNARY("Arctanh arctanh atanh", "Atanh"),
     UNARY("Sinh sinh", "Sinh"),
     UNARY("Cosh cosh", "Cosh"),
     UNARY("Floor floor", "Floor"),
@@ -330,8 +391,9 @@ const struct layer_row keras_ops_math[] = {
     UNARY("Erf erf", "Erf"),
     UNARY("Reciprocal reciprocal", "Reciprocal"),
     UNARY("Isnan isnan is_nan", "IsNaN"),
-    { "Square square Rsqrt rsqrt Log1p log1p LogicalNot logical_not Identity identity StopGradient stop_gradient Copy "
-      "ctc",
+    UNARY("Isinf isinf is_inf", "IsInf"),
+    { "Square square Rsqrt rsqrt Log1p log1p Expm1 expm1 Log2 log2 Log10 log10 Exp2 exp2 Trunc trunc Isfinite "
+      "isfinite is_finite LogicalNot logical_not Identity identity StopGradient stop_gradient Copy ctc",
         lower_computed, ANY },
     { "(activation)", lower_activation, ANY },
     REDUCE("Mean mean reduce_mean", "ReduceMean"),
@@ -343,6 +405,8 @@ const struct layer_row keras_ops_math[] = {
     REDUCE("Any any reduce_any", "any"),
     REDUCE("All all reduce_all", "all"),
     { "Var var reduce_variance Std std reduce_std", lower_variance, ANY },
+    { "Ptp ptp", lower_range, ANY },
+    { "CountNonzero count_nonzero", lower_count, ANY },
     { "Argmax argmax", lower_arg, ANY, .onnx = "ArgMax" },
     { "Argmin argmin", lower_arg, ANY, .onnx = "ArgMin" },
     { "Matmul matmul MatMul", lower_matmul, ANY },
