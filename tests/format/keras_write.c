@@ -1,10 +1,12 @@
 /* keras_write.c - Keras models that we write: golden models and samples go out, come back, and answer as they did. */
 #include "tap.h"
 
+#include <jansson.h>
 #include <unistd.h>
 
 #include "base/str.h"
 #include "enc/hdf5.h"
+#include "enc/zip.h"
 #include "graph/builder.h"
 #include "ops/registry.h"
 #include "round_trip.h"
@@ -184,5 +186,43 @@ TEST(the_h5_file_is_laid_out_as_keras_has_it)
     CHECK_INT(n, 1);
     struct hdf5_object *kernel = hdf5_find(&h, dense, names[0], &e);
     CHECK(kernel && kernel->space.rank == 2 && kernel->space.dim[0] == 4 && kernel->type.kind == 'f');
+    arena_release(&a);
+}
+
+/* Keras counts layers of a class from the one that is furthest from the outputs: of two recurrences side by side the
+ * one that something else follows comes first, wherever the graph has it. */
+TEST(layers_are_in_the_order_in_which_keras_counts_them)
+{
+    struct arena a;
+    struct err e = { 0 };
+    struct graph *g;
+    struct bytes file;
+    struct zip z;
+    char path[64];
+    const char *source = getenv("TENREC_SOURCE");
+    arena_init(&a, NULL);
+    struct report r = report_in(&a);
+    struct export_options none = { 0 };
+    snprintf(path, sizeof path, "/tmp/tenrec-order-%d.keras", (int)getpid());
+    const char *from = arena_printf(&a, "%s/tests/golden/keras/cells_both_ways.keras", source ? source : ".");
+    CHECK_OK(format_read(&a, from, NULL, &g, &r, &e), &e);
+    CHECK_OK(keras()->write(g, path, &none, &r, &e), &e);
+    CHECK_OK(file_map(&a, path, &file, &e), &e);
+    unlink(path);
+    CHECK_OK(zip_open(&z, &a, path, file, &e), &e);
+    struct bytes config = { 0 };
+    const struct zip_entry *entry = zip_find(&z, "config.json");
+    CHECK(entry && !zip_read(&z, entry, &a, 1 << 20, 0, &config, &e));
+    json_t *tree = json_loadb((const char *)config.data, config.len, 0, NULL);
+    json_t *layers = json_object_get(json_object_get(tree, "config"), "layers"), *layer;
+    size_t i;
+    int met = 0;
+    json_array_foreach(layers, i, layer)
+    {
+        if (strcmp(json_string_value(json_object_get(layer, "class_name")), "GRU")) continue;
+        CHECK_INT(json_is_true(json_object_get(json_object_get(layer, "config"), "go_backwards")), met++ == 0);
+    }
+    CHECK_INT(met, 2);
+    json_decref(tree);
     arena_release(&a);
 }

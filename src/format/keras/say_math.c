@@ -298,6 +298,13 @@ static void merge(struct kwriter *w, const struct node *n, const struct operand 
     kw_give(w, n->out[0], kw_layer(w, layer, "", json_object(), in, 2, &s, in[0]->dtype), order);
 }
 
+/* Layers that merge want one batch; operations do not. */
+static bool one_batch(const struct made *a, const struct made *b)
+{
+    int64_t m = a->shape.rank ? a->shape.dim[0] : 1, n = b->shape.rank ? b->shape.dim[0] : 1;
+    return m < 0 || n < 0 || m == n;
+}
+
 /* Layers that merge two tensors; operations where one is a constant, or where there is no such layer. */
 static void say_binary(struct kwriter *w, const struct node *n)
 {
@@ -312,7 +319,7 @@ static void say_binary(struct kwriter *w, const struct node *n)
     const char *layer = NULL;
     for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
         if (!strcmp(layers[i][0], n->op->name)) layer = layers[i][1];
-    if (o[0].t && o[1].t && layer) return merge(w, n, o, order, layer);
+    if (o[0].t && o[1].t && layer && one_batch(o[0].t, o[1].t)) return merge(w, n, o, order, layer);
     if (!w->v3) {
         if (!say_rescaling(w, n, o, order)) kw_only_v3(w, n);
         return;

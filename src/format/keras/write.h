@@ -127,6 +127,9 @@ struct node *kw_only_reader(struct kwriter *w, const struct node *n, const char 
 /* Tells that a trainable weight is a constant in the file. */
 void kw_frozen(struct kwriter *w, struct value *v);
 
+/* write_order.c: puts w->layers in the order that Keras 3 has them in. */
+int kw_order_layers(struct kwriter *w, const json_t *outputs);
+
 /* write_file.c */
 int kw_write_file(struct kwriter *w, const char *path, json_t *inputs, json_t *outputs);
 

@@ -145,6 +145,7 @@ int kw_write_file(struct kwriter *w, const char *path, json_t *inputs, json_t *o
     struct hdf5_writer h;
     struct file_writer f;
     size_t len;
+    if (w->v3) TRY(kw_order_layers(w, outputs));
     const char *config = config_text(w, inputs, outputs, &len);
     if (!config || hdf5_writer_init(&h, w->arena, w->err)) return w->err->code;
     TRY(w->v3 ? put_by_path(w, &h) : put_by_layer(w, &h, config));
