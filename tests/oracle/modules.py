@@ -12,6 +12,7 @@ import warnings
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 from runs import Verdicts
 
@@ -39,10 +40,28 @@ def recurrent():
     yield nn.RNNCell(5, 7, nonlinearity="relu"), [r(3, 5)]
 
 
+    yield nn.LSTM(5, 7, 2, proj_size=3, batch_first=True, bidirectional=True), [r(3, 4, 5)]
+    yield nn.LSTM(5, 7, proj_size=4, bias=False), [r(4, 3, 5)]
+
+
+def hooked():
+    weight_norm, spectral_norm = torch.nn.utils.weight_norm, torch.nn.utils.spectral_norm
+    x, image = torch.randn(2, 6), torch.randn(2, 3, 8, 8)
+    yield nn.Sequential(weight_norm(nn.Conv2d(3, 4, 3)), nn.ReLU()), [image]
+    yield nn.Sequential(weight_norm(nn.ConvTranspose2d(3, 4, 3), dim=1)), [image]
+    yield nn.Sequential(weight_norm(nn.Linear(6, 4), dim=None)), [x]
+    yield nn.Sequential(spectral_norm(nn.Conv2d(3, 4, 3)), spectral_norm(nn.ConvTranspose2d(4, 3, 2))), [image]
+    yield nn.Sequential(prune.l1_unstructured(nn.Linear(6, 4), "weight", 0.5)), [x]
+
+
 def attention():
     x, y = torch.randn(5, 2, 16), torch.randn(6, 2, 16)
     yield nn.MultiheadAttention(16, 4), [x, y, y]
     yield nn.MultiheadAttention(16, 4, batch_first=True), [x, x, x]
+    yield nn.MultiheadAttention(16, 4, add_bias_kv=True), [x, y, y]
+    yield nn.MultiheadAttention(16, 4, add_zero_attn=True, bias=False, batch_first=True), [x, x, x]
+    yield nn.MultiheadAttention(16, 4, add_bias_kv=True, add_zero_attn=True, kdim=6, vdim=5), [
+        x, torch.randn(6, 2, 6), torch.randn(6, 2, 5)]
     for activation in ("relu", "gelu", nn.SiLU()):
         yield encoder(activation=activation), [x]
         yield encoder(activation=activation, norm_first=True, batch_first=True), [x]
@@ -115,7 +134,7 @@ def main(tenrec):
     torch.manual_seed(1)
     verdict, worst = Verdicts(), 0
     with tempfile.TemporaryDirectory() as folder:
-        for make in (recurrent, attention, resizing, others):
+        for make in (recurrent, hooked, attention, resizing, others):
             for module, inputs in make():
                 for p in module.parameters():
                     p.data.add_(torch.randn_like(p) * .1)

@@ -26,9 +26,10 @@ static const struct cell {
 
 struct recurrent {
     const struct cell *cell;
-    struct value **params; /* per layer and direction: w_ih, w_hh, and with biases b_ih, b_hh */
+    struct value **params; /* per layer and direction: w_ih, w_hh, with biases b_ih, b_hh, with projections w_hr */
     size_t n_params;
-    bool biases, bidirectional, batch_first, packed;
+    int per; /* so many of them */
+    bool projected, biases, bidirectional, batch_first, packed;
     int64_t layers;
     double dropout;
     struct value *lengths;  /* (B) int32, or NULL */
@@ -64,15 +65,16 @@ static struct value *stacked(struct aten_call *c, struct value *const *v, int n)
     return n == 1 ? parts[0] : builder_emit(c->b, "Concat", ATTRS(attr_int("axis", 0)), parts, n);
 }
 
-/* Weights of layer `layer`: (D, G * H, I), (D, G * H, H), (D, 2 * G * H). */
+/* Weights of layer `layer`: (D, G * H, I), (D, G * H, H), (D, 2 * G * H); of an LSTM with projections the second is
+ * (D, G * H, P), and the fourth (D, P, H). */
 static void layer_weights(
-    struct aten_call *c, const struct recurrent *r, int64_t layer, int directions, struct value *out[3])
+    struct aten_call *c, const struct recurrent *r, int64_t layer, int directions, struct value *out[4])
 {
-    int per = r->biases ? 4 : 2;
-    struct value *w[4][2], *bias[2] = { NULL };
+    struct value *w[5][2] = { { NULL } }, *bias[2] = { NULL };
     for (int d = 0; d < directions; d++) {
-        struct value *const *p = r->params + (layer * directions + d) * per;
-        for (int k = 0; k < per; k++) w[k][d] = reorder(c, r->cell, p[k]);
+        struct value *const *p = r->params + (layer * directions + d) * r->per;
+        for (int k = 0; k < r->per - r->projected; k++) w[k][d] = reorder(c, r->cell, p[k]);
+        if (r->projected) w[4][d] = p[r->per - 1];
         if (!r->biases) continue;
         struct value *both[] = { w[2][d], w[3][d] };
         bias[d] = builder_emit(c->b, "Concat", ATTRS(attr_int("axis", 0)), both, 2);
@@ -80,6 +82,41 @@ static void layer_weights(
     out[0] = stacked(c, w[0], directions);
     out[1] = stacked(c, w[1], directions);
     out[2] = r->biases ? stacked(c, bias, directions) : NULL;
+    out[3] = r->projected ? stacked(c, w[4], directions) : NULL;
+}
+
+/* What an LSTM with projections begins with, h (D, B, P), as further features of its input: there at the first step
+ * of their direction, zeros at all others. */
+static struct value *first_features(struct aten_call *c, struct value *x, struct value *h, int directions)
+{
+    struct value *parts[3] = { x }, *steps = value_size(c, x, 0);
+    struct value *t = emit_op(c, "Range", emit_i64(c->b, 0), steps, emit_i64(c->b, 1));
+    for (int d = 0; d < directions; d++) {
+        struct value *first = d ? emit_op(c, "Sub", steps, emit_i64(c->b, 1)) : emit_i64(c->b, 0);
+        struct value *is = emit_cast(c->b, emit_op(c, "Equal", t, first), DT_F32);
+        parts[1 + d] = emit_op(
+            c, "Mul", emit_reshape(c, is, (int64_t[]){ -1, 1, 1 }, 3), emit_slice(c, h, 0, d, d + 1, 1));
+    }
+    return builder_emit(c->b, "Concat", ATTRS(attr_int("axis", 2)), parts, 1 + directions);
+}
+
+/* An LSTM whose output is W_hr h says W_hh W_hr h where others say W_hh h: so it is one without projections and with
+ * the recurrent weights W_hh W_hr, whose results are projected afterwards. What it begins with is no W_hr h of
+ * anything, and comes through W_hh as part of the input. */
+static struct value *without_projection(
+    struct aten_call *c, struct value *x, struct value *h, struct value *w[4], int directions)
+{
+    struct value *parts[3] = { w[0] };
+    for (int d = 0; d < directions; d++) {
+        struct shape s = shape_of(3, (int64_t[]){ directions, 1, 1 });
+        struct tensor *own = tensor_new(c->b->g->arena, DT_F32, &s, c->b->err);
+        if (!own) return NULL;
+        tensor_set_f64(own, d, 1); /* the features of one direction are nothing to the other */
+        parts[1 + d] = directions == 1 ? w[1] : emit_op(c, "Mul", w[1], emit_const(c->b, own));
+    }
+    w[0] = builder_emit(c->b, "Concat", ATTRS(attr_int("axis", 2)), parts, 1 + directions);
+    w[1] = emit_op(c, "MatMul", w[1], w[3]);
+    return first_features(c, x, h, directions);
 }
 
 /* x (T, B, ..) to (T, B, D * H); the layer's last states to `last`. */
@@ -88,10 +125,17 @@ static struct value *run_layer(
 {
     int d = r->bidirectional ? 2 : 1, n_in = 5;
     const char *names[] = { r->cell->activation, r->cell->activation };
-    struct value *w[3];
+    struct value *w[4], *begin[2];
     layer_weights(c, r, layer, d, w);
+    for (int i = 0; i < r->cell->states; i++) begin[i] = emit_slice(c, r->state[i], 0, layer * d, (layer + 1) * d, 1);
+    if (r->projected) {
+        if (r->lengths && d == 2)
+            return aten_fail(c, ERR_UNSUPPORTED, "projections of a packed sequence in both directions"), NULL;
+        x = without_projection(c, x, begin[0], w, d);
+        begin[0] = NULL; /* zeros */
+    }
     struct value *in[7] = { x, w[0], w[1], w[2], r->lengths };
-    for (int i = 0; i < r->cell->states; i++) in[n_in++] = emit_slice(c, r->state[i], 0, layer * d, (layer + 1) * d, 1);
+    for (int i = 0; i < r->cell->states; i++) in[n_in++] = begin[i];
     if (c->b->err->code) return NULL;
     struct attr attrs[5] = { attr_int("hidden_size", value_size_pinned(c, w[1], 2)),
         attr_string("direction", d == 2 ? "bidirectional" : "forward") };
@@ -102,8 +146,14 @@ static struct value *run_layer(
     struct node *node = builder_node(c->b, r->cell->op, attrs, in, n_in, 1 + r->cell->states);
     if (!node) return NULL;
     for (int i = 0; i < r->cell->states; i++) last[i] = node->out[i + 1];
-    if (d == 1) return emit_squeeze(c, node->out[0], 1);
-    struct value *y = emit_transpose(c, node->out[0], (int64_t[]){ 0, 2, 1, 3 }, 4); /* (T, B, D, H) */
+    struct value *y = node->out[0]; /* (T, D, B, H) */
+    if (r->projected) {
+        struct value *turned = emit_transpose(c, w[3], (int64_t[]){ 0, 2, 1 }, 3);
+        y = emit_op(c, "MatMul", y, turned);
+        last[0] = emit_op(c, "MatMul", last[0], turned);
+    }
+    if (d == 1) return emit_squeeze(c, y, 1);
+    y = emit_transpose(c, y, (int64_t[]){ 0, 2, 1, 3 }, 4); /* (T, B, D, H) */
     return emit_reshape(c, y, (int64_t[]){ 0, 0, -1 }, 3);
 }
 
@@ -112,11 +162,14 @@ enum { LAYERS_MAX = 64 };
 static struct value *run_layers(struct aten_call *c, struct recurrent *r, struct value *x)
 {
     struct value *last[2][LAYERS_MAX], *ends[2] = { NULL };
-    int64_t directions = r->bidirectional ? 2 : 1, n_params = r->layers * directions * (r->biases ? 4 : 2);
-    if (r->layers < 1 || r->layers > LAYERS_MAX || r->n_params != (size_t)n_params)
-        return aten_fail(c, ERR_UNSUPPORTED, "%zu weights in %lld layers (projections are not taken)", r->n_params,
-                   (long long)r->layers),
-               NULL;
+    int64_t directions = r->bidirectional ? 2 : 1, plain = r->biases ? 4 : 2;
+    if (r->layers < 1 || r->layers > LAYERS_MAX || r->n_params % (size_t)(r->layers * directions))
+        return aten_fail(c, ERR_UNSUPPORTED, "%zu weights in %lld layers", r->n_params, (long long)r->layers), NULL;
+    size_t per = r->n_params / (size_t)(r->layers * directions);
+    r->per = per < 16 ? (int)per : 0;
+    r->projected = r->per == plain + 1 && r->cell->states == 2;
+    if (r->per != plain + r->projected)
+        return aten_fail(c, ERR_UNSUPPORTED, "%zu weights in %lld layers", r->n_params, (long long)r->layers), NULL;
     if (r->batch_first) x = emit_transpose(c, x, (int64_t[]){ 1, 0, 2 }, 3);
     for (int64_t i = 0; i < r->layers; i++) {
         x = run_layer(c, r, i, x, ends);

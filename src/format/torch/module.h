@@ -19,6 +19,16 @@ struct pickle_value *module_find(struct pickle_value *root);
 /* "torch.nn.modules.conv.Conv2d"; NULL when memory is out. */
 const char *module_class(const struct pickle_value *v, struct arena *a);
 
+/* module_hooks.c: weights that hooks make before each call. */
+enum { HOOKED_MAX = 8 };
+struct hooked {
+    const char *names[HOOKED_MAX]; /* self.NAME is NAME_ after these lines of TorchScript */
+    size_t n;
+    const char *text;
+};
+/* False: the module has other hooks. */
+bool module_hooks(const struct pickle_value *p, struct arena *a, struct hooked *out);
+
 /* Rebuilds the graph of a file that holds a module as a whole, from what is known of the classes of torch.nn and
  * torchvision (nn.c); no code of the file is looked at. ERR_UNSUPPORTED naming all classes that are not known. */
 int module_read(struct arena *a, const struct format_file *file, const struct import_options *o, struct graph **g,

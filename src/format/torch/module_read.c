@@ -3,6 +3,7 @@
  * Each module of the pickle becomes a class of its own in a text of TorchScript, with the forward that nn.c knows for
  * its class; the evaluator then runs that text as it runs an archive's.
  */
+#include <ctype.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -26,6 +27,7 @@ struct rebuilding {
     struct report *report;
     struct err *err;
     struct str code;
+    struct hooked hooked; /* of the class whose text is being written */
     struct instance **made; /* all modules, in the order of their classes M0, M1 .. */
     size_t n, cap;
 };
@@ -168,13 +170,29 @@ static const char *put_mark(struct rebuilding *r, const struct pickle_value *p, 
     return name + len + 1;
 }
 
+/* Text without marks; a weight that a hook makes has another name in it. */
+static void put_plain(struct rebuilding *r, const char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const char *name = NULL;
+        for (size_t k = 0; k < r->hooked.n && !name && n - i > 5 && !strncmp(text + i, "self.", 5); k++) {
+            size_t len = strlen(r->hooked.names[k]);
+            char next = i + 5 + len < n ? text[i + 5 + len] : 0;
+            if (i + 5 + len > n || strncmp(text + i + 5, r->hooked.names[k], len)) continue;
+            if (!isalnum((unsigned char)next) && next != '_') name = r->hooked.names[k];
+        }
+        if (name) str_addf(&r->code, "%s_", name), i += 4 + strlen(name);
+        else str_addc(&r->code, text[i]);
+    }
+}
+
 static void put_text(struct rebuilding *r, const struct pickle_value *p, const char *text, size_t n)
 {
     const char *end = text + n;
     while (text < end) {
         size_t plain = strcspn(text, "@");
         if (plain > (size_t)(end - text)) plain = (size_t)(end - text);
-        str_addf(&r->code, "%.*s", (int)plain, text);
+        put_plain(r, text, plain);
         text += plain;
         if (text < end) text = put_mark(r, p, text);
     }
@@ -219,16 +237,6 @@ static void put_head(struct rebuilding *r, size_t number, const char *more)
     str_add(&r->code, "):\n");
 }
 
-static bool has_hooks(const struct pickle_value *p)
-{
-    static const char *const kinds[] = { "_forward_hooks", "_forward_pre_hooks" };
-    for (int i = 0; i < 2; i++) {
-        const struct pickle_pairs *hooks = pickle_pairs(pickle_attr(p, kinds[i]));
-        if (hooks && hooks->n) return true;
-    }
-    return false;
-}
-
 static int put_class(struct rebuilding *r, struct instance *x, const struct pickle_value *p, int depth)
 {
     const char *class = module_class(p, &r->scratch);
@@ -240,9 +248,11 @@ static int put_class(struct rebuilding *r, struct instance *x, const struct pick
     TRY(add_tensors(r, x, p, "_buffers", "__buffers__"));
     const struct nn_row *row = find_row(class, x);
     if (!row) report_add(r->report, REPORT_ERROR, "", "no forward is known for the class %s", class);
-    else if (has_hooks(p)) report_add(r->report, REPORT_ERROR, "", "a module of the class %s has hooks", class);
+    else if (!module_hooks(p, &r->scratch, &r->hooked) || (r->hooked.n && row->forward && strstr(row->forward, "@weights")))
+        report_add(r->report, REPORT_ERROR, "", "a module of the class %s has hooks", class);
     if (row && row->defaults) str_add(&r->code, row->defaults);
     put_head(r, number, row ? row->more : NULL);
+    if (row && r->hooked.text) str_add(&r->code, r->hooked.text);
     if (!row) str_add(&r->code, "    return x\n");
     else if (!row->forward) put_chain(r, p);
     else if (row->forward[0] == ' ') put_statements(r, p, row->forward);

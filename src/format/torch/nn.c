@@ -90,19 +90,39 @@
     "@weights, self.bias, self.num_layers, self.dropout, self.training, self.bidirectional, self.batch_first)\n"
 #define CELL "self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)"
 #define CELL_ZERO "torch.zeros([torch.size(x, 0), self.hidden_size])"
-#define NO_EXTRAS \
-    "    if torch.__isnot__(self.bias_k, None):\n" \
-    "      ops.prim.RaiseException(\"add_bias_kv is not read\")\n    else:\n      pass\n" \
-    "    if self.add_zero_attn:\n      ops.prim.RaiseException(\"add_zero_attn is not read\")\n    else:\n      " \
-    "pass\n"
 #define TURNED(x) x " = torch.transpose(" x ", 0, 1)\n"
-#define ATTENTION(weights) \
+#define ATTENTION(how) \
     " if torch.eq(torch.dim(x), 2):\n      ops.prim.RaiseException(\"a batch is needed\")\n    else:\n      " \
-    "pass\n" NO_EXTRAS "    if self.batch_first:\n      pass\n    else:\n" \
-    "      " TURNED("x") "      " TURNED("key") "      " TURNED("value") weights \
-        "    y, w, = torch._native_multi_head_attention(x, key, value, self.embed_dim, self.num_heads, p, b, " \
-        "self.out_proj.weight, self.out_proj.bias, None, True, True, None)\n" \
+    "pass\n    if self.batch_first:\n      pass\n    else:\n" \
+    "      " TURNED("x") "      " TURNED("key") "      " TURNED("value") how \
         "    if self.batch_first:\n      pass\n    else:\n      " TURNED("y") "    return (y, w,)\n"
+#define FUSED \
+    "    p = self.in_proj_weight\n    if torch.__is__(self.in_proj_bias, None):\n" \
+    "      b = torch.zeros([torch.mul(self.embed_dim, 3)])\n    else:\n      b = self.in_proj_bias\n" \
+    "    y, w, = torch._native_multi_head_attention(x, key, value, self.embed_dim, self.num_heads, p, b, " \
+    "self.out_proj.weight, self.out_proj.bias, None, True, True, None)\n"
+/* Step by step, with three matrices of their own or one for all, a learnt key and value behind the others (bias_k,
+ * bias_v), and one of zeros: (N, L, E). */
+#define HEADS(x) "    " x " = torch.transpose(torch.reshape(" x ", [n, -1, self.num_heads, d]), 1, 2)\n"
+#define BY_STEPS(matrices) \
+    matrices "    if torch.__is__(self.in_proj_bias, None):\n      bq = None\n      bk = None\n      bv = None\n" \
+    "    else:\n      bq, bk, bv, = torch.chunk(self.in_proj_bias, 3, 0)\n" \
+    "    q = torch.linear(x, wq, bq)\n    k = torch.linear(key, wk, bk)\n    v = torch.linear(value, wv, bv)\n" \
+    "    n = torch.size(x, 0)\n    d = torch.floordiv(self.embed_dim, self.num_heads)\n" \
+    "    if torch.__isnot__(self.bias_k, None):\n" \
+    "      k = torch.cat([k, torch.repeat(self.bias_k, [n, 1, 1])], 1)\n" \
+    "      v = torch.cat([v, torch.repeat(self.bias_v, [n, 1, 1])], 1)\n    else:\n      pass\n" \
+    "    if self.add_zero_attn:\n      z = torch.zeros([n, 1, self.embed_dim])\n" \
+    "      k = torch.cat([k, z], 1)\n      v = torch.cat([v, z], 1)\n    else:\n      pass\n" \
+    HEADS("q") HEADS("k") HEADS("v") \
+    "    s = torch.div(torch.matmul(q, torch.transpose(k, 2, 3)), torch.pow(float(d), 0.5))\n" \
+    "    a = torch.softmax(s, -1)\n" \
+    "    y = torch.reshape(torch.transpose(torch.matmul(a, v), 1, 2), [n, -1, self.embed_dim])\n" \
+    "    y = (self.out_proj).forward(y)\n    w = torch.mean(a, [1])\n"
+#define ONE_MATRIX "    wq, wk, wv, = torch.chunk(self.in_proj_weight, 3, 0)\n"
+#define THREE_MATRICES "    wq = self.q_proj_weight\n    wk = self.k_proj_weight\n    wv = self.v_proj_weight\n"
+#define MULTIHEAD(when, how) \
+    { NULL, "MultiheadAttention", when, ATTENTION(how), "  batch_first : Final[bool] = False\n", "key value" }
 #define OF(child, x) "(self." child ").forward(" x ")"
 #define FEED(act, x) OF("linear2", act(OF("linear1", x)))
 #define ACT_RELU(x) "torch.relu(" x ")"
@@ -268,10 +288,10 @@ const struct nn_row nn_rows[] = {
     UNARY("GRUCell", "torch.gru_cell(x, " CELL_ZERO ", " CELL),
     { NULL, "RNNCell", "nonlinearity=relu", "torch.rnn_relu_cell(x, " CELL_ZERO ", " CELL, NULL },
     UNARY("RNNCell", "torch.rnn_tanh_cell(x, " CELL_ZERO ", " CELL),
-    { NULL, "MultiheadAttention", "in_proj_weight",
-        ATTENTION("    p = self.in_proj_weight\n    if torch.__is__(self.in_proj_bias, None):\n"
-                  "      b = torch.zeros([torch.mul(self.embed_dim, 3)])\n    else:\n      b = self.in_proj_bias\n"),
-        "  batch_first : Final[bool] = False\n", "key value" },
+    MULTIHEAD("q_proj_weight", BY_STEPS(THREE_MATRICES)),
+    MULTIHEAD("bias_k", BY_STEPS(ONE_MATRIX)),
+    MULTIHEAD("add_zero_attn=True", BY_STEPS(ONE_MATRIX)),
+    MULTIHEAD("in_proj_weight", FUSED),
     ENCODER_LAYER("activation=gelu", ACT_GELU),
     ENCODER_LAYER("activation=relu", ACT_RELU),
     ENCODER_LAYER("activation=", ACT_OWN),
