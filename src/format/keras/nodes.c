@@ -65,9 +65,9 @@ static int read_place(struct running *r, const json_t *v, struct place *out)
     return 0;
 }
 
-/* Which call of its layer a place means. A model is born with a call of its own, number 0. Keras 2 counts it everywhere
- * where the model has one; every call that is written is used, so the lowest number is the first. Keras 3 leaves it out
- * between calls, and counts it among inputs and outputs of the model around (`listed`); -1 is the last, as in Python. */
+/* Which call of its layer a place means. A model is born with a call of its own, number 0. Keras 2 counts it wherever
+ * the model has one; every call that is written is used, so the lowest number is the first. Keras 3 leaves it out
+ * between calls, and counts it among inputs and outputs of the model around (`listed`); -1 is the last there. */
 static size_t call_number(const struct running *r, const struct place *p, bool listed)
 {
     const struct layer *l = p->layer;

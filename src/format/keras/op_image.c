@@ -98,7 +98,8 @@ static struct ktensor *lower_border(struct call *c)
             known += side[d][k] >= 0 ? side[d][k] : 0;
         }
         for (int k = 0; k < 2; k++)
-            if (side[d][k] < 0) side[d][k] = target < 0 || have < 0 ? -1 : (pad ? target - have : have - target) - known;
+            if (side[d][k] < 0)
+                side[d][k] = target < 0 || have < 0 ? -1 : (pad ? target - have : have - target) - known;
         if (side[d][0] < 0 || side[d][1] < 0)
             return call_fail(c, ERR_UNSUPPORTED, "a border that does not follow from its arguments"), NULL;
     }

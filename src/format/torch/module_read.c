@@ -248,7 +248,8 @@ static int put_class(struct rebuilding *r, struct instance *x, const struct pick
     TRY(add_tensors(r, x, p, "_buffers", "__buffers__"));
     const struct nn_row *row = find_row(class, x);
     if (!row) report_add(r->report, REPORT_ERROR, "", "no forward is known for the class %s", class);
-    else if (!module_hooks(p, &r->scratch, &r->hooked) || (r->hooked.n && row->forward && strstr(row->forward, "@weights")))
+    else if (!module_hooks(p, &r->scratch, &r->hooked) ||
+        (r->hooked.n && row->forward && strstr(row->forward, "@weights")))
         report_add(r->report, REPORT_ERROR, "", "a module of the class %s has hooks", class);
     if (row && row->defaults) str_add(&r->code, row->defaults);
     put_head(r, number, row ? row->more : NULL);
