@@ -60,8 +60,12 @@ struct made {
     char path[64];
 };
 
-/* An archive of the old layout with this program and nothing else, read. */
-static int read_made(struct made *m, const char *json)
+struct record {
+    const char *name, *text;
+};
+
+/* An archive of these records, read. */
+static int read_records(struct made *m, const struct record *records, size_t n)
 {
     struct file_writer w;
     struct zip_writer z;
@@ -71,12 +75,19 @@ static int read_made(struct made *m, const char *json)
     snprintf(m->path, sizeof m->path, "/tmp/tenrec-pt2-%d.pt2", (int)getpid());
     TRY(file_writer_open(&w, &m->arena, m->path, &m->e));
     zip_writer_init(&z, &m->arena, &w);
-    TRY(zip_writer_add(&z, "serialized_exported_program.json", json, strlen(json), &m->e));
+    for (size_t i = 0; i < n; i++)
+        TRY(zip_writer_add(&z, records[i].name, records[i].text, strlen(records[i].text), &m->e));
     TRY(zip_writer_finish(&z, &m->e));
     TRY(file_writer_commit(&w, &m->e));
     int code = format_read(&m->arena, m->path, NULL, &m->g, &m->r, &m->e);
     unlink(m->path);
     return code;
+}
+
+/* The old layout with this program and nothing else. */
+static int read_made(struct made *m, const char *json)
+{
+    return read_records(m, &(struct record){ "serialized_exported_program.json", json }, 1);
 }
 
 /* A program of x (s0, 3) with these nodes, whose result is y. */
@@ -155,6 +166,40 @@ TEST(graphs_in_arguments_become_an_if)
         CHECK_OK(graph_interpret(m.g, &x, &y, &m.arena, &(struct interpret){ 0 }, &m.e), &m.e);
         CHECK_NEAR(tensor_get_f64(y, 0), sign > 0 ? 6 : 9, 0);
     }
+    arena_release(&m.arena);
+}
+
+/* y = x + w, in the layout of today: a weight by the name that PyTorch's C++ code gives the list of weights, an object
+ * beside the constants that nothing takes, and versions that are newer than known. */
+TEST(a_newer_archive_is_read_with_a_word)
+{
+    static const char program[] =
+        "{\"graph_module\": {\"graph\": {\"inputs\": [" TENSOR("p_w") ", " TENSOR("x") "], \"outputs\": [" TENSOR("y")
+        "], \"nodes\": [" NODE("torch.ops.aten.add.Tensor", ARG("self", TENSOR("x")) "," ARG("other", TENSOR("p_w")),
+            TENSOR("y")) "], \"tensor_values\": {\"x\": {\"dtype\": 7, \"sizes\": [{\"as_int\": 2}]}}}, "
+        "\"signature\": {\"input_specs\": [{\"parameter\": {\"arg\": {\"name\": \"p_w\"}, \"parameter_name\": \"w\"}}, "
+        "{\"user_input\": {\"arg\": " TENSOR("x") "}}], \"output_specs\": [{\"user_output\": {\"arg\": " TENSOR("y") "}}]}}, "
+        "\"schema_version\": {\"major\": 9, \"minor\": 1}}";
+    static const struct record records[] = { { "any/archive_format", "pt2" }, { "any/archive_version", "1" },
+        { "any/models/model.json", program }, { "any/data/weights/weight_0", "ABCDEFGH" },
+        { "any/data/weights/model_model_param_config.json",
+            "{\"config\": {\"w\": {\"path_name\": \"weight_0\", \"is_param\": true, \"use_pickle\": false, "
+            "\"tensor_meta\": {\"dtype\": 7, \"sizes\": [{\"as_int\": 2}], \"strides\": [{\"as_int\": 1}], "
+            "\"storage_offset\": {\"as_int\": 0}}}}}" },
+        { "any/data/constants/custom_obj_0", "no pickle" },
+        { "any/data/constants/model_constants_config.json",
+            "{\"config\": {\"packed\": {\"path_name\": \"custom_obj_0\", \"is_param\": false, \"use_pickle\": true, "
+            "\"tensor_meta\": null}}}" } };
+    struct made m;
+    CHECK_OK(read_records(&m, records, sizeof records / sizeof *records), &m.e);
+    CHECK(m.g->n_inputs == 1 && m.g->n_states == 1 && m.g->n_outputs == 1);
+    CHECK_NEAR(tensor_get_f64(m.g->states[0]->data, 0), 781.03521728515625, 1e-4); /* "ABCD" as a float */
+    bool archive = false, schema = false;
+    for (size_t i = 0; i < m.r.n; i++) {
+        archive |= strstr(m.r.items[i].what, "version 1 of .pt2") != NULL;
+        schema |= strstr(m.r.items[i].what, "version 9 of torch.export") != NULL;
+    }
+    CHECK(archive && schema);
     arena_release(&m.arena);
 }
 

@@ -1,4 +1,5 @@
 /* archive.c - the layouts of .pt2 archives: where the program and its weights are. */
+#include <ctype.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -94,15 +95,16 @@ static int read_record(struct program *p, const char *folder, const char *key, c
     int64_t sizes[SHAPE_MAX], strides[SHAPE_MAX], offset = 0;
     int rank, n;
     if (!path) return fail(p->err, ERR_MODEL, "%s: no path of \"%s\"", folder, key);
+    if (!json_is_object(meta)) return 0; /* an object that is no tensor, pickled or not: a call that takes it fails */
     if (json_is_true(json_object_get(x, "use_pickle"))) {
         const char *name = arena_printf(&p->scratch, "%s/%s", folder, path);
         const struct zip_entry *entry = name ? find(p, name) : NULL;
         struct map one = map_in(&p->scratch);
         if (!entry) return fail(p->err, ERR_MODEL, "no record \"%s/%s\"", folder, path);
         TRY(read_saved(p, entry, &one));
-        return one.n && map_set(into, key, one.entries[0].value) ? 0 : fail_nomem(p->err);
+        if (!one.n) return fail(p->err, ERR_MODEL, "no tensor in the record \"%s/%s\"", folder, path);
+        return map_set(into, key, one.entries[0].value) ? 0 : fail_nomem(p->err);
     }
-    if (!json_is_object(meta)) return 0; /* an object that is no tensor */
     struct weight *w = ARENA_NEW(&p->scratch, struct weight);
     TRY_MEM(w, p->err);
     enum dtype t = program_dtype(json_integer_value(json_object_get(meta, "dtype")));
@@ -118,10 +120,14 @@ static int read_record(struct program *p, const char *folder, const char *key, c
     return map_set(into, key, w) ? 0 : fail_nomem(p->err);
 }
 
-static int read_config(struct program *p, const char *folder, const char *suffix, struct map *into)
+/* `kind`: "weights", "constants"; the second name is that of archives which PyTorch's C++ code writes. */
+static int read_config(struct program *p, const char *folder, const char *kind, struct map *into)
 {
-    const char *name = arena_printf(&p->scratch, "%s/%s%s", folder, p->name, suffix);
+    const char *name = arena_printf(&p->scratch, "%s/%s_%s_config.json", folder, p->name, kind);
+    const char *other = arena_printf(
+        &p->scratch, "%s/%s_model_%s_config.json", folder, p->name, strcmp(kind, "weights") ? kind : "param");
     const struct zip_entry *entry = name ? find(p, name) : NULL;
+    if (!entry && other) entry = find(p, other);
     const json_t *json;
     const char *key;
     json_t *value;
@@ -141,8 +147,8 @@ static int read_weights(struct program *p)
 {
     static const char *const endings[] = { ".json", ".pt" };
     if (p->name) {
-        TRY(read_config(p, "data/weights", "_weights_config.json", &p->weights));
-        return read_config(p, "data/constants", "_constants_config.json", &p->constants);
+        TRY(read_config(p, "data/weights", "weights", &p->weights));
+        return read_config(p, "data/constants", "constants", &p->constants);
     }
     for (int i = 0; i < 2; i++) {
         const char *state = arena_printf(&p->scratch, "serialized_state_dict%s", endings[i]);
@@ -175,6 +181,28 @@ static const struct zip_entry *find_program(struct program *p)
     return found;
 }
 
+enum { ARCHIVE_VERSION = 0, SCHEMA_VERSION = 8 };
+
+/* Newer ones than known may be read all the same; if not, this says why. */
+static int check_versions(struct program *p)
+{
+    const struct zip_entry *entry = find(p, "archive_version");
+    const json_t *schema = json_object_get(p->json, "schema_version"), *major = json_object_get(schema, "major");
+    struct bytes text = { 0 };
+    long archive = 0;
+    if (entry) TRY(read_entry(p, entry, 64, &text));
+    for (size_t i = 0; i < text.len && isdigit(text.data[i]) && archive < 100000; i++)
+        archive = archive * 10 + text.data[i] - '0';
+    json_int_t version = json_integer_value(json_is_integer(major) ? major : schema);
+    if (archive > ARCHIVE_VERSION)
+        report_add(
+            p->report, REPORT_WARNING, "", "version %ld of .pt2 archives; %d is known", archive, ARCHIVE_VERSION);
+    if (version > SCHEMA_VERSION)
+        report_add(p->report, REPORT_WARNING, "", "version %lld of torch.export's programs; up to %d is known",
+            (long long)version, SCHEMA_VERSION);
+    return 0;
+}
+
 int program_open(struct program *p, struct report *report)
 {
     const struct format_file *file = p->file;
@@ -197,5 +225,6 @@ int program_open(struct program *p, struct report *report)
         return fail(p->err, ERR_UNSUPPORTED,
             "no program in the archive (models/NAME.json); compiled packages of AOTInductor hold none");
     TRY(read_json(p, entry, JSON_MAX, &p->json));
+    TRY(check_versions(p));
     return read_weights(p);
 }
