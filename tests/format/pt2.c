@@ -174,11 +174,12 @@ TEST(graphs_in_arguments_become_an_if)
 TEST(a_newer_archive_is_read_with_a_word)
 {
     static const char program[] =
-        "{\"graph_module\": {\"graph\": {\"inputs\": [" TENSOR("p_w") ", " TENSOR("x") "], \"outputs\": [" TENSOR("y")
-        "], \"nodes\": [" NODE("torch.ops.aten.add.Tensor", ARG("self", TENSOR("x")) "," ARG("other", TENSOR("p_w")),
-            TENSOR("y")) "], \"tensor_values\": {\"x\": {\"dtype\": 7, \"sizes\": [{\"as_int\": 2}]}}}, "
+        "{\"graph_module\": {\"graph\": {\"inputs\": [" TENSOR("p_w") ", " TENSOR("x") "], "
+        "\"outputs\": [" TENSOR("y") "], \"nodes\": ["
+        NODE("torch.ops.aten.add.Tensor", ARG("self", TENSOR("x")) "," ARG("other", TENSOR("p_w")), TENSOR("y")) "], \"tensor_values\": {\"x\": {\"dtype\": 7, \"sizes\": [{\"as_int\": 2}]}}}, "
         "\"signature\": {\"input_specs\": [{\"parameter\": {\"arg\": {\"name\": \"p_w\"}, \"parameter_name\": \"w\"}}, "
-        "{\"user_input\": {\"arg\": " TENSOR("x") "}}], \"output_specs\": [{\"user_output\": {\"arg\": " TENSOR("y") "}}]}}, "
+        "{\"user_input\": {\"arg\": " TENSOR("x") "}}], "
+        "\"output_specs\": [{\"user_output\": {\"arg\": " TENSOR("y") "}}]}}, "
         "\"schema_version\": {\"major\": 9, \"minor\": 1}}";
     static const struct record records[] = { { "any/archive_format", "pt2" }, { "any/archive_version", "1" },
         { "any/models/model.json", program }, { "any/data/weights/weight_0", "ABCDEFGH" },
