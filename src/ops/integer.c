@@ -131,10 +131,17 @@ static int conv_expand(struct builder *b, const struct node *n, struct value **o
 
 enum { A, A_SCALE, A_ZERO, B, B_SCALE, B_ZERO, Y_SCALE, Y_ZERO, BIAS };
 
-static int check_scales(const struct node *n, struct err *e)
+/* An 8-bit float, which QLinearMatMul takes as well. */
+static bool is_small_float(const struct value *v)
+{
+    return v && dtype_is_float(v->dtype) && dtype_size(v->dtype) == 1;
+}
+
+static int check_scales(const struct node *n, bool floats, struct err *e)
 {
     static const int bytes[] = { A, A_ZERO, B, B_ZERO, Y_ZERO }, scales[] = { A_SCALE, B_SCALE, Y_SCALE };
-    for (int i = 0; i < 5; i++) TRY(check_byte(n, bytes[i], e));
+    for (int i = 0; i < 5; i++)
+        if (!floats || !is_small_float(node_in(n, bytes[i]))) TRY(check_byte(n, bytes[i], e));
     for (int i = 0; i < 3; i++) TRY(infer_type(n, scales[i], TYPES_FLOAT, e));
     return 0;
 }
@@ -159,7 +166,7 @@ static struct value *requantized(struct builder *b, const struct node *n, struct
 static int qmatmul_infer(struct node *n, struct err *e)
 {
     struct shape y;
-    TRY(check_scales(n, e));
+    TRY(check_scales(n, true, e));
     TRY(product_shape(n, A, B, &y, e));
     infer_out(n, 0, n->in[Y_ZERO]->dtype, &y);
     return 0;
@@ -167,7 +174,13 @@ static int qmatmul_infer(struct node *n, struct err *e)
 
 static int qmatmul_expand(struct builder *b, const struct node *n, struct value **out)
 {
-    struct value *sum = emit(b, "MatMulInteger", NO_ATTRS, n->in[A], n->in[B], n->in[A_ZERO], n->in[B_ZERO]);
+    struct value *l = n->in[A], *r = n->in[B], *sum;
+    enum dtype t = n->in[A_SCALE]->dtype;
+    if (!is_small_float(l) && !is_small_float(r))
+        sum = emit(b, "MatMulInteger", NO_ATTRS, l, r, n->in[A_ZERO], n->in[B_ZERO]);
+    else
+        sum = emit2(b, "MatMul", centred(b, l, n->in[A_ZERO], l->shape.rank - 2, l->shape.rank, t),
+            centred(b, r, n->in[B_ZERO], r->shape.rank - 1, r->shape.rank, t));
     out[0] = requantized(b, n, sum, sum ? sum->shape.rank - 1 : 0);
     return 0;
 }
@@ -175,7 +188,7 @@ static int qmatmul_expand(struct builder *b, const struct node *n, struct value 
 static int qconv_infer(struct node *n, struct err *e)
 {
     struct shape y;
-    TRY(check_scales(n, e));
+    TRY(check_scales(n, false, e));
     if (node_in(n, BIAS)) TRY(infer_rank(n, BIAS, 1, 1, e));
     TRY(infer_type(n, BIAS, TYPES_INTEGER, e));
     TRY(conv_resolve(n, false, &n->in[A]->shape, &n->in[B]->shape, &y, NULL, e));
@@ -229,7 +242,8 @@ const struct op ops_integer[] = {
         .infer = qmatmul_infer,
         .expand = qmatmul_expand,
         .samples = "u8<200>[3,4] f32{0.1} u8{9} u8<200>[4,5] f32{0.05} u8{100} f32{0.3} u8{128}; i8[2,3,4] f32[]{0.1} "
-                   "i8[]{1} i8[4,2] f32{0.5,0.25} i8{0,1} f32[]{0.3} i8[]{-9}" },
+                   "i8[]{1} i8[4,2] f32{0.5,0.25} i8{0,1} f32[]{0.3} i8[]{-9}; f8_e4m3[3,4] f32{0.5} f8_e4m3{0} "
+                   "f8_e5m2[4,2] f32{0.5} f8_e5m2{0} f32{0.3} f8_e4m3{0}" },
     { .name = "QLinearConv",
         .doc = "convolution of quantized numbers, quantized: x, w and y with scale and zero point each; bias",
         .min_in = 8,

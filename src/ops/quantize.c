@@ -76,7 +76,6 @@ static int check_inputs(const struct node *n, struct err *e)
 {
     struct grains g;
     struct shape zero;
-    TRY(infer_type(n, 1, TYPES_FLOAT, e));
     TRY(read_grains(n, &n->in[0]->shape, &n->in[1]->shape, &g, e));
     if (!node_in(n, 2)) return 0;
     zero = n->in[2]->shape;
@@ -110,6 +109,7 @@ static int quantize_infer(struct node *n, struct err *e)
     enum dtype t, given = node_in(n, 2) ? n->in[2]->dtype : DT_U8;
     double low, high;
     TRY(infer_type(n, 0, TYPES_NUMBER, e));
+    if (n->in[1]->dtype != DT_I32) TRY(infer_type(n, 1, TYPES_FLOAT, e));
     TRY(check_inputs(n, e));
     TRY(read_type(n, "output_dtype", given, &t, e));
     if (node_in(n, 2) && given && t && given != t)
@@ -199,7 +199,8 @@ static int quantize_run(const struct step *s, struct err *e)
 {
     enum dtype to = s->out[0]->dtype;
     struct job j = { .saturate = node_int(s->node, "saturate") };
-    TRY(read_type(s->node, "precision", s->in[1]->dtype, &j.precision, e));
+    enum dtype scale = s->in[1]->dtype;
+    TRY(read_type(s->node, "precision", dtype_is_float(scale) ? scale : DT_F64, &j.precision, e));
     if (!dtype_is_float(j.precision)) return fail(e, ERR_MODEL, "precision is %s", dtype_name(j.precision));
     j.to_float = !quantized_range(to, &j.low, &j.high);
     return run(s, &j, quantize_span, e);
@@ -209,6 +210,7 @@ static int dequantize_infer(struct node *n, struct err *e)
 {
     enum dtype t;
     TRY(infer_type(n, 0, TYPES_NUMBER, e));
+    TRY(infer_type(n, 1, TYPES_FLOAT, e));
     TRY(check_inputs(n, e));
     if (node_in(n, 2) && n->in[0]->dtype && n->in[2]->dtype && n->in[0]->dtype != n->in[2]->dtype)
         return fail(e, ERR_SHAPE, "the zero point (%s) is %s, the input %s", n->in[2]->name,
@@ -310,7 +312,8 @@ const struct op ops_quantize[] = {
         .run = quantize_run,
         .samples = "f32[2,3,4] f32{0.1} u8{9}; f32[2,3,4] f32{0.1,0.2,0.3} i8{1,-2,3}; f32[6] f32[]{0.01}; f32[3,7] "
                    "f32+[3,3] i8<9>[3,3] | block_size=3; f32[5] f32{0.5} | output_dtype=17; f16[5] f16{0.02} u16{7}; "
-                   "f32{-900,3,nan} f32{0.01} | output_dtype=19 saturate=0; i32[5] f32{0.5} | output_dtype=5 axis=0" },
+                   "f32{-900,3,nan} f32{0.01} | output_dtype=19 saturate=0; i32[5] f32{0.5} | output_dtype=5 axis=0; "
+                   "i32<99>[6] i32{4} i8{3}" },
     { .name = "DequantizeLinear",
         .doc = "(x - zero point) * scale, of (x, scale, zero point)",
         .min_in = 2,

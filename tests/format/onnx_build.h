@@ -96,6 +96,16 @@ static inline void put_s(struct proto_message *node, const char *name, const cha
     proto_put_message(node, 5, &a);
 }
 
+/* "a b c" as a list */
+static inline void put_ss(struct proto_message *node, const char *name, const char *words)
+{
+    struct proto_message a = proto_message_in(node->arena);
+    proto_put_text(&a, 1, name);
+    put_words(&a, 9, words);
+    proto_put_varint(&a, 20, 8);
+    proto_put_message(node, 5, &a);
+}
+
 static inline void put_g(struct proto_message *node, const char *name, const struct proto_message *g)
 {
     struct proto_message a = proto_message_in(node->arena);

@@ -210,6 +210,37 @@ TEST(operators_of_the_first_sets_are_written_in_others)
 }
 
 /* What operators of caches and classic models refuse, and in which words. */
+TEST(a_normalisation_of_two_types_is_computed_in_the_wider)
+{
+    enum { FLOAT16 = 10 };
+    struct onnx_build b;
+    if (!known("RMSNormalization Cast")) SKIP("operators are missing");
+    build_init(&b, 23);
+    put_value(&b.graph, 11, "x", FLOAT16, "2 3");
+    put_value(&b.graph, 12, "y", 1, "");
+    struct proto_message n = build_node(&b, "RMSNormalization", "x w", "y");
+    build_weights(&b, "w", "3", 3);
+    const char *text = lifted(&b, &n);
+    CHECK(strstr(text, "float32[2,3] = Cast(x)") != NULL);
+    CHECK(strstr(text, "  y float32[2,3] = RMSNormalization(") != NULL);
+    build_release(&b);
+}
+
+/* In the first version the schema's default was "foward", and RNN's are two activations. */
+TEST(recurrent_layers_take_their_schemas_defaults)
+{
+    struct onnx_build b;
+    if (!known("RNN")) SKIP("operators are missing");
+    struct proto_message n = begin(&b, 1, "RNN", "x w r", "5 2 4");
+    put_s(&n, "direction", "foward");
+    put_i(&n, "hidden_size", 3);
+    put_ss(&n, "activations", "Tanh Tanh");
+    build_weights(&b, "w", "1 3 4", 12);
+    build_weights(&b, "r", "1 3 3", 9);
+    CHECK(strstr(lifted(&b, &n), "RNN(x, w, r") != NULL);
+    build_release(&b);
+}
+
 TEST(sizes_that_do_not_fit_are_refused_in_words)
 {
     static const struct {

@@ -272,7 +272,7 @@ bool problem_to_f64(struct problem *p, struct arena *a, struct err *e)
     bool any = false;
     for (int i = 0; i < p->n_in; i++) {
         struct tensor *t = p->in[i];
-        if (!t || !dtype_is_float(t->dtype)) continue;
+        if (!t || !dtype_is_float(t->dtype) || dtype_size(t->dtype) == 1) continue; /* bytes are no variables */
         any = true;
         if (!(p->in[i] = tensor_new(a, DT_F64, &t->shape, e))) return false;
         load_f64(t->dtype, t->data, tensor_count(t), p->in[i]->data);

@@ -54,5 +54,7 @@ static inline struct value *lift_part(
 /* An activation by name with its parameters; "" is none. */
 struct value *lift_activation(
     struct lift *l, struct value *x, const char *name, const double *p, size_t n_p, struct err *e);
+/* RMSNormalization whose x and scale differ in type; leaves the others as they are. A row. */
+int lift_mixed_norm(struct lift *l, const char *arg, struct err *e);
 
 #endif

@@ -259,7 +259,7 @@ static int simplified_norm(struct lift *l, const char *arg, struct err *e)
     lift_drop(l, "stash_type");
     l->op = "RMSNormalization";
     l->n_out = 1;
-    return 0;
+    return lift_mixed_norm(l, arg, e);
 }
 
 /* x, scale, bias; channels last by default; SiLU behind it when `activation` says so. */

@@ -1,8 +1,9 @@
-/* lift_norm.c - older spellings of normalisation, dropout and recurrent operators. */
+/* lift_norm.c - older spellings of normalisation, dropout and recurrent operators, and normalisations of two types. */
 #include <string.h>
 
 #include "base/err.h"
 #include "format/onnx/lift.h"
+#include "format/onnx/lift_emit.h"
 
 /* Before opset 9, spatial=0: statistics per element. in: x, scale, bias, mean, var, all of x's shape without N. */
 static void per_element(struct lift *l)
@@ -81,13 +82,41 @@ static int mean_variance(struct lift *l, const char *arg, struct err *e)
     return lift_set(l, all ? attr_ints("axes", across, 4) : attr_ints("axes", within, 3), e);
 }
 
+/* x of one type and scale (and bias) of another, which the result has: computed in float32 or wider. */
+int lift_mixed_norm(struct lift *l, const char *arg, struct err *e)
+{
+    struct value *x = lift_in(l, 0), *scale = lift_in(l, 1);
+    if (!x || !scale || x->dtype == scale->dtype) return 0;
+    if (!dtype_is_float(x->dtype) || !dtype_is_float(scale->dtype)) return 0; /* inference says it */
+    enum dtype wide = x->dtype == DT_F64 || scale->dtype == DT_F64 ? DT_F64 : DT_F32;
+    struct value *in[] = { emit_cast(l->b, x, wide), emit_cast(l->b, scale, wide) };
+    lift_result(l, emit_cast(l->b, builder_emit(l->b, "RMSNormalization", l->attrs, in, 2), scale->dtype));
+    return e->code;
+}
+
+/* The schema's own defaults are two activations whatever the direction, and "foward" in the first version: files that
+ * spell defaults out have them. `arg`: how many activations a direction has. */
+static int recurrent(struct lift *l, const char *arg, struct err *e)
+{
+    const struct attr *direction = lift_attr(l, "direction"), *names = lift_attr(l, "activations");
+    const char *way = direction && direction->type == ATTR_STRING ? direction->s : "forward";
+    size_t each = (size_t)(arg[0] - '0');
+    if (l->version < 7) lift_drop(l, "output_sequence");
+    if (!strcmp(way, "foward")) TRY(lift_set(l, attr_string("direction", "forward"), e));
+    if (!names || names->type != ATTR_STRINGS || names->n != 2 * each || !strcmp(way, "bidirectional")) return 0;
+    struct attr fewer = *names;
+    fewer.n = each;
+    return lift_set(l, fewer, e);
+}
+
 const struct lift_row lift_norm_rows[] = {
     { "BatchNormalization", 1, 13, batch_normalization },
     { "Dropout", 1, 11, dropout },
     { "GroupNormalization", 18, 20, group_normalization },
     { "MeanVarianceNormalization", 1, 8, mean_variance },
-    { "RNN", 1, 6, lift_drop_attr, "output_sequence" },
-    { "GRU", 1, 6, lift_drop_attr, "output_sequence" },
-    { "LSTM", 1, 6, lift_drop_attr, "output_sequence" },
+    { "RMSNormalization", 23, LIFT_ANY, lift_mixed_norm },
+    { "RNN", 1, LIFT_ANY, recurrent, "1" },
+    { "GRU", 1, LIFT_ANY, recurrent, "2" },
+    { "LSTM", 1, LIFT_ANY, recurrent, "3" },
     { NULL },
 };

@@ -88,6 +88,7 @@ const struct lift_row lift_shape_rows[] = {
     { "Slice", 1, 9, slice },
     { "Split", 1, 12, lift_attr_to_input, "split 1" },
     { "Split", 1, 17, split },
+    { "Range", 27, LIFT_ANY, lift_drop_attr, "stash_type" }, /* computed in float64 always */
     { "Tile", 1, 5, tile },
     { "Concat", 1, 3, lift_default_int, "axis 1" },
     { "Scatter", 1, LIFT_ANY, rename_op, "ScatterElements", "ScatterElements" },

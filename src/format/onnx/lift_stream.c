@@ -286,11 +286,31 @@ static int group_query(struct lift *l, const char *arg, struct err *e)
     return e->code;
 }
 
+/* Values (and the past ones) of another type than queries and keys: computed in that of the queries, which the result
+ * has; the present ones keep theirs. */
+static int mixed_attention(struct lift *l, const char *arg, struct err *e)
+{
+    enum { Q, V = 2, PAST = 5, PRESENT = 2, OUTPUTS = 4 };
+    struct value *q = lift_in(l, Q), *v = lift_in(l, V);
+    if (!q || !v || q->dtype == v->dtype || !dtype_is_float(q->dtype) || !dtype_is_float(v->dtype)) return 0;
+    enum dtype given = v->dtype;
+    l->in[V] = emit_cast(l->b, v, q->dtype);
+    if (lift_in(l, PAST)) l->in[PAST] = emit_cast(l->b, l->in[PAST], q->dtype);
+    l->b->name = l->name;
+    struct node *n = builder_node(l->b, "Attention", l->attrs, l->in, l->n_in, l->n_out);
+    if (!n) return e->code;
+    for (int i = 1; i < l->n_out && i < OUTPUTS; i++)
+        l->out[i] = i == PRESENT ? emit_cast(l->b, n->out[i], given) : n->out[i];
+    lift_result(l, n->out[0]);
+    return e->code;
+}
+
 const struct lift_row lift_cache_rows[] = {
     { "GroupQueryAttention", 1, LIFT_ANY, group_query, NULL, "" },
     { NULL },
 };
 const struct lift_row lift_stream_rows[] = {
+    { "Attention", 23, LIFT_ANY, mixed_attention },
     { "TensorScatter", 24, LIFT_ANY, tensor_scatter, NULL, "" },
     { "CausalConvWithState", 27, LIFT_ANY, causal_conv, NULL, "" },
     { "LinearAttention", 27, LIFT_ANY, linear_attention, NULL, "" },
