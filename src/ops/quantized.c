@@ -243,7 +243,11 @@ static int gemm_expand(struct builder *b, const struct node *n, struct value **o
 
 /* --- QuantizedAdd --- */
 
-static const struct attr_spec add_own_attrs[] = { RANGE_ATTRS, { 0 } };
+static const struct attr_spec add_own_attrs[] = {
+    RANGE_ATTRS,
+    { "ratios", ATTR_INT, ATTR_DEFAULT, .i = 0, .doc = "1: in steps of the result, as ONNX Runtime's QLinearAdd" },
+    { 0 },
+};
 
 static int add_infer(struct node *n, struct err *e)
 {
@@ -251,13 +255,42 @@ static int add_infer(struct node *n, struct err *e)
     struct shape y = n->in[QA]->shape;
     TRY(check_bytes(n, bytes, 5, e));
     TRY(check_scales(n, scales, 3, e));
-    if (!shape_merge(&y, &n->in[QB]->shape)) return fail(e, ERR_SHAPE, "the two terms have different shapes");
+    if (node_int(n, "ratios") && (isfinite(node_float(n, "low")) || isfinite(node_float(n, "high"))))
+        return fail(e, ERR_MODEL, "ratios=1 with low or high");
+    bool fits = node_int(n, "ratios") ? shape_broadcast(&n->in[QA]->shape, &n->in[QB]->shape, &y)
+                                      : shape_merge(&y, &n->in[QB]->shape);
+    if (!fits) return fail(e, ERR_SHAPE, "the shapes of the two terms do not fit");
     infer_out(n, 0, n->in[QS_ZERO]->dtype, &y);
+    return 0;
+}
+
+/* x times a factor plus y, rounded to float32 once: what fmaf() gives, as the product of 8 and 24 bits is exact. */
+static struct value *fused(struct builder *b, struct value *x, struct value *factor, struct value *y)
+{
+    enum dtype t = y ? y->dtype : DT_F32;
+    struct value *wide = emit2(b, "Mul", emit_cast(b, x, DT_F64), emit_cast(b, as_scalar(b, factor), DT_F64));
+    return emit_cast(b, emit2(b, "Add", wide, emit_cast(b, y, DT_F64)), t);
+}
+
+/* round(a ra + (b rb + rest)), ra = sa / s, rb = sb / s, rest = zero - (ra za + rb zb); see quantized.h */
+static int add_ratios(struct builder *b, const struct node *n, struct value **out)
+{
+    enum dtype t = n->in[QS_SCALE]->dtype;
+    struct value *step = n->in[QS_SCALE], *zero[3], *one = emit_scalar(b, t, 1);
+    static const int zeros[] = { QA_ZERO, QB_ZERO, QS_ZERO };
+    for (int i = 0; i < 3; i++) zero[i] = as_scalar(b, emit_cast(b, n->in[zeros[i]], t));
+    struct value *ra = as_scalar(b, emit2(b, "Div", n->in[QA_SCALE], step));
+    struct value *rb = as_scalar(b, emit2(b, "Div", n->in[QB_SCALE], step));
+    struct value *rest = emit2(b, "Add", emit2(b, "Mul", ra, zero[0]), emit2(b, "Mul", rb, zero[1]));
+    rest = emit2(b, "Sub", zero[2], rest);
+    struct value *y = fused(b, n->in[QA], ra, fused(b, n->in[QB], rb, rest));
+    out[0] = emit(b, "QuantizeLinear", NO_ATTRS, y, one, emit_scalar(b, n->in[QS_ZERO]->dtype, 0));
     return 0;
 }
 
 static int add_expand(struct builder *b, const struct node *n, struct value **out)
 {
+    if (node_int(n, "ratios")) return add_ratios(b, n, out);
     struct value *x = dequantized(b, n, QA, QA_SCALE, QA_ZERO, 1), *y = dequantized(b, n, QB, QB_SCALE, QB_ZERO, 1);
     out[0] = finished(b, n, emit2(b, "Add", x, y), QS_SCALE, QS_ZERO);
     return 0;
@@ -331,7 +364,9 @@ const struct op ops_quantized[] = {
         .run = step_run_expanded,
         .expand = add_expand,
         .samples = "u8<256>[2,3,5] f32{0.1} u8{9} u8<256>[2,3,5] f32{0.3} u8{200} f32{0.2} u8{120}; i8[7] f32{0.1} "
-                   "i8{-3} u8<200>[7] f32[]{0.02} u8[]{0} f32{0.1} i8{-128} | low=0" },
+                   "i8{-3} u8<200>[7] f32[]{0.02} u8[]{0} f32{0.1} i8{-128} | low=0; u8<256>[2,3,5] f32{0.1} u8{9} "
+                   "u8<256>[2,3,5] f32{0.3} u8{200} f32{0.2} u8{120} | ratios=1; i8[2,3,5] f32{0.05} i8{-9} i8[3,1] "
+                   "f32[]{0.1} i8[]{4} f32{0.1} i8{7} | ratios=1" },
     { .name = "QuantizedLookup",
         .doc = "a table of 256 entries at the place of each byte; entry 0 belongs to the smallest",
         .min_in = 2,

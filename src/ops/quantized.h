@@ -23,7 +23,11 @@ void quantized_rescaling(const struct step *s, int64_t channel, struct rescaling
 /* Whether the zero point is part of `after`: it is added before rounding. */
 bool quantized_adds_first(const struct step *s);
 
-/* Of QuantizedAdd. */
+/* Of QuantizedAdd. Its sum is that of the real numbers, or with `ratios` what ONNX Runtime's QLinearAdd computes:
+ *
+ *   round(fma(a, sa / s, fma(b, sb / s, zero - (sa / s za + sb / s zb))))
+ *
+ * in float32, as its kernels for AVX2 give to the bit. Such terms may have different shapes. */
 enum { QA, QA_SCALE, QA_ZERO, QB, QB_SCALE, QB_ZERO, QS_SCALE, QS_ZERO };
 
 #endif

@@ -29,6 +29,21 @@ static int binary(struct lift *l, const char *op, struct err *e)
     return e->code;
 }
 
+/* Numbers of 8 bits with one scale and zero point each, as the runtime adds them. */
+static int add(struct lift *l, const char *arg, struct err *e)
+{
+    enum { A, A_SCALE, A_ZERO, B, B_SCALE, B_ZERO, SCALE, ZERO, INPUTS };
+    static const int parameters[] = { A_SCALE, A_ZERO, B_SCALE, B_ZERO, SCALE, ZERO };
+    bool single = l->n_in == INPUTS && l->in[A] && l->in[B];
+    for (int i = 0; i < 6 && single; i++) {
+        const struct value *v = l->in[parameters[i]];
+        single = v && shape_count(&v->shape) == 1 && (v->shape.rank == 0 || v->shape.rank == 1);
+    }
+    if (!single || l->in[A_SCALE]->dtype != DT_F32) return binary(l, "Add", e);
+    lift_result(l, builder_emit(l->b, "QuantizedAdd", ATTRS(attr_int("ratios", 1)), l->in, INPUTS));
+    return e->code;
+}
+
 static int unary(struct lift *l, const char *op, struct err *e)
 {
     TRY(need(l, 4, e));
@@ -48,6 +63,35 @@ static int softmax(struct lift *l, const char *arg, struct err *e)
     return e->code;
 }
 
+/* The mean in steps, with the zero point added before it is rounded, as the runtime's pooling does. */
+static void rounded_last(struct lift *l, struct value *y, int i)
+{
+    struct value *zero = lift_in(l, i + 1), *steps = lift_two(l, "Div", y, lift_in(l, i));
+    if (!steps || !zero) return quantized(l, y, i);
+    steps = lift_two(l, "Add", steps, emit_cast(l->b, zero, steps->dtype));
+    lift_result(l, emit(l->b, "QuantizeLinear", NO_ATTRS, steps, lift_number(l, steps, 1),
+                       emit_scalar(l->b, zero->dtype, 0)));
+}
+
+/* A value less its zero point, as int32; a zero point of rank 1 counts along the last axis. */
+static struct value *whole(struct lift *l, struct value *x, struct value *zero)
+{
+    x = x ? emit_cast(l->b, x, DT_I32) : NULL;
+    return zero ? lift_two(l, "Sub", x, emit_cast(l->b, zero, DT_I32)) : x;
+}
+
+/* Means of whole planes: the sum of whole numbers times one factor, as the runtime has it. NULL without a known size. */
+static struct value *plane_means(struct lift *l, bool last, struct value *whole)
+{
+    const int64_t axes[] = { last ? 1 : 2, last ? 2 : 3 };
+    const struct shape *x = &l->in[0]->shape;
+    struct value *sx = lift_in(l, 1), *sy = lift_in(l, 3);
+    if (!whole || !sx || !sy || x->rank != 4 || x->dim[axes[0]] < 1 || x->dim[axes[1]] < 1) return NULL;
+    struct value *sum = lift_two(l, "ReduceSum", whole, emit_i64s(l->b, axes, 2));
+    struct value *unit = lift_two(l, "Mul", sy, lift_number(l, sy, (double)(x->dim[axes[0]] * x->dim[axes[1]])));
+    return sum ? lift_two(l, "Mul", emit_cast(l->b, sum, sx->dtype), lift_two(l, "Div", sx, unit)) : NULL;
+}
+
 /* Poolings, whose channels may come last. */
 static int pool(struct lift *l, const char *op, struct err *e)
 {
@@ -59,7 +103,20 @@ static int pool(struct lift *l, const char *op, struct err *e)
     lift_drop(l, "channels_last");
     struct value *x = last ? lift_permuted(l, real(l, 0), 4, to_front) : real(l, 0);
     struct value *y = emit(l->b, op, l->attrs, x);
-    quantized(l, last ? lift_permuted(l, y, 4, to_back) : y, 3);
+    y = last ? lift_permuted(l, y, 4, to_back) : y;
+    if (!strcmp(op, "AveragePool")) rounded_last(l, y, 3);
+    else quantized(l, y, 3);
+    return e->code;
+}
+
+static int global_average(struct lift *l, const char *arg, struct err *e)
+{
+    TRY(need(l, 4, e));
+    struct value *x = l->in[0], *y = NULL;
+    if (x) y = plane_means(l, lift_int(l, "channels_last", 0) != 0, whole(l, x, lift_in(l, 2)));
+    if (!y) return e->code ? e->code : pool(l, "GlobalAveragePool", e);
+    struct value *zero = lift_in(l, 4);
+    lift_result(l, emit(l->b, "QuantizeLinear", NO_ATTRS, y, lift_number(l, y, 1), zero));
     return e->code;
 }
 
@@ -92,13 +149,6 @@ static int where(struct lift *l, const char *arg, struct err *e)
     TRY(need(l, 8, e));
     quantized(l, emit(l->b, "Where", NO_ATTRS, l->in[0], real(l, 1), real(l, 4)), 7);
     return e->code;
-}
-
-/* A value less its zero point, as int32; a zero point of rank 1 counts along the last axis. */
-static struct value *whole(struct lift *l, struct value *x, struct value *zero)
-{
-    x = x ? emit_cast(l->b, x, DT_I32) : NULL;
-    return zero ? lift_two(l, "Sub", x, emit_cast(l->b, zero, DT_I32)) : x;
 }
 
 /* a, scale, zero; b, scale, zero (one or one per column); c (int32); y's scale and zero: real without them */
@@ -282,13 +332,13 @@ static int n_bits(struct lift *l, const char *arg, struct err *e)
 }
 
 const struct lift_row lift_qlinear_rows[] = {
-    { "QLinearAdd", 1, LIFT_ANY, binary, "Add", "" },
+    { "QLinearAdd", 1, LIFT_ANY, add, NULL, "" },
     { "QLinearMul", 1, LIFT_ANY, binary, "Mul", "" },
     { "QLinearSigmoid", 1, LIFT_ANY, unary, "Sigmoid", "" },
     { "QLinearLeakyRelu", 1, LIFT_ANY, unary, "LeakyRelu", "" },
     { "QLinearSoftmax", 1, LIFT_ANY, softmax, NULL, "" },
     { "QLinearAveragePool", 1, LIFT_ANY, pool, "AveragePool", "" },
-    { "QLinearGlobalAveragePool", 1, LIFT_ANY, pool, "GlobalAveragePool", "" },
+    { "QLinearGlobalAveragePool", 1, LIFT_ANY, global_average, NULL, "" },
     { "QLinearReduceMean", 1, LIFT_ANY, reduce_mean, NULL, "" },
     { "QLinearConcat", 1, LIFT_ANY, concat, NULL, "" },
     { "QLinearWhere", 1, LIFT_ANY, where, NULL, "" },

@@ -275,7 +275,7 @@ static int group_query(struct lift *l, const char *arg, struct err *e)
     struct attr attrs[5] = { attr_int("is_causal", 1), attr_float("softcap", lift_float(l, "softcap", 0)) };
     int n = 2;
     if (scale != 0) attrs[n++] = attr_float("scale", scale);
-    if (window > 0) attrs[n++] = attr_int("left_window_size", window);
+    if (window > 0) attrs[n++] = attr_int("left_window_size", window - 1); /* a window counts the query's own place */
     if (e->code) return e->code;
     struct node *node = builder_node(l->b, "Attention", attrs, in, 7, 1);
     if (!node) return e->code;
