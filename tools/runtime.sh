@@ -4,5 +4,5 @@ TENREC_ORT="$PWD/build/oracle/node_modules/onnxruntime-node"
 export TENREC_ORT
 if [ ! -d "$TENREC_ORT" ]; then
     mkdir -p build/oracle
-    npm install --prefix build/oracle --ignore-scripts --no-audit --no-fund --silent onnxruntime-node@1.20.1
+    npm install --prefix build/oracle --ignore-scripts --no-audit --no-fund --silent onnxruntime-node@1.30.0
 fi

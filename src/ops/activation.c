@@ -17,7 +17,8 @@ static const struct attr_spec leaky_attrs[] = { ATTR_F("alpha", 0.01f, "slope be
 static const struct attr_spec one_alpha_attrs[] = { ATTR_F("alpha", 1, ""), { 0 } };
 static const struct attr_spec selu_attrs[] = { ATTR_F("alpha", 1.67326319217681884765625, ""),
     ATTR_F("gamma", 1.05070102214813232421875, "factor of all"), { 0 } };
-static const struct attr_spec hard_sigmoid_attrs[] = { ATTR_F("alpha", 0.2f, "slope"), ATTR_F("beta", 0.5, "value at 0"),
+static const struct attr_spec hard_sigmoid_attrs[] = { ATTR_F("alpha", 0.2f, "slope"),
+    ATTR_F("beta", 0.5, "value at 0"),
     { 0 } };
 static const struct attr_spec shrink_attrs[] = { ATTR_F("bias", 0, "added towards 0"),
     ATTR_F("lambd", 0.5, "half width of the dead zone"), { 0 } };

@@ -18,6 +18,7 @@
 struct onnx_build {
     struct arena arena; /* of the file and of what is read from it */
     struct proto_message graph, functions;
+    const char *domain; /* a further one, of version 1 */
     int64_t opset;
     struct err err;
     struct report report;
@@ -176,6 +177,12 @@ static inline struct bytes build_bytes(struct onnx_build *b)
     proto_put_int64(&set, 2, b->opset);
     proto_put_message(&m, 7, &b->graph);
     proto_put_message(&m, 8, &set);
+    if (b->domain) {
+        struct proto_message more = proto_message_in(&b->arena);
+        proto_put_text(&more, 1, b->domain);
+        proto_put_int64(&more, 2, 1);
+        proto_put_message(&m, 8, &more);
+    }
     if (b->functions.size) proto_put_message(&m, 25, &b->functions);
     proto_bytes(&m, &b->arena, &out, &b->err);
     return out;

@@ -45,25 +45,21 @@ static int open_golden(struct golden *g, struct map *table, const char *path, st
     return pass_run(g->graph, PASS_IMPORT, NULL, e);
 }
 
-/* Real numbers that ONNX Runtime rounds to 8 bits on their way and we do not: the hidden state, at each step. */
+/* What ONNX Runtime does otherwise, of the scale. It rounds the hidden state to 8 bits at each step, which we do not,
+ * and its own answers differ by 8e-4 from machine to machine; it divides float16 as float32, where the specification
+ * says that the quotient has the type of the scale: a step in ties. */
 static double allowed_for(const char *file, enum dtype t)
 {
-    if (str_starts(file, "ms_dynamic_lstm")) return 1.0 / 255;
+    if (str_starts(file, "ms_dynamic_lstm")) return 2e-3;
+    if (str_starts(file, "quantize_half")) return 1.0 / 200;
     return t == DT_F16 ? 2e-3 : dtype_is_float(t) ? 1e-5 : 0;
 }
 
-/* Of the scale; quantized numbers within one step. */
+/* Of the scale; quantized numbers to the bit. */
 static bool is_near(const struct tensor *got, const struct tensor *want, const char *file, double *d)
 {
     *d = tensor_difference(got, want);
-    double allowed = allowed_for(file, want->dtype);
-    if (dtype_is_integer(want->dtype) && dtype_size(want->dtype) == 1) {
-        double most = 0;
-        for (int64_t i = 0; i < tensor_count(want) && isfinite(*d); i++)
-            most = fmax(most, fabs(tensor_get_f64(got, i) - tensor_get_f64(want, i)));
-        return isfinite(*d) && most <= 1;
-    }
-    return *d <= allowed;
+    return *d <= allowed_for(file, want->dtype);
 }
 
 static int check(struct golden *g, struct err *e)

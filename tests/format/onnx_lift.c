@@ -241,6 +241,43 @@ TEST(recurrent_layers_take_their_schemas_defaults)
     build_release(&b);
 }
 
+static const char *of_microsoft(struct onnx_build *b, struct proto_message *n)
+{
+    proto_put_text(n, 7, b->domain = "com.microsoft");
+    return lifted(b, n);
+}
+
+TEST(packed_weights_of_another_size_are_refused_in_words)
+{
+    struct onnx_build b;
+    struct proto_message n = begin(&b, 17, "MatMulBnb4", "x w m", "2 8");
+    put_i(&n, "K", 8);
+    put_i(&n, "N", 4);
+    put_i(&n, "block_size", 16);
+    put_i(&n, "quant_type", 1);
+    build_weights(&b, "w", "3", 3);
+    build_weights(&b, "m", "2", 2);
+    CHECK(strstr(of_microsoft(&b, &n), "the packed weight must be a constant of 16 elements") != NULL);
+    build_release(&b);
+    n = begin(&b, 17, "MatMulBnb4", "x w m", "2 8");
+    put_i(&n, "K", INT64_MAX);
+    put_i(&n, "N", 4);
+    build_weights(&b, "w", "3", 3);
+    build_weights(&b, "m", "2", 2);
+    CHECK(strstr(of_microsoft(&b, &n), "out of range") != NULL);
+    build_release(&b);
+}
+
+TEST(mixtures_of_experts_say_what_they_miss)
+{
+    struct onnx_build b;
+    struct proto_message n = begin(&b, 17, "MoE", "x r w", "2 8");
+    put_value(&b.graph, 11, "r", 1, "2 4");
+    build_weights(&b, "w", "4 6 8", 192);
+    CHECK(strstr(of_microsoft(&b, &n), "input 4 is missing") != NULL);
+    build_release(&b);
+}
+
 TEST(sizes_that_do_not_fit_are_refused_in_words)
 {
     static const struct {

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 
 import ort_cases
-from ort_models import f, one, rng
+from ort_models import MS, f, one, rng
 
 
 def swish(x):
@@ -95,6 +95,10 @@ def small():
     yield one("new_swiglu", "SwiGLU", "", {"x": x, "z": z}, opset=28), [swish(x) * z]
     yield one("new_cum_prod", "CumProd", "", {"x": x, "a": np.array(1)}, opset=26, exclusive=1,
               reverse=1), [np.stack([x[:, 1] * x[:, 2], x[:, 2], np.ones(2)], 1)]
+    w, b = f(r, 3, 4), f(r, 4)
+    y = x @ w + b
+    yield one("new_gemm_fast_gelu", "GemmFastGelu", MS, {"x": x, "w": w, "b": b}), [
+        y / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (y + 0.044715 * y ** 3)))]
     half = np.fft.rfft(f(r, 2, 7), axis=1)
     parts = np.stack([half.real, half.imag], -1).astype(np.float32)
     yield one("new_irfft", "DFT", "", {"x": parts, "n": np.array(7), "a": np.array(1)}, opset=20, inverse=1,

@@ -1,6 +1,6 @@
 """ort_models.py - the models of ort_cases.py: one node each, with inputs."""
 import numpy as np
-from onnx import helper
+from onnx import TensorProto, helper
 
 MS, ML = "com.microsoft", "ai.onnx.ml"
 
@@ -184,6 +184,34 @@ def qlinear():
     yield one("ms_nbits", "MatMulNBits", MS, packed, ("b", "s"), K=40, N=5, bits=4, block_size=16)
     yield one("ms_nbits_zero", "MatMulNBits", MS, {**packed, "z": u8(r, 10)}, ("b", "s", "z"), K=40, N=5, bits=4,
               block_size=16)
+
+
+def packed():
+    r = rng("packed")
+    for kind in (0, 1):
+        yield one(f"ms_bnb4_{kind}", "MatMulBnb4", MS, {"a": f(r, 3, 24), "b": u8(r, 84), "m": f(r, 11)}, ("b", "m"),
+                  K=24, N=7, block_size=16, quant_type=kind)
+    rows = np.array([[3, 0], [5, 3]])
+    for bits, per in ((2, 4), (4, 2), (8, 1)):
+        table = {"d": u8(r, 6, 40 // per), "i": rows, "s": f(r, 6, 3)}
+        yield one(f"ms_gather_u8_{bits}", "GatherBlockQuantized", MS, table, ("d", "s"), bits=bits, block_size=16)
+        zero = {**table, "z": u8(r, 6, (3 * bits + 7) // 8)}
+        yield one(f"ms_gather_u8_{bits}_zero", "GatherBlockQuantized", MS, zero, ("d", "s", "z"), bits=bits,
+                  block_size=16)
+    for name, kind in (("u4", 21), ("i4", 22)):
+        case = one(f"ms_gather_{name}", "GatherBlockQuantized", MS, {"i": rows, "s": f(r, 6, 3)}, ("s",), block_size=16)
+        case.constants["d"] = TensorProto(name="d", data_type=kind, dims=[6, 40], raw_data=u8(r, 120).tobytes())
+        case.nodes[0].input.insert(0, "d")
+        yield case
+
+
+def experts():
+    r = rng("experts")
+    for act in ("relu", "gelu", "silu", "identity"):
+        moe = {"x": f(r, 2, 3, 8), "p": f(r, 6, 4), "w1": f(r, 4, 12, 8), "b1": f(r, 4, 12), "w2": f(r, 4, 8, 12),
+               "b2": f(r, 4, 8)}
+        yield one("ms_moe_" + act, "MoE", MS, moe, ("w1", "b1", "w2", "b2"), activation_type=act, k=2,
+                  normalize_routing_weights=int(act == "relu"))
 
 
 def dynamic_lstm():
@@ -498,6 +526,6 @@ def vectors():
 
 
 def cases():
-    for family in (activations, fused, norms, attention, grouped, qlinear, dynamic_lstm, assorted, core, recurrent,
-                   trees, classic, vectors):
+    for family in (activations, fused, norms, attention, grouped, qlinear, packed, experts, dynamic_lstm,
+                   assorted, core, recurrent, trees, classic, vectors):
         yield from family()

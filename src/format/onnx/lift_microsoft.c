@@ -101,6 +101,16 @@ static int fused_gemm(struct lift *l, const char *arg, struct err *e)
     return e->code;
 }
 
+/* x, w, bias */
+static int gemm_fast_gelu(struct lift *l, const char *arg, struct err *e)
+{
+    TRY(need(l, 2, e));
+    struct value *y = lift_two(l, "MatMul", l->in[0], l->in[1]);
+    if (lift_in(l, 2)) y = lift_two(l, "Add", y, l->in[2]);
+    lift_result(l, emit(l->b, "Gelu", ATTRS(attr_string("approximate", "tanh")), y));
+    return e->code;
+}
+
 static int swap_last(const struct lift *l, struct value **v, struct err *e)
 {
     int64_t perm[SHAPE_MAX], rank = (*v)->shape.rank;
@@ -334,6 +344,7 @@ const struct lift_row lift_microsoft_rows[] = {
     { "BiasSplitGelu", 1, LIFT_ANY, bias_split_gelu, NULL, "" },
     { "FusedConv", 1, LIFT_ANY, fused_conv, NULL, "" },
     { "FusedGemm", 1, LIFT_ANY, fused_gemm, NULL, "" },
+    { "GemmFastGelu", 1, LIFT_ANY, gemm_fast_gelu, NULL, "" },
     { "FusedMatMul", 1, LIFT_ANY, fused_matmul, NULL, "" },
     { "FusedMatMulActivation", 1, LIFT_ANY, fused_matmul, NULL, "" },
     { "TransposeMatMul", 1, LIFT_ANY, fused_matmul, NULL, "" },

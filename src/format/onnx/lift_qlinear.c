@@ -80,7 +80,7 @@ static struct value *whole(struct lift *l, struct value *x, struct value *zero)
     return zero ? lift_two(l, "Sub", x, emit_cast(l->b, zero, DT_I32)) : x;
 }
 
-/* Means of whole planes: the sum of whole numbers times one factor, as the runtime has it. NULL without a known size. */
+/* Means of planes: the sum of whole numbers times one factor, as the runtime has it. NULL without a known size. */
 static struct value *plane_means(struct lift *l, bool last, struct value *whole)
 {
     const int64_t axes[] = { last ? 1 : 2, last ? 2 : 3 };
@@ -239,98 +239,6 @@ static int dynamic_lstm(struct lift *l, const char *arg, struct err *e)
     return 0;
 }
 
-/* data (whole numbers in blocks), indices, scales, zero points: rows of what they stand for */
-static int gather_blocks(struct lift *l, const char *arg, struct err *e)
-{
-    TRY(need(l, 3, e));
-    if (l->in[0] && l->in[0]->dtype == DT_U8)
-        return fail(e, ERR_UNSUPPORTED, "numbers of %lld bits that are packed in bytes",
-            (long long)lift_int(l, "bits", 4));
-    struct value *x = emit(l->b, "DequantizeLinear",
-        ATTRS(attr_int("axis", lift_int(l, "quantize_axis", 1)),
-            attr_int("block_size", lift_int(l, "block_size", 128))),
-        l->in[0], l->in[2], lift_in(l, 3));
-    lift_result(l, emit(l->b, "Gather", ATTRS(attr_int("axis", lift_int(l, "gather_axis", 0))), x, l->in[1]));
-    return e->code;
-}
-
-/* --- MatMulNBits: b (N, blocks, bytes of a block) of `bits` each, lowest first --- */
-
-struct packed {
-    int64_t k, n, bits, block, blocks;
-};
-
-static int check_size(const struct tensor *t, int64_t want, const char *what, struct err *e)
-{
-    if (t && tensor_count(t) == want) return 0;
-    return fail(e, ERR_UNSUPPORTED, "%s must be a constant of %lld elements", what, (long long)want);
-}
-
-static int64_t bits_at(const struct tensor *t, int64_t row_bytes, int64_t row, int64_t i, int64_t bits)
-{
-    const unsigned char *p = (const unsigned char *)t->data + row * row_bytes;
-    return p[i * bits / 8] >> (i * bits % 8) & ((1 << bits) - 1);
-}
-
-/* The zero point of block `at` of column n: packed like b, real, or the middle of the range. */
-static double zero_of(const struct packed *p, const struct tensor *zero, int64_t n, int64_t at)
-{
-    if (!zero) return (double)(1 << (p->bits - 1));
-    if (dtype_is_float(zero->dtype)) return tensor_get_f64(zero, n * p->blocks + at);
-    return (double)bits_at(zero, (p->blocks * p->bits + 7) / 8, n, at, p->bits);
-}
-
-/* (K, N) in the type of the scales. */
-static struct tensor *unpacked(struct lift *l, const struct packed *p, const struct tensor *b,
-    const struct tensor *scale, const struct tensor *zero, struct err *e)
-{
-    struct shape s = shape_of(2, (int64_t[]){ p->k, p->n });
-    struct tensor *w = tensor_new(l->b->g->arena, scale->dtype, &s, e);
-    int64_t row_bytes = p->blocks * p->block * p->bits / 8;
-    for (int64_t n = 0; w && n < p->n; n++)
-        for (int64_t k = 0; k < p->k; k++) {
-            double v = (double)bits_at(b, row_bytes, n, k, p->bits) - zero_of(p, zero, n, k / p->block);
-            tensor_set_f64(w, k * p->n + n, v * tensor_get_f64(scale, n * p->blocks + k / p->block));
-        }
-    return w;
-}
-
-static int read_packed(const struct lift *l, struct packed *p, struct err *e)
-{
-    enum { SIDE_MAX = 1 << 24 };
-    *p = (struct packed){ lift_int(l, "K", 0), lift_int(l, "N", 0), lift_int(l, "bits", 4),
-        lift_int(l, "block_size", 0) };
-    if (p->k < 1 || p->k > SIDE_MAX || p->n < 1 || p->n > SIDE_MAX || p->block < 8 || p->block > SIDE_MAX)
-        return fail(e, ERR_MODEL, "K, N or block_size is out of range");
-    if (p->bits != 2 && p->bits != 4 && p->bits != 8)
-        return fail(e, ERR_UNSUPPORTED, "%lld bits, 2, 4 and 8 are known", (long long)p->bits);
-    p->blocks = (p->k + p->block - 1) / p->block;
-    return 0;
-}
-
-static int n_bits(struct lift *l, const char *arg, struct err *e)
-{
-    struct packed p;
-    TRY(need(l, 3, e));
-    TRY(read_packed(l, &p, e));
-    const struct tensor *b = l->in[1] ? value_const(l->in[1]) : NULL, *zero = NULL;
-    const struct tensor *scale = l->in[2] && l->in[2]->kind != VALUE_NODE ? l->in[2]->data : NULL;
-    TRY(check_size(b, p.n * p.blocks * p.block * p.bits / 8, "the packed weight", e));
-    TRY(check_size(scale, p.n * p.blocks, "the scales", e));
-    if (b->dtype != DT_U8) return fail(e, ERR_MODEL, "the packed weight is %s", dtype_name(b->dtype));
-    if (lift_in(l, 3)) {
-        zero = l->in[3]->kind != VALUE_NODE ? l->in[3]->data : NULL;
-        bool real_zero = zero && dtype_is_float(zero->dtype);
-        TRY(check_size(zero, real_zero ? p.n * p.blocks : p.n * ((p.blocks * p.bits + 7) / 8), "the zero points", e));
-    }
-    if (lift_in(l, 4)) return fail(e, ERR_UNSUPPORTED, "g_idx: groups in another order");
-    struct tensor *w = unpacked(l, &p, b, scale, zero, e);
-    if (!w) return e->code;
-    struct value *y = lift_two(l, "MatMul", l->in[0], emit_const(l->b, w));
-    lift_result(l, lift_in(l, 5) ? lift_two(l, "Add", y, l->in[5]) : y);
-    return e->code;
-}
-
 const struct lift_row lift_qlinear_rows[] = {
     { "QLinearAdd", 1, LIFT_ANY, add, NULL, "" },
     { "QLinearMul", 1, LIFT_ANY, binary, "Mul", "" },
@@ -346,7 +254,5 @@ const struct lift_row lift_qlinear_rows[] = {
     { "MatMulIntegerToFloat", 1, LIFT_ANY, to_float, NULL, "" },
     { "DynamicQuantizeMatMul", 1, LIFT_ANY, dynamic, NULL, "" },
     { "DynamicQuantizeLSTM", 1, LIFT_ANY, dynamic_lstm, NULL, "" },
-    { "GatherBlockQuantized", 1, LIFT_ANY, gather_blocks, NULL, "" },
-    { "MatMulNBits", 1, LIFT_ANY, n_bits, NULL, "" },
     { NULL },
 };
