@@ -311,7 +311,10 @@ def other_files():
     frames = [Image.fromarray(photo(40, 30, 1, seed)[:, :, 0]).convert("P") for seed in (1, 2)]
     big = Image.fromarray(np.random.RandomState(3).randint(0, 200, (90, 110), dtype=np.uint8)).convert("P")
     wide = Image.fromarray(np.arange(7 * 9, dtype=np.uint16).reshape(7, 9) * 1000)
-    files = {"color.bmp": saved(color, "BMP"), "gray.bmp": saved(gray, "BMP"), "index.bmp": saved(few, "BMP"),
+    files = {"color.jp2": saved(color, "JPEG2000"), "gray.j2k": saved(gray, "JPEG2000", no_jp2=True),
+             "alpha.jp2": saved(alpha, "JPEG2000"), "lossy.jp2": saved(color, "JPEG2000", quality_layers=[20],
+                                                                       irreversible=True),
+             "color.bmp": saved(color, "BMP"), "gray.bmp": saved(gray, "BMP"), "index.bmp": saved(few, "BMP"),
              "bits.bmp": saved(bits, "BMP"), "alpha.bmp": saved(color.convert("RGBA"), "BMP"),
              "color.ppm": saved(color, "PPM"), "gray.pgm": saved(gray, "PPM"), "bits.pbm": saved(bits, "PPM"),
              "text.ppm": b"P3 # made by hand\n2 2\n255\n1 2 3  40 50 60\n255 0 255 9 9 9\n",

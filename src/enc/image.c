@@ -65,6 +65,8 @@ static const struct {
     { IMAGE_PNM, "P4", 2, pnm_decode },
     { IMAGE_PNM, "P5", 2, pnm_decode },
     { IMAGE_PNM, "P6", 2, pnm_decode },
+    { IMAGE_JPEG2000, "\0\0\0\fjP  \r\n\x87\n", 12, jpeg2000_decode },
+    { IMAGE_JPEG2000, "\xff\x4f\xff\x51", 4, jpeg2000_decode },
 };
 #define N_FORMATS (sizeof formats / sizeof formats[0])
 
@@ -91,7 +93,7 @@ enum image_format image_recognize(struct bytes in)
 
 const char *image_format_name(enum image_format f)
 {
-    static const char *const names[] = { "unknown", "JPEG", "PNG", "WebP", "GIF", "TIFF", "BMP", "PNM" };
+    static const char *const names[] = { "unknown", "JPEG", "PNG", "WebP", "GIF", "TIFF", "BMP", "PNM", "JPEG 2000" };
     return names[f];
 }
 
@@ -105,5 +107,5 @@ int image_decode(struct image *out, struct arena *a, struct bytes in, const stru
         return empty ? fail(e, ERR_DATA, "image of %d x %d: each side must be at least 1", out->width, out->height) : 0;
     }
     if (!in.len) return fail(e, ERR_DATA, "empty file");
-    return fail(e, ERR_DATA, "no image by its first bytes: JPEG, PNG, WebP, TIFF, GIF, BMP and PNM can be read");
+    return fail(e, ERR_DATA, "no image by its first bytes: JPEG, JPEG 2000, PNG, WebP, TIFF, GIF, BMP and PNM can be read");
 }

@@ -1,4 +1,4 @@
-/* image.h - JPEG, PNG, WebP, GIF, TIFF, BMP and PNM to pixels, exactly as Pillow decodes them; pixels to PNG.
+/* image.h - JPEG, JPEG 2000, PNG, WebP, GIF, TIFF, BMP and PNM to pixels, exactly as Pillow decodes them; pixels to PNG.
  *
  * The bytes are hostile: dimensions are checked against a limit and against the length of the file before anything is
  * allocated. Messages do not know the file's name: callers put it in front with err_prefix().
@@ -27,6 +27,7 @@ enum image_format {
     IMAGE_TIFF,
     IMAGE_BMP,
     IMAGE_PNM,
+    IMAGE_JPEG2000,
 };
 
 struct image {
@@ -72,6 +73,9 @@ int webp_decode(struct image *out, struct arena *a, struct bytes in, const struc
 int gif_decode(struct image *out, struct arena *a, struct bytes in, const struct image_options *o, struct err *e);
 /* The first page; gray of 8 and 16 bits and palettes as they are, all else as RGB or RGBA of 8 bits. */
 int tiff_decode(struct image *out, struct arena *a, struct bytes in, const struct image_options *o, struct err *e);
+/* Gray of 8 or 16 bits, gray with alpha, RGB and RGBA of 8. */
+int jpeg2000_decode(
+    struct image *out, struct arena *a, struct bytes in, const struct image_options *o, struct err *e);
 /* 1, 4, 8 (palette), 16, 24 and 32 bits, uncompressed. */
 int bmp_decode(struct image *out, struct arena *a, struct bytes in, const struct image_options *o, struct err *e);
 /* PBM, PGM, PPM, as text or bytes, up to 16 bits. */

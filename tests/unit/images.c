@@ -25,7 +25,7 @@ static const char *const victims[] = { "420.jpg", "progressive420.jpg", "cmyk.jp
                                        "rgb8i.png", "index4.png", "gray16.png", "index_translucent.png",
                                        "orientation6.png", "lossy.webp", "lossless.webp", "frames.webp", "index.bmp",
                                        "alpha.bmp", "color.ppm", "text.ppm", "index.gif", "noise.gif", "lzw.tif",
-                                       "gray16.tif", "index.tif" };
+                                       "gray16.tif", "index.tif", "color.jp2", "gray.j2k", "lossy.jp2" };
 enum { N_VICTIMS = sizeof victims / sizeof victims[0] };
 
 /* The bytes stand in a block of their own, so that a sanitizer sees a read past them. */
