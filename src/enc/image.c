@@ -107,5 +107,6 @@ int image_decode(struct image *out, struct arena *a, struct bytes in, const stru
         return empty ? fail(e, ERR_DATA, "image of %d x %d: each side must be at least 1", out->width, out->height) : 0;
     }
     if (!in.len) return fail(e, ERR_DATA, "empty file");
-    return fail(e, ERR_DATA, "no image by its first bytes: JPEG, JPEG 2000, PNG, WebP, TIFF, GIF, BMP and PNM can be read");
+    return fail(
+        e, ERR_DATA, "no image by its first bytes: JPEG, JPEG 2000, PNG, WebP, TIFF, GIF, BMP and PNM can be read");
 }

@@ -1,4 +1,4 @@
-/* image.h - JPEG, JPEG 2000, PNG, WebP, GIF, TIFF, BMP and PNM to pixels, exactly as Pillow decodes them; pixels to PNG.
+/* image.h - JPEG, JPEG 2000, PNG, WebP, GIF, TIFF, BMP and PNM to pixels, as Pillow decodes them; pixels to PNG.
  *
  * The bytes are hostile: dimensions are checked against a limit and against the length of the file before anything is
  * allocated. Messages do not know the file's name: callers put it in front with err_prefix().

@@ -241,9 +241,9 @@ TEST(recurrent_layers_take_their_schemas_defaults)
     build_release(&b);
 }
 
-static const char *of_microsoft(struct onnx_build *b, struct proto_message *n)
+static const char *lifted_of(struct onnx_build *b, struct proto_message *n, const char *domain)
 {
-    proto_put_text(n, 7, b->domain = "com.microsoft");
+    proto_put_text(n, 7, b->domain = domain);
     return lifted(b, n);
 }
 
@@ -257,14 +257,14 @@ TEST(packed_weights_of_another_size_are_refused_in_words)
     put_i(&n, "quant_type", 1);
     build_weights(&b, "w", "3", 3);
     build_weights(&b, "m", "2", 2);
-    CHECK(strstr(of_microsoft(&b, &n), "the packed weight must be a constant of 16 elements") != NULL);
+    CHECK(strstr(lifted_of(&b, &n, "com.microsoft"), "the packed weight must be a constant of 16 elements") != NULL);
     build_release(&b);
     n = begin(&b, 17, "MatMulBnb4", "x w m", "2 8");
     put_i(&n, "K", INT64_MAX);
     put_i(&n, "N", 4);
     build_weights(&b, "w", "3", 3);
     build_weights(&b, "m", "2", 2);
-    CHECK(strstr(of_microsoft(&b, &n), "out of range") != NULL);
+    CHECK(strstr(lifted_of(&b, &n, "com.microsoft"), "out of range") != NULL);
     build_release(&b);
 }
 
@@ -274,7 +274,20 @@ TEST(mixtures_of_experts_say_what_they_miss)
     struct proto_message n = begin(&b, 17, "MoE", "x r w", "2 8");
     put_value(&b.graph, 11, "r", 1, "2 4");
     build_weights(&b, "w", "4 6 8", 192);
-    CHECK(strstr(of_microsoft(&b, &n), "input 4 is missing") != NULL);
+    CHECK(strstr(lifted_of(&b, &n, "com.microsoft"), "input 4 is missing") != NULL);
+    build_release(&b);
+}
+
+TEST(operators_on_maps_need_one)
+{
+    struct onnx_build b;
+    struct proto_message n = begin(&b, 17, "DictVectorizer", "x", "3");
+    put_ss(&n, "string_vocabulary", "a b");
+    CHECK(strstr(lifted_of(&b, &n, "ai.onnx.ml"), "x is no map that the model is given") != NULL);
+    build_release(&b);
+    n = begin(&b, 17, "CastMap", "x", "3");
+    put_i(&n, "max_map", INT64_MAX);
+    CHECK(strstr(lifted_of(&b, &n, "ai.onnx.ml"), "max_map is 9223372036854775807") != NULL);
     build_release(&b);
 }
 

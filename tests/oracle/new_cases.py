@@ -105,7 +105,41 @@ def small():
               onesided=1), [np.fft.irfft(half, 7, axis=1)[..., None]]
 
 
+def maps():
+    """No binding of ONNX Runtime's for node takes a map: what its kernels say, in words."""
+    ml = "ai.onnx.ml"
+    texts, numbers = np.array(["b", "a", "z"], dtype=object), np.array([5, 2, 3])
+    x = np.array([1.5, -2, 7], np.float32)
+    yield one("new_dict_words", "DictVectorizer", ml, {"x": x, "x_keys": texts},
+              string_vocabulary=["a", "c", "b"]), [[[-2, 0, 1.5]]]
+    yield one("new_dict_numbers", "DictVectorizer", ml, {"x": x, "x_keys": numbers},
+              int64_vocabulary=[3, 5, 4, 2]), [[[7, 1.5, 0, -2]]]
+    yield one("new_cast_map", "CastMap", ml, {"x": x, "x_keys": numbers}), [[[-2, 7, 1.5]]]
+    yield one("new_cast_map_sparse", "CastMap", ml, {"x": np.array(["1.5", "4", "9"], dtype=object),
+                                                     "x_keys": numbers}, map_form="SPARSE", max_map=5), [
+        [[0, 0, 4, 9, 0]]]
+
+
+def as_maps(model):
+    """Inputs NAME and NAME_keys become one map."""
+    kinds = {v.name: v.type.tensor_type.elem_type for v in model.graph.input}
+    for v in [v for v in model.graph.input if v.name.endswith("_keys")]:
+        model.graph.input.remove(v)
+    for v in model.graph.input:
+        if v.name + "_keys" in kinds:
+            v.ClearField("type")
+            v.type.map_type.key_type = kinds[v.name + "_keys"]
+            v.type.map_type.value_type.tensor_type.elem_type = kinds[v.name]
+    for node in model.graph.node:
+        del node.input[1:]
+    return model
+
+
 def write(folder):
+    for case, outputs in maps():
+        extra = [ort_cases.tensor("golden.in." + k, v) for k, v in case.inputs.items()]
+        extra += [ort_cases.tensor("golden.out.y0", np.asarray(outputs[0], np.float32))]
+        onnx.save(as_maps(ort_cases.model_of(case, extra)), os.path.join(folder, case.name + ".onnx"))
     for family in (scatter, causal_conv, linear_attention, attention, small):
         for case, outputs in family():
             extra = [ort_cases.tensor("golden.in." + k, v) for k, v in case.inputs.items()]

@@ -63,8 +63,9 @@ MESSAGE(shape, M(1, MANY, shape, dim, dim));
 MESSAGE(tensor_type, F(1, INT, tensor_type, elem_type), M(2, ONE, tensor_type, shape, shape));
 static const struct message type_message; /* types hold types */
 MESSAGE(container, M(1, POINTER, container, elem_type, type));
+MESSAGE(map, F(1, INT, map, key_type), M(2, POINTER, map, value_type, type));
 MESSAGE(type, M(1, ONE, type, tensor_type, tensor_type), M(4, ONE, type, sequence, container),
-    M(9, ONE, type, optional, container));
+    M(5, ONE, type, map, map), M(9, ONE, type, optional, container));
 MESSAGE(value, F(1, TEXT, value, name), M(2, ONE, value, type, type), M(4, MANY, value, metadata_props, entry));
 MESSAGE(attr, F(1, TEXT, attr, name), F(2, FLOAT, attr, f), F(3, INT, attr, i), F(4, TEXT, attr, s),
     M(5, POINTER, attr, t, tensor), M(6, POINTER, attr, g, graph), F(7, FLOATS, attr, floats), F(8, INTS, attr, ints),

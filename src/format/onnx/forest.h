@@ -25,6 +25,8 @@ struct value *forest_emit(struct forest *f, struct value *x, const char *aggrega
 /* ai.onnx.ml's post_transform of scores; `name` may be NULL. */
 struct value *ml_transformed(struct lift *l, struct value *scores, const char *name, struct err *e);
 /* The label of each index: an int64 tensor, or one of texts, from attributes `ints` or `texts` of the node. */
+/* A list attribute as a constant of numbers of type t or of texts; NULL when it is absent. */
+struct value *ml_list(struct lift *l, const char *name, enum dtype t, struct err *e);
 struct value *ml_labels(struct lift *l, struct value *index, const char *ints, const char *texts, struct err *e);
 
 #endif

@@ -18,8 +18,7 @@ static int need_input(const struct lift *l, struct err *e)
     return lift_in(l, 0) ? 0 : fail(e, ERR_MODEL, "input 0 is missing");
 }
 
-/* A list attribute as a constant; NULL when it is absent. */
-static struct value *constant(struct lift *l, const char *name, enum dtype t, struct err *e)
+struct value *ml_list(struct lift *l, const char *name, enum dtype t, struct err *e)
 {
     const struct attr *a = lift_attr(l, name);
     if (e->code || !a || !a->n) return NULL;
@@ -39,8 +38,8 @@ static struct value *constant(struct lift *l, const char *name, enum dtype t, st
 
 struct value *ml_labels(struct lift *l, struct value *index, const char *ints, const char *texts, struct err *e)
 {
-    struct value *labels = constant(l, ints, DT_I64, e);
-    if (!labels) labels = constant(l, texts, DT_STRING, e);
+    struct value *labels = ml_list(l, ints, DT_I64, e);
+    if (!labels) labels = ml_list(l, texts, DT_STRING, e);
     if (!labels) return index;
     return emit(l->b, "Gather", ATTRS(attr_int("axis", 0)), labels, index);
 }
@@ -91,7 +90,7 @@ struct value *ml_transformed(struct lift *l, struct value *x, const char *name, 
 /* coefficients (outputs, features) and intercepts as lists */
 static struct value *linear(struct lift *l, int64_t n, struct err *e)
 {
-    struct value *w = constant(l, "coefficients", DT_F32, e), *b = constant(l, "intercepts", DT_F32, e);
+    struct value *w = ml_list(l, "coefficients", DT_F32, e), *b = ml_list(l, "intercepts", DT_F32, e);
     int64_t count = w ? w->shape.dim[0] : 0;
     if (e->code) return NULL;
     if (n < 1 || !count || count % n) return fail(e, ERR_MODEL, "%lld coefficients", (long long)count), NULL;
@@ -143,8 +142,8 @@ static int linear_classifier(struct lift *l, const char *arg, struct err *e)
 static int scaler(struct lift *l, const char *arg, struct err *e)
 {
     TRY(need_input(l, e));
-    struct value *x = emit_cast(l->b, l->in[0], DT_F32), *offset = constant(l, "offset", DT_F32, e);
-    struct value *scale = constant(l, "scale", DT_F32, e);
+    struct value *x = emit_cast(l->b, l->in[0], DT_F32), *offset = ml_list(l, "offset", DT_F32, e);
+    struct value *scale = ml_list(l, "scale", DT_F32, e);
     if (offset) x = lift_two(l, "Sub", x, offset);
     lift_result(l, scale ? lift_two(l, "Mul", x, scale) : x);
     return e->code;
@@ -176,7 +175,7 @@ static int imputer(struct lift *l, const char *arg, struct err *e)
     TRY(need_input(l, e));
     struct value *x = l->in[0];
     bool whole = dtype_is_integer(x->dtype);
-    struct value *put = constant(l, whole ? "imputed_value_int64s" : "imputed_value_floats", x->dtype, e);
+    struct value *put = ml_list(l, whole ? "imputed_value_int64s" : "imputed_value_floats", x->dtype, e);
     if (!put) return e->code ? e->code : fail(e, ERR_MODEL, "no imputed values of the input's type");
     double from = lift_float(l, "replaced_value_float", 0);
     struct value *replaced = whole ? emit_cast(l->b, emit_i64(l->b, lift_int(l, "replaced_value_int64", 0)), x->dtype)
@@ -247,7 +246,7 @@ static int one_hot(struct lift *l, const char *arg, struct err *e)
 {
     TRY(need_input(l, e));
     bool texts = l->in[0]->dtype == DT_STRING;
-    struct value *cats = constant(l, texts ? "cats_strings" : "cats_int64s", DT_I64, e);
+    struct value *cats = ml_list(l, texts ? "cats_strings" : "cats_int64s", DT_I64, e);
     if (!cats) return e->code ? e->code : fail(e, ERR_MODEL, "no categories of the input's type");
     struct value *x = texts ? l->in[0] : emit_cast(l->b, l->in[0], DT_I64), *same = matches(l, x, cats);
     lift_result(l, same ? emit_cast(l->b, same, DT_F32) : NULL);
@@ -275,8 +274,8 @@ static int read_labels(struct lift *l, struct label_lists *s, struct err *e)
     *s = (struct label_lists){ tensor_attr(l, "keys_tensor"), tensor_attr(l, "values_tensor"),
         tensor_attr(l, "default_tensor") };
     for (int i = 0; i < 3; i++) {
-        if (!s->keys) s->keys = constant(l, kinds[i].keys, kinds[i].type, e);
-        if (!s->values) s->values = constant(l, kinds[i].values, kinds[i].type, e);
+        if (!s->keys) s->keys = ml_list(l, kinds[i].keys, kinds[i].type, e);
+        if (!s->values) s->values = ml_list(l, kinds[i].values, kinds[i].type, e);
     }
     if (e->code) return e->code;
     if (!s->keys || !s->values || !shape_equal(&s->keys->shape, &s->values->shape))
@@ -300,8 +299,8 @@ static struct value *counted(struct lift *l, struct value *like, struct err *e)
 /* Texts to their numbers or the other way round: LabelEncoder-1 counts, CategoryMapper has a second list. */
 static int text_or_number(struct lift *l, const char *texts, const char *numbers, struct err *e)
 {
-    struct value *names = constant(l, texts, DT_STRING, e);
-    struct value *ids = numbers ? constant(l, numbers, DT_I64, e) : names ? counted(l, names, e) : NULL;
+    struct value *names = ml_list(l, texts, DT_STRING, e);
+    struct value *ids = numbers ? ml_list(l, numbers, DT_I64, e) : names ? counted(l, names, e) : NULL;
     if (!names || !ids) return e->code ? e->code : fail(e, ERR_MODEL, "no categories");
     bool forward = l->in[0]->dtype == DT_STRING;
     struct value *otherwise = forward ? emit_i64(l->b, lift_int(l, "default_int64", -1))

@@ -84,8 +84,25 @@ static int apply_hint(
     return 0;
 }
 
+/* A map is two inputs: NAME has its values, NAME_keys its keys, in one order. */
+static int add_map(
+    struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_value *v, enum dtype key, enum dtype of)
+{
+    const char *keys = arena_printf(r->arena, "%s_keys", v->name), *size = arena_printf(r->arena, "%s_0", v->name);
+    if (!keys || !size) return fail_nomem(r->err);
+    struct shape s = shape_of(1, (int64_t[]){ graph_symbol(r->root, size) });
+    if (s.dim[0] == DIM_UNKNOWN) return fail_nomem(r->err);
+    r->static_inputs = false;
+    report_add(r->report, REPORT_NOTE, v->name, "a map: its values are the input %s, its keys, in the same order, %s",
+        v->name, keys);
+    TRY(remember(r, scope, v->name, graph_input(scope->g, v->name, of, &s, r->err)));
+    return remember(r, scope, keys, graph_input(scope->g, keys, key, &s, r->err));
+}
+
 static int add_input(struct onnx_reader *r, struct onnx_scope *scope, const struct onnx_value *v)
 {
+    enum dtype key, of;
+    if (onnx_map_types(&v->type, &key, &of)) return add_map(r, scope, v, key, of);
     struct content c;
     TRY(onnx_type_read(r, r->root, v, true, &c));
     enum dtype t = c.dtype;

@@ -121,6 +121,8 @@ int onnx_read_constant(struct onnx_reader *r, struct onnx_scope *scope, const st
 /* shapes.c */
 int onnx_type_read(
     struct onnx_reader *r, struct graph *g, const struct onnx_value *v, bool may_add, struct content *out);
+/* A map from numbers or texts to numbers or texts: the types of its keys and values. */
+bool onnx_map_types(const struct onnx_type *type, enum dtype *key, enum dtype *of);
 /* Compares what inference found with what the file says. */
 void onnx_check_hint(struct onnx_reader *r, const struct onnx_scope *scope, const char *name, struct value *v);
 

@@ -58,9 +58,15 @@ struct onnx_container { /* TypeProto.Sequence and .Optional */
     uint64_t seen;
     struct onnx_type *elem_type; /* field 1 */
 };
+struct onnx_map { /* TypeProto.Map */
+    uint64_t seen;
+    int64_t key_type;
+    struct onnx_type *value_type; /* field 2 */
+};
 struct onnx_type { /* TypeProto */
     uint64_t seen;
     struct onnx_tensor_type tensor_type;      /* field 1 */
+    struct onnx_map map;                      /* field 5 */
     struct onnx_container sequence, optional; /* fields 4 and 9; other fields: other kinds of types */
 };
 struct onnx_value { /* ValueInfoProto */

@@ -32,6 +32,19 @@ static int read_tensor_type(struct onnx_reader *r, struct graph *g, const struct
     return 0;
 }
 
+static enum dtype element(int64_t number)
+{
+    return number == (int)number && dtype_is_valid((int)number) ? (enum dtype)number : DT_NONE;
+}
+
+bool onnx_map_types(const struct onnx_type *type, enum dtype *key, enum dtype *of)
+{
+    const struct onnx_type *value = ONNX_HAS(type, 5) ? type->map.value_type : NULL;
+    *key = value ? element(type->map.key_type) : DT_NONE;
+    *of = value && ONNX_HAS(value, 1) ? element(value->tensor_type.elem_type) : DT_NONE;
+    return *key && *of;
+}
+
 enum { CONTAINERS_MAX = 4 }; /* within one another: more than any operator makes */
 
 static int read_type(struct onnx_reader *r, struct graph *g, const struct onnx_type *type, const char *name,

@@ -86,6 +86,8 @@ static void check_value(struct check *c, const struct onnx_value *v, const char 
         unsigned number;
         const char *name;
     } others[] = { { 5, "map" }, { 7, "opaque value" }, { 8, "sparse tensor" } };
+    enum dtype key, of;
+    if (!strcmp(what, "input") && onnx_map_types(t, &key, &of)) return;
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
         if (ONNX_HAS(t, others[i].number))
             report_add(c->r->report, REPORT_ERROR, v->name, "unsupported type of %s: %s", what, others[i].name);
