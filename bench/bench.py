@@ -26,6 +26,7 @@ import page
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SHAPES = {"resnet18": "3 224 224", "resnet50": "3 224 224", "mobilenet_v2": "3 224 224", "shufflenet_v2": "3 224 224",
+          "densenet121": "3 224 224", "convnext_tiny": "3 224 224", "vit_b_16": "3 224 224",
           "vgg16": "3 224 224", "unet": "3 256 256", "deeplabv3": "3 520 520", "lstm": "100 256", "digits": "1 28 28"}
 INFERRED = [net for net in SHAPES if net != "digits"]
 TRAINED = {"digits": (64, 2048), "resnet18": (16,), "unet": (2,), "lstm": (32,)}

@@ -74,12 +74,21 @@ def classifier(name):
     return lambda: getattr(torchvision.models, name)(weights=None)
 
 
+def vision_transformer():
+    net = torchvision.models.vit_b_16(weights=None)
+    nn.init.normal_(net.heads.head.weight, std=0.02)  # zeros, as it begins with, prove nothing
+    return net
+
+
 NETWORKS = {
     "resnet18": (classifier("resnet18"), (3, 224, 224)),
     "resnet50": (classifier("resnet50"), (3, 224, 224)),
     "mobilenet_v2": (classifier("mobilenet_v2"), (3, 224, 224)),
     "shufflenet_v2": (classifier("shufflenet_v2_x1_0"), (3, 224, 224)),
     "vgg16": (classifier("vgg16"), (3, 224, 224)),
+    "densenet121": (classifier("densenet121"), (3, 224, 224)),
+    "convnext_tiny": (classifier("convnext_tiny"), (3, 224, 224)),
+    "vit_b_16": (vision_transformer, (3, 224, 224)),
     "unet": (UNet, (3, 256, 256)),
     "deeplabv3": (Segmentation, (3, 520, 520)),
     "lstm": (Recurrent, (100, 256)),
@@ -113,8 +122,12 @@ def write(folder, name):
     free = {"x": {0: "N"}, "y": {0: "N"}}
     with torch.no_grad():
         torch.jit.trace(net, x).save(f"{folder}/{name}.pt")
+    attention = [m for m in net.modules() if isinstance(m, nn.MultiheadAttention)]
+    for m in attention:  # its short cut for scoring is no operator of ONNX's
+        m.train()
+    mode = torch.onnx.TrainingMode.PRESERVE if attention else torch.onnx.TrainingMode.EVAL
     torch.onnx.export(net, x, f"{folder}/{name}.part", opset_version=13, input_names=["x"], output_names=["y"],
-                      dynamic_axes=free)
+                      dynamic_axes=free, training=mode)
     os.replace(f"{folder}/{name}.part", f"{folder}/{name}.onnx")
 
 
