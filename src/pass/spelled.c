@@ -185,6 +185,7 @@ static int layer_normalization(struct search *s, struct node *n)
     double epsilon;
     int axis;
     if (last->dtype != DT_F32 || !is_normalized(n, &x, &axis, &epsilon)) return 0;
+    if (!uses_only(&s->uses, n->in[1])) return 0; /* a gradient needs the parts all the same */
     s->b.where = n->where;
     struct value *scale = vector_of(s, last, "Mul", axis);
     if (scale) last = uses_only(&s->uses, last)->out[0];
