@@ -272,6 +272,12 @@ const struct tensor *value_const(const struct value *v)
     return v && v->kind == VALUE_CONST ? v->data : NULL;
 }
 
+bool value_is_fixed(const struct value *v)
+{
+    while (v && v->kind == VALUE_NODE && node_is(v->node, "Cast")) v = v->node->in[0];
+    return !v || v->kind == VALUE_CONST || (v->kind == VALUE_STATE && !v->next);
+}
+
 int node_err(const struct node *n, struct err *e)
 {
     return err_prefix(e, "%s (%s)%s%s", n->name, n->op->name, n->where ? " at " : "", n->where ? n->where : "");

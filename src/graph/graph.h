@@ -166,6 +166,8 @@ bool node_has(const struct node *n, const char *name);
 bool node_is(const struct node *n, const char *op); /* false for NULL */
 /* The constant an input holds, or NULL. */
 const struct tensor *value_const(const struct value *v);
+/* The same in every run: a constant, a state that never changes, or such a one in another type. True for NULL. */
+bool value_is_fixed(const struct value *v);
 
 /* Whether each input that must be there is, and is no sequence or optional unless the operator takes them. */
 int node_check_inputs(const struct node *n, struct err *e);

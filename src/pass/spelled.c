@@ -28,11 +28,13 @@ static struct node *made_by(const struct value *v, const char *op)
     return v->kind == VALUE_NODE && node_is(v->node, op) ? v->node : NULL;
 }
 
-/* Whether v is always this number, to float32's precision. */
+/* Whether v is always this number, to the precision of float32, or exactly as float16 has it. */
 static bool is_number(const struct value *v, double want)
 {
     const struct tensor *t = value_const(v);
-    return t && tensor_count(t) == 1 && fabs(tensor_get_f64(t, 0) - want) <= 1e-6 * fabs(want);
+    if (!t || tensor_count(t) != 1) return false;
+    double is = tensor_get_f64(t, 0);
+    return fabs(is - want) <= 1e-6 * fabs(want) || is == half_to_float(float_to_half((float)want));
 }
 
 /* The other operand of a commutative node that has `v` as one; NULL: it has it as both, or as neither. */

@@ -33,17 +33,12 @@ struct node *uses_only(const struct uses *u, const struct value *v)
     return r->n == 1 && r->by[0] && !u->taken[r->by[0]->id] ? r->by[0] : NULL;
 }
 
-bool value_is_fixed(const struct value *v)
-{
-    return !v || v->kind == VALUE_CONST || (v->kind == VALUE_STATE && !v->next);
-}
-
 bool node_fixed_number(const struct node *n, int i, double none, double *to)
 {
     const struct value *v = node_in(n, i);
     *to = none;
     if (!v) return true;
-    if (!value_is_fixed(v) || tensor_count(v->data) != 1) return false;
+    if (!value_is_fixed(v) || !v->data || tensor_count(v->data) != 1) return false;
     *to = tensor_get_f64(v->data, 0);
     return true;
 }

@@ -17,15 +17,20 @@ struct fixture {
     struct tensor *in;
 };
 
-static void begin(struct fixture *f)
+static void begin_with(struct fixture *f, enum dtype t)
 {
     struct shape s = shape_of(3, (int64_t[]){ 2, 5, 6 });
     memset(f, 0, sizeof *f);
     arena_init(&f->a, NULL);
     f->b = (struct builder){ graph_new(&f->a, &op_registry, "g", &f->e), &f->e };
-    f->x = graph_input(f->b.g, "x", DT_F32, &s, &f->e);
-    f->in = tensor_new(&f->a, DT_F32, &s, &f->e);
+    f->x = graph_input(f->b.g, "x", t, &s, &f->e);
+    f->in = tensor_new(&f->a, t, &s, &f->e);
     for (int64_t i = 0; i < tensor_count(f->in); i++) tensor_set_f64(f->in, i, (double)(i * 37 % 61) / 10 - 3);
+}
+
+static void begin(struct fixture *f)
+{
+    begin_with(f, DT_F32);
 }
 
 static struct value *two(struct fixture *f, const char *op, struct value *x, struct value *y)
@@ -35,7 +40,7 @@ static struct value *two(struct fixture *f, const char *op, struct value *x, str
 
 static struct value *by(struct fixture *f, const char *op, struct value *x, double number)
 {
-    return two(f, op, x, emit_scalar(&f->b, DT_F32, number));
+    return two(f, op, x, emit_scalar(&f->b, x->dtype, number));
 }
 
 static int count(const struct graph *g, const char *op)
@@ -55,8 +60,8 @@ static void check(struct fixture *f, struct value *y, const char *op, int ops, i
     struct session *s = session_new(f->b.g, &(struct session_options){ .threads = 1 }, &f->e);
     CHECK_OK(session_run(s, (const struct tensor *[]){ f->in }, &got, &f->e), &f->e);
     for (int64_t i = 0; i < tensor_count(want); i++) {
-        double is = tensor_get_f64(want, i);
-        CHECK_NEAR(tensor_get_f64(&got, i), is, 3e-6 * (1 + fabs(is)));
+        double is = tensor_get_f64(want, i), within = f->in->dtype == DT_F32 ? 3e-6 : 1e-2;
+        CHECK_NEAR(tensor_get_f64(&got, i), is, within * (1 + fabs(is)));
     }
     session_free(s);
     CHECK_OK(pass_run(f->b.g, PASS_PLAN, NULL, &f->e), &f->e);
@@ -266,4 +271,29 @@ TEST(matrices_are_taken_as_they_lie)
     flat = emit(&f.b, "Reshape", NO_ATTRS, f.x, emit_i64s(&f.b, (int64_t[]){ 5, 12 }, 2));
     struct value *y = emit(&f.b, "Gemm", ATTRS(attr_int("transA", 1), attr_int("transB", 1)), flat, w);
     check(&f, turned(&f, y), "Transpose", 0, 2);
+}
+
+/* Cast, then all in float32, then Cast. */
+TEST(halves_compute_in_float32)
+{
+    static const enum dtype halves[] = { DT_F16, DT_BF16 };
+    for (int i = 0; i < 2; i++) {
+        struct fixture f;
+        begin_with(&f, halves[i]);
+        struct value *y = by(&f, "Add", by(&f, "Mul", f.x, 0.37), 1.1);
+        check(&f, by(&f, "Div", y, 7), "Cast", 2, 5);
+        begin_with(&f, halves[i]); /* what is asked for in float32 is not rounded on the way */
+        y = emit_cast(&f.b, by(&f, "Mul", f.x, 0.37), DT_F32);
+        check(&f, emit(&f.b, "Exp", NO_ATTRS, y), "Cast", 1, 3);
+    }
+}
+
+TEST(halves_that_are_asked_for_stay)
+{
+    struct fixture f;
+    begin(&f); /* float32 that is rounded on purpose */
+    struct value *y = emit_cast(&f.b, emit_cast(&f.b, f.x, DT_F16), DT_F32);
+    check(&f, by(&f, "Mul", y, 3), "Cast", 2, 3);
+    begin_with(&f, DT_F16); /* a formula whose numbers were rounded with the rest */
+    check(&f, spelled_gelu(&f, 0, false, M_SQRT1_2), "Gelu", 1, 3);
 }

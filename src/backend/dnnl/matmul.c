@@ -41,12 +41,6 @@ static void product_of(const struct step *s, struct product *p)
     p->y[p->rank - 1] = p->b[p->rank - 1];
 }
 
-static bool is_fixed(const struct node *n, int i)
-{
-    const struct value *v = n->in[i];
-    return v->kind == VALUE_CONST || (v->kind == VALUE_STATE && !v->next);
-}
-
 /* Rows times a fixed matrix, as a convolution of one pixel over an image of `m` pixels with `k` channels: there every
  * row is summed in one order, wherever it stands and however many there are. oneDNN's matrix products sum the last
  * rows, single rows and large batches in other orders; an answer would depend on its neighbours. */
@@ -113,7 +107,7 @@ int matmul_prepare(struct step *s, struct err *e)
     struct product p;
     struct desc a, b, y;
     product_of(s, &p);
-    if (p.rank == 2 && is_fixed(s->node, 1) && !no_rows(matmul_rows(s, &p, e), e)) return e->code;
+    if (p.rank == 2 && value_is_fixed(s->node->in[1]) && !no_rows(matmul_rows(s, &p, e), e)) return e->code;
     TRY(desc_strided(&a, p.rank, p.a, NULL, e));
     TRY(desc_strided(&b, p.rank, p.b, NULL, e));
     TRY(desc_strided(&y, p.rank, p.y, NULL, e));
@@ -193,7 +187,7 @@ int gemm_prepare(struct step *s, struct err *e)
     TRY(operand(&s->in[1]->shape, node_int(n, "transB"), &b, b_dims, e));
     TRY(plain_desc(s->out[0], &y, e));
     struct rows r = { a_dims[0], a_dims[1], b_dims[1], node_int(n, "transB"), s->out[0]->dtype };
-    if (is_fixed(n, 1) && !node_int(n, "transA") && !no_rows(gemm_rows(s, &r, has_c ? add : NULL, e), e))
+    if (value_is_fixed(n->in[1]) && !node_int(n, "transA") && !no_rows(gemm_rows(s, &r, has_c ? add : NULL, e), e))
         return e->code;
     if (has_c) {
         align(&add->shape, 2, c_dims);
@@ -236,7 +230,7 @@ int fused_matmul_prepare(struct step *s, struct err *e)
     bool turned = node_int(s->node, "transB"), bias = job_tensor(s, 2);
     const struct shape *w = &s->in[1]->shape;
     struct rows r = { flat.dim[0], flat.dim[1], w->dim[!turned], turned, s->out[0]->dtype };
-    if (is_fixed(s->node, 1) && !no_rows(fused_rows(s, &r, e), e)) return e->code;
+    if (value_is_fixed(s->node->in[1]) && !no_rows(fused_rows(s, &r, e), e)) return e->code;
     TRY(operand(&flat, false, &a, dims, e));
     TRY(operand(w, turned, &b, dims, e));
     TRY(desc_strided(&c, 2, (int64_t[]){ 1, r.n }, NULL, e));
