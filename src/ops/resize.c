@@ -198,6 +198,11 @@ static int open_axes(const struct step *s, int first, const struct shape *x, con
     return 0;
 }
 
+int resize_axes(const struct step *s, struct resize_axis axes[SHAPE_MAX], struct err *e)
+{
+    return open_axes(s, 1, &s->in[0]->shape, &s->out[0]->shape, axes, e);
+}
+
 /* Writes `value` wherever an axis lies outside of the input. */
 static void set_outside(const struct resize_axis *axes, const struct shape *y, double *out, double value)
 {
@@ -218,7 +223,7 @@ static int resize_run(const struct step *s, struct err *e)
 {
     struct resize_axis axes[SHAPE_MAX];
     struct shape now = s->in[0]->shape;
-    TRY(open_axes(s, 1, &now, &s->out[0]->shape, axes, e));
+    TRY(resize_axes(s, axes, e));
     const double *x = operand_load(s, s->in[0], e);
     if (!x) return e->code;
     for (int d = 0; d < now.rank; d++) {

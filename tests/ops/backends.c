@@ -185,7 +185,15 @@ static const struct {
                 "coordinate_transformation_mode=pytorch_half_pixel; f32[1,8,4,4] - f32{1,1,2,3} | mode=nearest "
                 "coordinate_transformation_mode=asymmetric nearest_mode=floor; f32[1,3,5] - - i64{1,3,15} | "
                 "mode=nearest; f32[1,2,3,4,5] - - i64{1,2,6,5,5} | mode=linear; f32[1,2,5,5] - f32{1,1,1.3,1.5} | "
-                "mode=linear" },
+                "mode=linear; f32[2,5,13,17] - - i64{2,5,26,30} | mode=linear "
+                "coordinate_transformation_mode=align_corners; f32[1,3,20,11] - - i64{1,3,9,25} | mode=cubic; "
+                "f32[1,3,20,31] - - i64{1,3,9,14} | mode=linear antialias=1; f32[2,3,19] - - i64{2,3,40} | mode=cubic "
+                "coordinate_transformation_mode=asymmetric; f32[1,2,3,8,9] - - i64{1,2,3,5,20} | mode=linear "
+                "coordinate_transformation_mode=align_corners" },
+    { "Softmax", "f32[2,21,9,11] | axis=1; f32[70,3,5] | axis=0; f32[3,200]" },
+    { "LogSoftmax", "f32[2,21,9,11] | axis=1; f32[70,3,5] | axis=0" },
+    { "SoftmaxGrad", "f32[2,21,9,11] f32[2,21,9,11] | axis=1" },
+    { "LogSoftmaxGrad", "f32[2,21,9,11] f32[2,21,9,11] | axis=1" },
     { "LSTM", "f32[6,3,40] f32[1,280,40] f32[1,280,70] f32[1,560] - f32[1,3,70] f32[1,3,70] | hidden_size=70; "
               "f32[5,7,300] f32[2,132,300] f32[2,132,33] f32[2,264] | direction=bidirectional outputs=3; "
               "f32[2,4,3] f32[1,128,3] f32[1,128,32] | direction=reverse layout=1 outputs=3; f32[5,13,9] f32[1,160,9] "
