@@ -126,7 +126,9 @@ static int make_table(struct join *j, struct err *e)
     str_add(&insert, "INSERT INTO results VALUES (");
     for (size_t i = 0; i < d->n_columns; i++) {
         if (i) str_add(&create, ", ");
-        add_name(&create, names[i]);
+        const char *name = result_utf8(&j->arena, names[i]);
+        TRY_MEM(name, e);
+        add_name(&create, name);
         str_addf(&create, " %s", types[i]);
         str_add(&insert, i ? ", ?" : "?");
     }
@@ -161,7 +163,9 @@ static int add_sqlite(struct join *j, struct bytes rows, struct err *e)
         arena_init(&scratch, j->arena.mem);
         got = csv_next(&csv, &scratch, &row, e);
         for (size_t i = 0; got > 0 && i < row.n && i < d->n_columns; i++) {
-            if (row.fields[i][0]) sqlite3_bind_text(d->insert, (int)i + 1, row.fields[i], -1, SQLITE_TRANSIENT);
+            const char *text = result_utf8(&scratch, row.fields[i]);
+            if (!text) got = fail_nomem(e);
+            else if (text[0]) sqlite3_bind_text(d->insert, (int)i + 1, text, -1, SQLITE_TRANSIENT);
             else sqlite3_bind_null(d->insert, (int)i + 1);
         }
         if (got > 0 && sqlite3_step(d->insert) != SQLITE_DONE) got = sql_failed(j, e);

@@ -2,7 +2,7 @@
  * finished pieces, each a run of rows, and what job they belong to. When all rows are there they are joined.
  *
  * Rows are dealt out in blocks: shard i of n has the blocks i-1, i-1+n, ... A piece ends where a block does, unless its
- * text grows large.
+ * text grows large or seconds pass.
  */
 #ifndef TENREC_SCORE_PARTS_H
 #define TENREC_SCORE_PARTS_H

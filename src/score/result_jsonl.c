@@ -8,17 +8,25 @@
 #include "enc/json.h"
 #include "score/writers.h"
 
-/* Text as JSON; bytes that are no UTF-8 (names of files may be anything) become U+FFFD. */
-json_t *result_text(struct arena *a, const char *text)
+const char *result_utf8(struct arena *a, const char *text)
 {
-    json_t *s = json_string(text);
-    if (s) return s;
+    const char *p = text;
+    while (*p && (unsigned char)*p < 0x80) p++;
+    json_t *whole = *p ? json_string(text) : NULL;
+    json_decref(whole);
+    if (!*p || whole) return text;
     struct str clean = str_in(a);
-    for (const char *p = text; *p; p++) {
+    for (p = text; *p; p++) {
         if ((unsigned char)*p < 0x80) str_addc(&clean, *p);
         else str_add(&clean, "\xEF\xBF\xBD");
     }
-    return str_done(&clean) ? json_string(str_done(&clean)) : NULL;
+    return str_done(&clean);
+}
+
+json_t *result_text(struct arena *a, const char *text)
+{
+    const char *clean = result_utf8(a, text);
+    return clean ? json_string(clean) : NULL;
 }
 
 /* JSON has no word for NaN and infinities: null. */
@@ -110,8 +118,8 @@ static json_t *carried_json(const struct results *r, const struct scored *s, str
     json_t *columns = json_object();
     for (size_t i = 0; i < r->o.n_carry; i++) {
         const char *text = s->source->cells[r->o.carry[i]].text;
-        json_object_set_new(columns, table_column_at(r->o.table, (size_t)r->o.carry[i])->name,
-            text ? result_text(a, text) : json_null());
+        const char *name = result_utf8(a, table_column_at(r->o.table, (size_t)r->o.carry[i])->name);
+        json_object_set_new(columns, name ? name : "", text ? result_text(a, text) : json_null());
     }
     return columns;
 }

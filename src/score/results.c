@@ -11,7 +11,7 @@
 #include "score/targets.h"
 #include "score/writers.h"
 
-enum { PAGE = 1 << 16, PIECE_BYTES = 8 << 20, REST = 20 }; /* saving takes a 20th of the time */
+enum { PAGE = 1 << 16, PIECE_BYTES = 8 << 20, REST = 20, PIECE_SECONDS = 5 }; /* saving takes 1/20 of time */
 
 static const struct join_format *const formats[] = {
     [RESULTS_CSV] = &join_text,
@@ -131,6 +131,7 @@ struct results *results_new(const struct results_options *o, struct err *e)
     if (!r) return arena_release(&a), fail_nomem(e), NULL;
     r->arena = a; /* it lies in its own arena */
     r->o = *o;
+    r->rest = clock_now();
     arena_init(&r->page, a.mem);
     fresh_page(r);
     if (begin(r, e)) return results_free(r), NULL;
@@ -205,11 +206,13 @@ static int put_row(struct results *r, const struct scored *s, struct arena *scra
                                         : result_csv_row(r, s, files, scratch, e);
 }
 
-/* A piece ends with one of its blocks, where rows are left out, and where it grows large. */
+/* A piece ends with one of its blocks, where rows are left out, where it grows large; and where rows take so long that
+ * a job that is killed would lose much. */
 static bool ends_piece(const struct results *r)
 {
     if (!r->parts || r->text.len >= PIECE_BYTES) return r->text.len >= PAGE;
-    return (r->first + r->n) % PARTS_BLOCK == 0 && clock_now() >= r->rest;
+    bool block = (r->first + r->n) % PARTS_BLOCK == 0;
+    return clock_now() >= r->rest + (block ? 0 : PIECE_SECONDS);
 }
 
 int results_put(struct results *r, const struct scored *s, struct err *e)

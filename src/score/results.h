@@ -12,9 +12,10 @@
  *   boxes     objects (how many), boxes ([[label, score, left, top, right, bottom], ...] in pixels of the image),
  *             overlay
  *   a tensor  its numbers separated by blanks, or the .npy file when tensors go to a folder
- * With several outputs the names of columns begin with "OUTPUT.". With `old_names` label, score, class and mask are
- * _predName_, _predP_, _predClass_ and _predImg_, and boxes have columns of their own: _nObjects_, then for k from 0 on,
- * as many as there can be, _Object{k}_, _P_Object{k}_, _Object{k}_x, _y (the centre), _width, _height: shares of the sides.
+ * With several outputs the names of columns begin with "OUTPUT.". With `old_names` label, score, class and mask
+ * are _predName_, _predP_, _predClass_ and _predImg_, and boxes have columns of their own: _nObjects_, then for k from
+ * 0 on, as many as there can be, _Object{k}_, _P_Object{k}_, _Object{k}_x, _y (the centre), _width, _height: shares of
+ * the image's sides.
  *
  * JSON lines: one object per sample:
  *   {"path": .., "row": .., "columns": {..}, "outputs": {NAME: {"classes": [{"index", "label", "score"}]}

@@ -78,6 +78,9 @@ int result_csv_row(
 int result_jsonl_row(
     struct results *r, const struct scored *s, const struct result_files *files, struct arena *scratch, struct err *e);
 
+/* Text as UTF-8: where it is none (names of files may be anything), its bytes beyond ASCII become U+FFFD. NULL: no
+ * memory. */
+const char *result_utf8(struct arena *a, const char *text);
 /* Text as JSON; a number with so many digits (coordinates need no more). */
 json_t *result_text(struct arena *a, const char *text);
 double result_round(double v, int digits);

@@ -13,6 +13,17 @@ run score classify.onnx slip.csv $small
 exits 2 'a header without an image'
 says talk 'there are: pathh, label' 'is told with the columns there are'
 
+# A table in another encoding than UTF-8: CSV hands the bytes on, what must be UTF-8 is UTF-8.
+printf 'path,caf\351\nphotos/red.png,na\357ve\n' >latin.csv
+run score classify.onnx latin.csv $small --carry all -o latin.out.csv
+ok 'bytes of another encoding go along' "$(LC_ALL=C grep -q "$(printf 'na\357ve')" latin.out.csv || cat latin.out.csv)"
+for ending in jsonl db; do
+    run score classify.onnx latin.csv $small --carry all -o latin.$ending
+    exits 0 "and into .$ending"
+    ok 'as U+FFFD' "$(LC_ALL=C grep -aq "$(printf 'na\357\277\275ve')" latin.$ending || cat latin.$ending)"
+    ok 'columns, too' "$(LC_ALL=C grep -aq "$(printf '"caf\357\277\275"')" latin.$ending || cat latin.$ending)"
+done
+
 mkdir -p shard/a
 cp photos/red.png shard/a/1.left.png
 cp photos/half.png shard/a/1.right.png
