@@ -18,11 +18,11 @@ run score classify.onnx rows.csv $settings -o whole.csv
 exits 0 'with room enough'
 size=$(wc -c <whole.csv)
 
-# limited BYTES OUT: no file may grow beyond so many bytes.
+# limited BYTES OUT [OPTIONS]: no file may grow beyond so many bytes.
 limited() {
     (
         ulimit -f $(($1 / 512))
-        "$tenrec" score classify.onnx rows.csv $settings -o "$2" >out 2>talk </dev/null
+        "$tenrec" score classify.onnx rows.csv $settings -o "$2" $3 >out 2>talk </dev/null
     )
     code=$?
 }
@@ -34,7 +34,8 @@ run score classify.onnx rows.csv $settings -o few.csv
 exits 0 'then there is room'
 ok 'few.csv is what it would have been' "$(cmp whole.csv few.csv 2>&1)"
 
-limited $((size / 2)) half.csv
+limited $((size / 2)) half.csv '--shard 1/2' # whose pieces are small, however slow the disk is
+limited $((size / 2)) half.csv '--shard 2/2'
 exits 1 'room for the pieces, none to join them'
 says talk 'half.csv: cannot write: File too large' 'is said with its name'
 ok 'the pieces stay, and nothing half-written' "$(ls -d half.csv* | grep -vx half.csv.parts)"
