@@ -38,10 +38,10 @@ static const char *const role_names[] = {
 /* Names that people give to columns, where nothing else is said; the first of a role that is there counts. */
 static const struct {
     enum role role;
-    const char *names[20];
+    const char *names[24];
 } usual[] = {
     { ROLE_IMAGE, { "image", "img", "path", "file", "filename", "filepath", "image_path", "img_path", "_image_", "jpg",
-                      "jpeg", "png", "webp", "tif", "tiff", "bmp", "gif", "ppm", "pgm" } },
+                      "jpeg", "png", "webp", "tif", "tiff", "bmp", "gif", "ppm", "pgm", "jp2", "j2k" } },
     { ROLE_MASK, { "mask", "mask_path", "labelmap", "mask.png", "seg.png", "seg" } },
     { ROLE_LABEL, { "label", "class", "target", "category", "_label_", "cls" } },
     { ROLE_BOXES, { "boxes", "bbox", "boxes_path", "label_path", "boxes.txt", "boxes.json" } },

@@ -28,7 +28,7 @@ struct files {
 static bool is_sample(const char *name)
 {
     static const char *const endings[] = { ".jpg", ".jpeg", ".png", ".npy", ".webp", ".bmp", ".ppm", ".pgm", ".gif",
-        ".tif", ".tiff" };
+        ".tif", ".tiff", ".jp2", ".j2k" };
     size_t len = strlen(name);
     for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
         size_t n = strlen(endings[i]);

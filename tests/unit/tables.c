@@ -178,30 +178,30 @@ TEST(any_order)
 TEST(folders)
 {
     static const char *const files[] = { "p/b/2.png", "p/b/10.png", "p/b/z/1.jpg", "p/b-c/1.png", "p/B/x.webp",
-        "p/a/9.txt", "p/.hidden/1.png", "p/top.png" };
-    static const char *const order[] = { "p/B/x.webp", "p/b/10.png", "p/b/2.png", "p/b/z/1.jpg", "p/b-c/1.png",
-        "p/top.png" };
+        "p/B/y.JP2", "p/a/9.txt", "p/.hidden/1.png", "p/top.png" };
+    static const char *const order[] = { "p/B/x.webp", "p/B/y.JP2", "p/b/10.png", "p/b/2.png", "p/b/z/1.jpg",
+        "p/b-c/1.png", "p/top.png" };
     begin();
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) put_text(files[i], "");
     struct table *t = opened("p");
     struct row row;
     int64_t class;
     CHECK_OK(table_index(t, &err), &err);
-    CHECK_INT(table_count(t), 6);
+    CHECK_INT(table_count(t), 7);
     CHECK_STR(table_classes(t)->names[0], "B");
     CHECK_STR(table_classes(t)->names[2], "b-c");
     int label = table_column(t, ROLE_LABEL, 0);
-    const char *seen[6] = { 0 };
-    for (int i = 0; i < 6; i++) {
+    const char *seen[7] = { 0 };
+    for (int i = 0; i < 7; i++) {
         CHECK_INT(table_row(t, i, &arena, &row, &err), 1);
         seen[i] = row.cells[0].path;
         CHECK_OK(row_class(t, &row, label, &class, &err), &err);
         if (!strcmp(row.id, "p/top.png")) CHECK_INT(class, -1);
         if (!strcmp(row.id, "p/b/z/1.jpg")) CHECK_INT(class, 1);
     }
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < 7; i++) {
         bool there = false;
-        for (int k = 0; k < 6; k++) there = there || !strcmp(seen[k], order[i]);
+        for (int k = 0; k < 7; k++) there = there || !strcmp(seen[k], order[i]);
         CHECK(there);
     }
     CHECK_STR(seen[0], "p/B/x.webp");
