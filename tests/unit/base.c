@@ -266,6 +266,21 @@ TEST(a_budget_gives_what_was_granted)
     budget_grant(&mem_default, 5); /* nothing happens */
 }
 
+/* What is in memory already is no news, nor is what is not there. */
+TEST(files_to_come)
+{
+    struct arena a;
+    struct err e = { 0 };
+    long blocks = 0;
+    arena_init(&a, NULL);
+    CHECK_OK(file_write(&a, "base_test_expected", "text", 4, &e), &e);
+    file_expect("base_test_expected", &blocks); /* counts what this thread had read before */
+    CHECK(!file_expect("base_test_expected", &blocks));
+    CHECK(!file_expect("base_test_nowhere", &blocks));
+    unlink("base_test_expected");
+    arena_release(&a);
+}
+
 TEST(only_regular_files_are_mapped)
 {
     struct arena a;
