@@ -190,6 +190,9 @@ static const struct {
                 "f32[1,3,20,31] - - i64{1,3,9,14} | mode=linear antialias=1; f32[2,3,19] - - i64{2,3,40} | mode=cubic "
                 "coordinate_transformation_mode=asymmetric; f32[1,2,3,8,9] - - i64{1,2,3,5,20} | mode=linear "
                 "coordinate_transformation_mode=align_corners" },
+    { "InstanceNormalization", "f32[2,5,9,11] f32[5] f32[5]; f32[2,3,7] f32[3] f32[3] | epsilon=0.1" },
+    { "GroupNormalization", "f32[2,6,9,11] f32[6] f32[6] | num_groups=3; f32[3,4] f32[4] f32[4] | num_groups=2" },
+    { "RMSNormalization", "f32[2,3,70] f32[70]; f32[5,4,33] f32[4,33] | axis=1 epsilon=0.1" },
     { "Softmax", "f32[2,21,9,11] | axis=1; f32[70,3,5] | axis=0; f32[3,200]" },
     { "LogSoftmax", "f32[2,21,9,11] | axis=1; f32[70,3,5] | axis=0" },
     { "SoftmaxGrad", "f32[2,21,9,11] f32[2,21,9,11] | axis=1" },
