@@ -65,7 +65,7 @@ Case = collections.namedtuple("Case", "source node inputs last")
 
 def case_of(path, tensors):
     model = onnx.load(path)
-    if len(model.graph.node) != 1 or model.functions:
+    if len(model.graph.node) != 1 or model.functions or any(v.type.HasField("map_type") for v in model.graph.input):
         return None
     node = model.graph.node[0]
     stored = {t.name: t for t in model.graph.initializer}
