@@ -278,6 +278,21 @@ TEST(mixtures_of_experts_say_what_they_miss)
     build_release(&b);
 }
 
+TEST(numbers_of_no_bits_are_refused)
+{
+    struct onnx_build b;
+    struct proto_message n = begin(&b, 17, "Quant", "x w w m", "3");
+    build_weights(&b, "w", "", 1);
+    build_weights(&b, "m", "2", 2);
+    CHECK(strstr(lifted_of(&b, &n, "onnx.brevitas"), "the number of bits is no constant") != NULL);
+    build_release(&b);
+    n = begin(&b, 17, "Quant", "x w w w", "3");
+    put_s(&n, "rounding_mode", "WILD");
+    build_weights(&b, "w", "", 1);
+    CHECK(strstr(lifted_of(&b, &n, "onnx.brevitas"), "rounding_mode is \"WILD\"") != NULL);
+    build_release(&b);
+}
+
 TEST(operators_on_maps_need_one)
 {
     struct onnx_build b;

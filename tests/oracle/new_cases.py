@@ -105,6 +105,25 @@ def small():
               onesided=1), [np.fft.irfft(half, 7, axis=1)[..., None]]
 
 
+def qonnx():
+    """Brevitas' formulas: numbers of few bits, and of one."""
+    r, scale, zero = rng("qonnx"), np.array(0.25, np.float32), np.array(1, np.float32)
+    x = f(r, 3, 5) * 4
+    for name, bits, signed, narrow, mode in (("signed", 4, 1, 0, "ROUND"), ("narrow", 3, 1, 1, "FLOOR"),
+                                             ("unsigned", 5, 0, 0, "CEIL"), ("one", 1, 1, 0, "ROUND")):
+        low, high = (narrow - 2 ** (bits - 1), 2 ** (bits - 1) - 1) if signed else (0, 2 ** bits - 1 - narrow)
+        y = x / scale + zero
+        way = {"ROUND": np.round, "FLOOR": np.floor, "CEIL": np.ceil}[mode]
+        y = np.where(y >= 0, 1, -1) if name == "one" else way(np.clip(y, low, high))
+        given = {"x": x, "s": scale, "z": zero, "b": np.array(bits, np.float32)}
+        yield one("new_quant_" + name, "Quant", "qonnx.custom_op.general", given, ("s", "z", "b"), signed=signed,
+                  narrow=narrow, rounding_mode=mode), [(y - zero) * scale]
+    yield one("new_bipolar", "BipolarQuant", "onnx.brevitas", {"x": x, "s": scale}), [np.where(x >= 0, scale, -scale)]
+    image, w = f(r, 1, 4, 5, 3), f(r, 2, 1, 1, 3)
+    yield one("new_conv_last", "Conv", "qonnx.custom_op.channels_last", {"x": image, "w": w}), [
+        np.einsum("nhwc,oc->nhwo", image, w[:, 0, 0])]
+
+
 def maps():
     """No binding of ONNX Runtime's for node takes a map: what its kernels say, in words."""
     ml = "ai.onnx.ml"
@@ -140,7 +159,7 @@ def write(folder):
         extra = [ort_cases.tensor("golden.in." + k, v) for k, v in case.inputs.items()]
         extra += [ort_cases.tensor("golden.out.y0", np.asarray(outputs[0], np.float32))]
         onnx.save(as_maps(ort_cases.model_of(case, extra)), os.path.join(folder, case.name + ".onnx"))
-    for family in (scatter, causal_conv, linear_attention, attention, small):
+    for family in (scatter, causal_conv, linear_attention, attention, small, qonnx):
         for case, outputs in family():
             extra = [ort_cases.tensor("golden.in." + k, v) for k, v in case.inputs.items()]
             extra += [ort_cases.tensor("golden.out." + k, np.asarray(v, np.float32))

@@ -21,6 +21,9 @@ static const struct domain {
         { lift_microsoft_rows, lift_qlinear_rows, lift_packed_rows, lift_experts_rows, lift_attention_rows,
             lift_cache_rows } },
     { "ai.onnx.ml", { lift_ml_rows, lift_map_rows, lift_tree_rows, lift_svm_rows } },
+    { "onnx.brevitas", { lift_qonnx_rows } },
+    { "qonnx.custom_op.general", { lift_qonnx_rows } },
+    { "qonnx.custom_op.channels_last", { lift_channels_last_rows } },
     { "ai.onnx.preview", { lift_preview_rows } },
     { "ai.onnx.preview.training", { lift_training_rows } },
 };

@@ -40,6 +40,7 @@ struct lift_row {
 extern const struct lift_row lift_arith_rows[], lift_norm_rows[], lift_shape_rows[], lift_sample_rows[];
 extern const struct lift_row lift_training_rows[], lift_extra_rows[], lift_microsoft_rows[], lift_qlinear_rows[];
 extern const struct lift_row lift_attention_rows[], lift_control_rows[], lift_ml_rows[], lift_tree_rows[];
+extern const struct lift_row lift_qonnx_rows[], lift_channels_last_rows[];
 extern const struct lift_row lift_map_rows[], lift_packed_rows[], lift_experts_rows[];
 extern const struct lift_row lift_stream_rows[], lift_preview_rows[], lift_cache_rows[], lift_svm_rows[];
 enum { LIFT_ANY = 1 << 30 };
