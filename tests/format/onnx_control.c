@@ -421,6 +421,39 @@ TEST(sequences_are_no_tensors)
     REFUSED(&b, "input 0 (s) is a sequence, expected a tensor");
 }
 
+/* y = x[1] x[1] from a sequence of x's numbers: the pass makes a Split of it; it stays where the place is not there. */
+TEST(gradients_go_through_sequences_whose_items_are_known)
+{
+    for (int64_t at = 1; at < 4; at += 2) {
+        struct onnx_build b;
+        build_init(&b, 17);
+        put_value(&b.graph, 11, "x", F32, "3");
+        put_value(&b.graph, 12, "y", F32, "1");
+        struct proto_message p = build_tensor(&b, "p", I64, "");
+        proto_put_bytes(&p, 9, &at, sizeof at);
+        proto_put_message(&b.graph, 5, &p);
+        build_op(&b, "SplitToSequence", "x", "s");
+        build_op(&b, "SequenceAt", "s p", "a");
+        build_op(&b, "Mul", "a a", "y");
+        struct graph *g = build_read(&b);
+        CHECK_OK(b.err.code, &b.err);
+        struct value *dx = NULL;
+        CHECK_OK(pass_run(g, PASS_IMPORT, NULL, &b.err), &b.err);
+        CHECK((strstr(graph_text(&b, g), "Sequence") != NULL) == (at == 3));
+        if (at == 1) {
+            CHECK_OK(graph_gradient(g, g->outputs[0], g->inputs, 1, &dx, &b.err), &b.err);
+            CHECK_OK(graph_output(g, dx, &b.err), &b.err);
+            CHECK_OK(graph_tidy(g, &b.err), &b.err);
+            struct shape three = shape_of(1, (int64_t[]){ 3 });
+            struct tensor *x = tensor_copy(&b.arena, DT_F32, &three, (float[]){ 2, 5, 7 }, &b.err), *out[2];
+            CHECK_OK(graph_interpret(g, &x, out, &b.arena, NULL, &b.err), &b.err);
+            CHECK_NEAR(tensor_get_f64(out[1], 0), 0, 0);
+            CHECK_NEAR(tensor_get_f64(out[1], 1), 10, 1e-6);
+        }
+        build_release(&b);
+    }
+}
+
 TEST(positions_outside_a_sequence_are_named)
 {
     struct onnx_build b;

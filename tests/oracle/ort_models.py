@@ -214,6 +214,18 @@ def experts():
                   normalize_routing_weights=int(act == "relu"))
 
 
+def sequences():
+    """A sequence that is cut, changed and joined again, at places that are known."""
+    steps = [("SplitToSequence", "x two", "s", {"axis": 1}), ("SequenceAt", "s one", "a", {}),
+             ("SequenceAt", "s last", "b", {}), ("SequenceConstruct", "a b", "t", {}),
+             ("SequenceInsert", "t a one", "u", {}), ("SequenceErase", "u last", "v", {}),
+             ("SequenceInsert", "v b", "w", {}), ("ConcatFromSequence", "w", "y0", {"axis": 0, "new_axis": 1}),
+             ("SequenceLength", "w", "y1", {})]
+    nodes = [helper.make_node(op, ins.split(), [out], **attrs) for op, ins, out, attrs in steps]
+    yield Case("ort_sequences", nodes, {"x": f(rng("sequences"), 2, 6)},
+               {"one": np.array(1), "two": np.array(2), "last": np.array(-1)}, ["y0", "y1"], {"": 13})
+
+
 def dynamic_lstm():
     r = rng("dynamic_lstm")
     for name, dirs, scale in (("", 1, (1,)), ("_channels", 2, (2, 12))):
@@ -526,6 +538,6 @@ def vectors():
 
 
 def cases():
-    for family in (activations, fused, norms, attention, grouped, qlinear, packed, experts, dynamic_lstm,
+    for family in (activations, fused, norms, attention, grouped, qlinear, packed, experts, sequences, dynamic_lstm,
                    assorted, core, recurrent, trees, classic, vectors):
         yield from family()

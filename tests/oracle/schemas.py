@@ -355,7 +355,7 @@ FLAT = {
         Multinomial BlackmanWindow HammingWindow HannWindow MelWeightMatrix""",
     "texts and files": "RegexFullMatch StringConcat StringNormalizer StringSplit TfIdfVectorizer ImageDecoder",
     "steps": "QuantizeLinear",
-    "containers: seen by no gradient until they are folded": """SequenceAt SequenceConstruct SequenceEmpty
+    "containers, of which the pass `sequences` makes tensors where items are known": """SequenceAt SequenceConstruct SequenceEmpty
         SequenceErase SequenceInsert SequenceLength SequenceMap ConcatFromSequence SplitToSequence Optional
         OptionalGetElement OptionalHasElement""",
 }

@@ -65,7 +65,8 @@ static struct value *turned(struct lift *l, struct value *v, bool to_front)
 {
     int64_t perm[SHAPE_MAX];
     int rank = v ? v->shape.rank : -1;
-    for (int d = 0; d < rank; d++) perm[d] = !d ? 0 : to_front ? (d == 1 ? rank - 1 : d - 1) : d == rank - 1 ? 1 : d + 1;
+    for (int d = 1; d < rank; d++) perm[d] = to_front ? (d == 1 ? rank - 1 : d - 1) : d == rank - 1 ? 1 : d + 1;
+    perm[0] = 0;
     return rank > 2 ? lift_permuted(l, v, rank, perm) : v;
 }
 
