@@ -2,7 +2,7 @@
 # The CPU library is inside the package itself; its install script would only fetch the one for GPUs.
 TENREC_ORT="$PWD/build/oracle/node_modules/onnxruntime-node"
 export TENREC_ORT
-if [ ! -d "$TENREC_ORT" ]; then
+if ! grep -qs '"version": "1.30.0"' "$TENREC_ORT/package.json"; then
     mkdir -p build/oracle
     npm install --prefix build/oracle --ignore-scripts --no-audit --no-fund --silent onnxruntime-node@1.30.0
 fi

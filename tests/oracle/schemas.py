@@ -355,9 +355,9 @@ FLAT = {
         Multinomial BlackmanWindow HammingWindow HannWindow MelWeightMatrix""",
     "texts and files": "RegexFullMatch StringConcat StringNormalizer StringSplit TfIdfVectorizer ImageDecoder",
     "steps": "QuantizeLinear",
-    "containers, of which the pass `sequences` makes tensors where items are known": """SequenceAt SequenceConstruct SequenceEmpty
-        SequenceErase SequenceInsert SequenceLength SequenceMap ConcatFromSequence SplitToSequence Optional
-        OptionalGetElement OptionalHasElement""",
+    "containers, of which the pass `sequences` makes tensors where items are known": """SequenceAt SequenceConstruct
+        SequenceEmpty SequenceErase SequenceInsert SequenceLength SequenceMap ConcatFromSequence SplitToSequence
+        Optional OptionalGetElement OptionalHasElement""",
 }
 
 
