@@ -47,11 +47,12 @@ static int open_golden(struct golden *g, struct map *table, const char *path, st
 
 /* What ONNX Runtime does otherwise, of the scale. It rounds the hidden state to 8 bits at each step, which we do not,
  * and its own answers differ by 8e-4 from machine to machine; it divides float16 as float32, where the specification
- * says that the quotient has the type of the scale: a step in ties. */
+ * says that the quotient has the type of the scale: a step in ties. It adds what is pooled in float32, one by one, as
+ * oneDNN does; our reference kernel adds in float64: a step in ties. */
 static double allowed_for(const char *file, enum dtype t)
 {
     if (str_starts(file, "ms_dynamic_lstm")) return 2e-3;
-    if (str_starts(file, "quantize_half")) return 1.0 / 200;
+    if (str_starts(file, "quantize_half") || str_starts(file, "ms_qaverage_ties")) return 1.0 / 200;
     return t == DT_F16 ? 2e-3 : dtype_is_float(t) ? 1e-5 : 0;
 }
 

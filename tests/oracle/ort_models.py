@@ -186,6 +186,26 @@ def qlinear():
               block_size=16)
 
 
+def ties():
+    """Scales that leave many numbers half way between two steps: which way they go is a matter of the arithmetic."""
+    r = rng("ties")
+    a, b, s = u8(r, 2, 3, 16, 17), u8(r, 2, 3, 16, 17), [np.float32(v) for v in (0.05, 0.1, 0.01)]
+    z = [np.uint8(v) for v in (226, 99, 126)]
+    two = {"a": a, "as": s[0], "az": z[0], "b": b, "bs": s[1], "bz": z[1], "cs": s[1], "cz": z[2]}
+    names, pooled = ("as", "az", "bs", "bz", "cs", "cz"), ("as", "az", "cs", "cz")
+    yield one("ms_qadd_ties", "QLinearAdd", MS, two, names)
+    yield one("ms_qadd_ties_row", "QLinearAdd", MS, {**two, "b": b[0, :, :1]}, names)
+    signed = {k: (v.astype(int) - 128).astype(np.int8) if v.dtype == np.uint8 else v for k, v in two.items()}
+    yield one("ms_qadd_ties_i8", "QLinearAdd", MS, signed, names)
+    pool = {"a": a, "as": s[2], "az": z[2], "cs": s[2], "cz": z[1]}
+    yield one("ms_qaverage_ties", "QLinearAveragePool", MS, pool, pooled, kernel_shape=[3, 2], pads=[1, 1, 1, 1])
+    yield one("ms_qglobal_ties", "QLinearGlobalAveragePool", MS, {**pool, "a": u8(r, 4, 4, 4, 64)}, pooled,
+              channels_last=1)
+    q = [helper.make_node("DequantizeLinear", ["a", "as", "az"], ["x"]), helper.make_node("LeakyRelu", ["x"], ["y"]),
+         helper.make_node("QuantizeLinear", ["y", "cs", "az"], ["y0"])]
+    yield Case("ort_leaky_ties", q, {"a": a}, {"as": s[0], "az": z[0], "cs": np.float32(0.05)}, ["y0"], {"": 17})
+
+
 def packed():
     r = rng("packed")
     for kind in (0, 1):
@@ -538,6 +558,6 @@ def vectors():
 
 
 def cases():
-    for family in (activations, fused, norms, attention, grouped, qlinear, packed, experts, sequences, dynamic_lstm,
+    for family in (activations, fused, norms, attention, grouped, qlinear, ties, packed, experts, sequences, dynamic_lstm,
                    assorted, core, recurrent, trees, classic, vectors):
         yield from family()
