@@ -558,6 +558,6 @@ def vectors():
 
 
 def cases():
-    for family in (activations, fused, norms, attention, grouped, qlinear, ties, packed, experts, sequences, dynamic_lstm,
-                   assorted, core, recurrent, trees, classic, vectors):
+    for family in (activations, fused, norms, attention, grouped, qlinear, ties, packed, experts, sequences,
+                   dynamic_lstm, assorted, core, recurrent, trees, classic, vectors):
         yield from family()
