@@ -125,9 +125,10 @@ int confusion_write(
 {
     size_t n = classes < MOST_CLASSES ? classes : MOST_CLASSES;
     double cell = n <= 12 ? 44 : 24, left = 130, top = 60;
-    struct canvas *c = canvas_new(a, (int)(left + cell * (double)n + 20), (int)(top + cell * (double)n + 40), e);
+    double width = left + cell * (double)n + 20, title = 320;
+    struct canvas *c = canvas_new(a, (int)(width > title ? width : title), (int)(top + cell * (double)n + 40), e);
     if (!c) return e->code;
-    canvas_text(c, left, 20, 14, ALIGN_LEFT, INK, "rows: what is, columns: what was answered");
+    canvas_text(c, 10, 20, 14, ALIGN_LEFT, INK, "rows: what is, columns: what was answered");
     for (size_t i = 0; i < n; i++) {
         char name[24];
         uint64_t sum = 0;
