@@ -130,13 +130,14 @@ int confusion_write(
     if (!c) return e->code;
     canvas_text(c, 10, 20, 14, ALIGN_LEFT, INK, "rows: what is, columns: what was answered");
     for (size_t i = 0; i < n; i++) {
-        char name[24];
+        char name[24], number[24];
         uint64_t sum = 0;
         for (size_t k = 0; k < classes; k++) sum += counts[i * classes + k];
-        snprintf(name, sizeof name, "%.18s", names ? names[i] : "");
+        snprintf(number, sizeof number, "%zu", i);
+        snprintf(name, sizeof name, "%.18s", names ? names[i] : number);
         double y = top + cell * (double)i;
         canvas_text(c, left - 8, y + cell / 2 + 4, 12, ALIGN_RIGHT, INK, name);
-        snprintf(name, sizeof name, "%.6s", names ? names[i] : "");
+        snprintf(name, sizeof name, "%.6s", names ? names[i] : number);
         canvas_text(c, left + cell * ((double)i + 0.5), top - 8, 11, ALIGN_CENTER, INK, name);
         for (size_t k = 0; k < n; k++) {
             double share = sum ? (double)counts[i * classes + k] / (double)sum : 0;
