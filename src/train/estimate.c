@@ -1,6 +1,7 @@
 /* estimate.c - the plans of a full batch, made before the first step, and the memory that the run will take. */
 #include "base/err.h"
 #include "base/memory.h"
+#include "plan/packs.h"
 #include "plan/plan.h"
 #include "train/run.h"
 
@@ -43,16 +44,32 @@ static double batch_bytes(const struct train_run *r, const struct batch *one)
     return sample * (double)r->batch * (conf_int(r->conf, "loaders") ? 3 : 2);
 }
 
-/* A checkpoint holds a plain copy of each state that is stored otherwise; a package those of the model, and its proof
- * runs the model anew, which packs its weights. */
-static double saving_bytes(const struct train_run *r, double judge)
+/* What the proof of a package takes: the model runs anew, with its weights packed. */
+static double proof_bytes(const struct train_run *r, const struct batch *one, struct arena *a, struct err *e)
 {
-    double checkpoint = 0, package = judge / (double)r->batch;
+    struct packs *packs = packs_blank(NULL);
+    if (!packs) return fail_nomem(e), 0;
+    struct shape *shapes = ARENA_ARRAY(a, one->n_inputs, struct shape);
+    struct session *s = NULL;
+    double bytes = 0;
+    if (!shapes) fail_nomem(e);
+    else s = session_new(r->model.graph, &(struct session_options){ .threads = r->threads, .packs = packs }, e);
+    for (size_t i = 0; s && i < one->n_inputs; i++) shapes[i] = one->in[i]->shape;
+    const struct plan *p = s ? session_plan(s, shapes, e) : NULL;
+    if (p) bytes = (double)p->memory + (double)packs_bytes(packs);
+    session_free(s);
+    packs_free(packs);
+    return bytes;
+}
+
+/* A checkpoint holds a plain copy of each state that is stored otherwise; a package those of the model, and its proof. */
+static double saving_bytes(const struct train_run *r, double proof)
+{
+    double checkpoint = 0, package = proof;
     for (size_t i = 0; i < r->step->n_states; i++) {
-        const struct value *v = r->step->states[i];
         double copied = (double)session_state_copies(r->session, i);
         checkpoint += copied;
-        if (v->flags & VALUE_TRAINABLE) package += copied + (double)tensor_bytes(v->data);
+        if (r->step->states[i]->flags & VALUE_TRAINABLE) package += copied;
     }
     return checkpoint > package ? checkpoint : package;
 }
@@ -71,8 +88,8 @@ static int find_need(struct train_run *r, struct need *n, struct arena *a, struc
     n->step = (double)p->memory;
     n->judge = judging ? (double)judging->memory : 0;
     n->batch = batch_bytes(r, &one);
-    n->saving = saving_bytes(r, n->judge);
-    return 0;
+    n->saving = saving_bytes(r, proof_bytes(r, &one, a, e));
+    return e->code;
 }
 
 int run_first_plans(struct train_run *r, struct err *e)

@@ -95,7 +95,8 @@ static int check_recipe(struct train_run *r, const json_t *was, const char *path
         if (old && json_equal(v, old)) continue;
         char *a = old ? json_dumps(old, JSON_ENCODE_ANY) : NULL, *b = json_dumps(v, JSON_ENCODE_ANY);
         if (!is_soft(key) || !r->force)
-            fail(e, is_soft(key) ? ERR_USAGE : ERR_DATA, "%s: %s was %s and is %s now%s", path, key, a ? a : "?", b ? b : "?",
+            fail(e, is_soft(key) ? ERR_USAGE : ERR_DATA, "%s: %s was %s and is %s now%s", path, key, a ? a : "?",
+                b ? b : "?",
                 is_soft(key) ? ", so the result would have other bits; --force goes on all the same"
                      : ": the table or the settings have changed since");
         free(a);

@@ -30,9 +30,12 @@ near 'the digits network' model=zoo:digits data=learn "$gray" batch=24
 near 'the same with an average, gathered gradients and a loader' model=zoo:digits data=learn "$gray" batch=8 \
     ema=0.9 accumulate=2 loaders=1 mixup=0.2
 near 'resnet18' model=zoo:resnet18 data=learn limit=10 batch=8 input=Nx3x64x64 set=resize.size=64,center_crop.size=64
+near 'frozen layers' model=zoo:resnet18 data=learn limit=10 batch=8 input=Nx3x128x128 'freeze=conv1*,bn1*,layer*' \
+    set=resize.size=128,center_crop.size=128 valid_share=0
 near 'unet' model=zoo:unet_small data=pairs.csv limit=5 batch=2 input=Nx3x128x128 set=resize.size=128
 there 'an imported ONNX' onnx/dlpy_pytorch_net1/pytorch_net1.onnx data=learn valid_share=0 limit=8 batch=8
-there 'an imported TorchScript' torchscript/asl_cnn_ptl/asl.ptl data=learn valid_share=0 limit=8 batch=8 input=Nx3x224x224
+there 'an imported TorchScript' torchscript/asl_cnn_ptl/asl.ptl data=learn valid_share=0 limit=8 batch=8 \
+    input=Nx3x224x224
 # A day of 22 series: the file of one array serves all rows.
 printf "\223NUMPY\001\000v\000%-117s\n" "{'descr': '<f4', 'fortran_order': False, 'shape': (24, 22), }" >day.npy
 head -c $((24 * 22 * 4)) /dev/zero >>day.npy
