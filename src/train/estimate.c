@@ -45,7 +45,8 @@ static double batch_bytes(const struct train_run *r, const struct batch *one)
 }
 
 /* What the proof of a package takes: the model runs anew, with its weights packed. */
-static double proof_bytes(const struct train_run *r, const struct batch *one, struct arena *a, struct err *e)
+static double proof_bytes(
+    const struct train_run *r, const struct batch *one, struct arena *a, struct err *e)
 {
     struct packs *packs = packs_blank(NULL);
     if (!packs) return fail_nomem(e), 0;
@@ -62,7 +63,8 @@ static double proof_bytes(const struct train_run *r, const struct batch *one, st
     return bytes;
 }
 
-/* A checkpoint holds a plain copy of each state that is stored otherwise; a package those of the model, and its proof. */
+/* A checkpoint holds a plain copy of each state that is stored otherwise; a package those of the model, and its
+ * proof. */
 static double saving_bytes(const struct train_run *r, double proof)
 {
     double checkpoint = 0, package = proof;

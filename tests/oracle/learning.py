@@ -27,7 +27,7 @@ def start():
     return torch.tensor([0.5 - 0.25 * i for i in range(SIZE)], requires_grad=True)
 
 
-def optimizer(name, cls, ours, clip_norm=0, clip_value=0, **theirs):
+def optimizer(name, cls, ours, clip_norm=0, clip_value=0, l1=0, **theirs):
     p = start()
     o = cls([p], lr=0.05, **theirs)
     for t in range(STEPS):
@@ -36,11 +36,15 @@ def optimizer(name, cls, ours, clip_norm=0, clip_value=0, **theirs):
             torch.nn.utils.clip_grad_norm_([p], clip_norm)
         if clip_value:
             torch.nn.utils.clip_grad_value_([p], clip_value)
+        if l1:
+            p.grad += l1 * p.detach().sign()
         o.step()
     if clip_norm:
         ours = dict(ours, clip_norm=clip_norm)
     if clip_value:
         ours = dict(ours, clip=clip_value)
+    if l1:
+        ours = dict(ours, l1=l1)
     put("optimizer", name, ours, p.tolist())
 
 
@@ -52,6 +56,8 @@ optimizer("sgd", T.SGD, dict(momentum=0.9, dampening=0.3, weight_decay=0.01), mo
 optimizer("sgd", T.SGD, dict(momentum=0.8, nesterov=1, weight_decay=0.1), momentum=0.8, nesterov=True, weight_decay=0.1)
 optimizer("sgd", T.SGD, dict(momentum=0.9), clip_norm=0.5, momentum=0.9)
 optimizer("sgd", T.SGD, {}, clip_value=0.2)
+optimizer("sgd", T.SGD, dict(momentum=0.9), clip_value=0.2, l1=0.1, momentum=0.9)
+optimizer("adam", T.Adam, {}, l1=0.05)
 optimizer("adam", T.Adam, {})
 optimizer("adam", T.Adam, dict(beta1=0.8, beta2=0.9, epsilon=1e-3, weight_decay=0.1), betas=(0.8, 0.9), eps=1e-3,
           weight_decay=0.1)

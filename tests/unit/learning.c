@@ -156,7 +156,7 @@ static void check_optimizer(struct line *l)
 
 TEST(optimizers_step_as_those_of_pytorch)
 {
-    CHECK_INT(each("optimizer", check_optimizer), 17);
+    CHECK_INT(each("optimizer", check_optimizer), 19);
 }
 
 static const double class_weights[2][4] = { { 1, 0.5, 2, 0.25 }, { 1, 0.5, 2 } };
