@@ -31,13 +31,15 @@ const struct format *format_find(const char *name)
     return NULL;
 }
 
+/* Does the file's name end with one of these? */
 static bool lists_extension(const char *list, const char *path)
 {
-    const char *dot = strrchr(file_base(path), '.');
-    if (!dot || !list) return false;
-    size_t len = strlen(dot + 1);
-    for (const char *p = list; *p; p += strcspn(p, " "), p += *p == ' ')
-        if (strcspn(p, " ") == len && !strncasecmp(p, dot + 1, len)) return true;
+    const char *name = file_base(path);
+    size_t end = strlen(name);
+    for (const char *p = list; p && *p; p += strcspn(p, " "), p += *p == ' ') {
+        size_t len = strcspn(p, " ");
+        if (len < end && name[end - len - 1] == '.' && !strncasecmp(p, name + end - len, len)) return true;
+    }
     return false;
 }
 

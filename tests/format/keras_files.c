@@ -184,8 +184,43 @@ TEST(golden)
     arena_init(&a, NULL);
     run_folder(&a, arena_printf(&a, "%s/tests/golden/keras", source ? source : "."), &t);
     CHECK_INT(t.wrong, 0);
-    CHECK(t.passed >= 17);
+    CHECK(t.passed >= 18);
     CHECK(t.worst < 1e-5);
+    arena_release(&a);
+}
+
+/* An archive whose list of weights is `list`, read; the error's text. */
+static const char *with_list(struct arena *a, const char *list)
+{
+    static const char config[] =
+        "{\"class_name\": \"Sequential\", \"config\": {\"name\": \"m\", \"layers\": [{\"class_name\": \"Dense\", "
+        "\"config\": {\"name\": \"d\", \"units\": 2, \"batch_input_shape\": [null, 3]}}]}}";
+    struct err e = { 0 };
+    struct file_writer w;
+    struct zip_writer z;
+    struct graph *g;
+    struct report r = report_in(a);
+    const char *path = arena_printf(a, "/tmp/tenrec-pieces-%d.keras", (int)getpid());
+    CHECK(!file_writer_open(&w, a, path, &e));
+    zip_writer_init(&z, a, &w);
+    CHECK(!zip_writer_add(&z, "config.json", config, sizeof config - 1, &e));
+    CHECK(!zip_writer_add(&z, "model.weights.json", list, strlen(list), &e));
+    CHECK(!zip_writer_finish(&z, &e) && !file_writer_commit(&w, &e));
+    CHECK(format_read(a, path, NULL, &g, &r, &e) < 0);
+    unlink(path);
+    return arena_strdup(a, e.text);
+}
+
+TEST(lists_of_weights_name_files_beside_them)
+{
+    struct arena a;
+    arena_init(&a, NULL);
+    CHECK(strstr(with_list(&a, "{\"weight_map\": {\"/layers/dense/vars\": [\"../x.h5\"]}}"), "is no name of a file"));
+    CHECK(strstr(with_list(&a, "{\"weight_map\": {\"/layers/dense/vars\": [\"x\"]}}"), "is no name of a file"));
+    CHECK(strstr(with_list(&a, "{\"weight_map\": {\"/layers/dense/vars\": [3]}}"), "is no name of a file"));
+    CHECK(strstr(with_list(&a, "{\"weight_map\": {\"/layers/dense/vars\": [\"m.h5\"]}}"), "has no m.h5"));
+    CHECK(strstr(with_list(&a, "{\"weight_map\": []}"), "no weight_map that names files"));
+    CHECK(strstr(with_list(&a, "{"), "model.weights.json"));
     arena_release(&a);
 }
 

@@ -176,7 +176,8 @@ TEST(a_newer_archive_is_read_with_a_word)
     static const char program[] =
         "{\"graph_module\": {\"graph\": {\"inputs\": [" TENSOR("p_w") ", " TENSOR("x") "], "
         "\"outputs\": [" TENSOR("y") "], \"nodes\": ["
-        NODE("torch.ops.aten.add.Tensor", ARG("self", TENSOR("x")) "," ARG("other", TENSOR("p_w")), TENSOR("y")) "], \"tensor_values\": {\"x\": {\"dtype\": 7, \"sizes\": [{\"as_int\": 2}]}}}, "
+        NODE("torch.ops.aten.add.Tensor", ARG("self", TENSOR("x")) "," ARG("other", TENSOR("p_w")), TENSOR("y"))
+        "], \"tensor_values\": {\"x\": {\"dtype\": 7, \"sizes\": [{\"as_int\": 2}]}}}, "
         "\"signature\": {\"input_specs\": [{\"parameter\": {\"arg\": {\"name\": \"p_w\"}, \"parameter_name\": \"w\"}}, "
         "{\"user_input\": {\"arg\": " TENSOR("x") "}}], "
         "\"output_specs\": [{\"user_output\": {\"arg\": " TENSOR("y") "}}]}}, "

@@ -6,12 +6,13 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/array.h"
 #include "base/err.h"
 #include "base/str.h"
 #include "enc/json.h"
 #include "ops/registry.h"
 
-enum { TEXT_MAX = 64 << 20, WEIGHTS_MAX_SHIFT = 36, LOOK = 1 << 16 };
+enum { SHARDS_MAX = 10000, TEXT_MAX = 64 << 20, WEIGHTS_MAX_SHIFT = 36, LOOK = 1 << 16 };
 
 static const char weights_name[] = "model.weights.h5";
 
@@ -67,17 +68,20 @@ static void read_version(struct keras *k, const char *text)
 /* A text attribute of the root; NULL without an error when it is not there. */
 static const char *attribute(struct keras *k, const char *name)
 {
-    const struct hdf5_attr *a = hdf5_attr(k->weights.root, name);
+    struct hdf5 *h = &k->shards[0]->h5;
+    const struct hdf5_attr *a = hdf5_attr(h->root, name);
     const char **text;
     size_t n;
-    if (!a || hdf5_strings(&k->weights, a, &text, &n, k->err) || !n) return NULL;
+    if (!a || hdf5_strings(h, a, &text, &n, k->err) || !n) return NULL;
     return text[0];
 }
 
 static int open_weights(struct keras *k, const char *path, struct bytes file, struct blob *blob)
 {
-    TRY(hdf5_open(&k->weights, k->keep, path, file, k->err));
-    k->blob = blob;
+    struct shard *s = ARENA_NEW(&k->scratch, struct shard);
+    if (!s || !ARRAY_PUSH(&k->scratch, k->shards, k->n_shards, k->cap_shards, s)) return fail_nomem(k->err);
+    s->blob = blob;
+    TRY(hdf5_open(&s->h5, k->keep, path, file, k->err));
     k->has_weights = true;
     read_version(k, attribute(k, "keras_version"));
     return k->err->code;
@@ -90,11 +94,54 @@ static int open_h5(struct keras *k)
     const char *config = attribute(k, "model_config");
     if (k->err->code) return k->err->code;
     if (config) return parse_config(k, "model_config", (struct bytes){ (const unsigned char *)config, strlen(config) });
-    if (hdf5_attr(k->weights.root, "layer_names") || hdf5_find(&k->weights, NULL, "layers", k->err))
+    struct hdf5 *h = &k->shards[0]->h5;
+    if (hdf5_attr(h->root, "layer_names") || hdf5_find(h, NULL, "layers", k->err))
         return fail(k->err, ERR_MODEL,
             "it holds weights without an architecture; give the model's JSON too, as in: tenrec info model.json %s",
             file_base(f->path));
     return fail(k->err, ERR_MODEL, "an HDF5 file, but no Keras model: it has no attribute model_config");
+}
+
+static int open_entry(struct keras *k, const char *name)
+{
+    struct bytes text;
+    const struct zip_entry *entry = zip_find(&k->zip, name);
+    if (!entry) return fail(k->err, ERR_MODEL, "the archive has no %s", name);
+    TRY(zip_read(&k->zip, entry, k->keep, UINT64_C(1) << WEIGHTS_MAX_SHIFT, 0, &text, k->err));
+    return open_weights(k, name, text, k->file->blob);
+}
+
+/* A file beside the list of the weights. */
+static int open_beside(struct keras *k, const char *name)
+{
+    const char *list = k->options->weights, *slash = strrchr(list, '/');
+    const char *path = arena_printf(&k->scratch, "%.*s%s", slash ? (int)(slash + 1 - list) : 0, list, name);
+    struct bytes bytes;
+    if (!path) return fail_nomem(k->err);
+    struct blob *blob = mapped_file(k->keep, path, &bytes, k->err);
+    return blob ? open_weights(k, path, bytes, blob) : k->err->code;
+}
+
+/* {"weight_map": {"/layers/dense/vars": ["model_00000.weights.h5", ..], ..}}: each file once, by its plain name. */
+static int open_shards(
+    struct keras *k, const char *path, struct bytes text, int (*open_one)(struct keras *k, const char *name))
+{
+    struct map seen = map_in(&k->scratch);
+    json_t *tree, *files, *file;
+    const char *key;
+    size_t i;
+    TRY(json_parse(&k->scratch, path, text, &tree, k->err));
+    json_object_foreach(json_object_get(tree, "weight_map"), key, files) json_array_foreach(files, i, file)
+    {
+        const char *name = json_string_value(file);
+        if (!name || strchr(name, '/') || strchr(name, '\\') || !str_ends(name, ".h5"))
+            return fail(k->err, ERR_MODEL, "%s: \"%.100s\" is no name of a file of weights", path, name ? name : "");
+        if (map_find(&seen, name)) continue;
+        if (k->n_shards >= SHARDS_MAX) return fail(k->err, ERR_MODEL, "%s: more than %d files", path, SHARDS_MAX);
+        if (!map_set(&seen, name, k)) return fail_nomem(k->err);
+        TRY(open_one(k, name));
+    }
+    return k->has_weights ? 0 : fail(k->err, ERR_MODEL, "%s: no weight_map that names files", path);
 }
 
 static int open_zip(struct keras *k)
@@ -105,9 +152,7 @@ static int open_zip(struct keras *k)
     const struct zip_entry *config = zip_find(&k->zip, "config.json"), *weights = zip_find(&k->zip, weights_name);
     const struct zip_entry *meta = zip_find(&k->zip, "metadata.json");
     if (!config) return fail(k->err, ERR_MODEL, "an archive without config.json is no Keras model");
-    if (!weights && zip_find(&k->zip, "model.weights.json"))
-        return fail(k->err, ERR_UNSUPPORTED,
-            "weights in several files (model.weights.json) are not read; save it without shards");
+    const struct zip_entry *list = weights ? NULL : zip_find(&k->zip, "model.weights.json");
     if (meta) {
         json_t *tree;
         TRY(zip_read(&k->zip, meta, &k->scratch, TEXT_MAX, 0, &text, k->err));
@@ -116,9 +161,11 @@ static int open_zip(struct keras *k)
     }
     TRY(zip_read(&k->zip, config, &k->scratch, TEXT_MAX, 0, &text, k->err));
     TRY(parse_config(k, "config.json", text));
-    if (!weights) return 0;
-    TRY(zip_read(&k->zip, weights, k->keep, UINT64_C(1) << WEIGHTS_MAX_SHIFT, 0, &text, k->err));
-    return open_weights(k, weights_name, text, f->blob);
+    if (list) {
+        TRY(zip_read(&k->zip, list, &k->scratch, TEXT_MAX, 0, &text, k->err));
+        return open_shards(k, list->name, text, open_entry);
+    }
+    return weights ? open_entry(k, weights_name) : 0;
 }
 
 static int open_json(struct keras *k)
@@ -140,6 +187,7 @@ static int open_second(struct keras *k)
     if (!path) return 0;
     struct blob *blob = mapped_file(k->keep, path, &bytes, k->err);
     if (!blob) return k->err->code;
+    if (str_ends(path, ".weights.json")) return open_shards(k, path, bytes, open_beside);
     if (!hdf5_is(bytes)) return fail(k->err, ERR_USAGE, "%s: no HDF5 file; weights of Keras are .h5", path);
     return open_weights(k, path, bytes, blob) ? err_prefix(k->err, "%s", path) : 0;
 }
@@ -193,7 +241,7 @@ const struct format format_keras = {
     .doc = "Keras models (.keras, .h5), or an architecture (.json) with its weights (.h5)",
     .extensions = "keras h5 hdf5 json",
     .structure = "json",
-    .weights = "h5 hdf5",
+    .weights = "h5 hdf5 weights.json",
     .probe = probe,
     .read = keras_read,
     .writes = "keras h5",

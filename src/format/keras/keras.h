@@ -48,10 +48,17 @@ struct layer_row {
     int axes;         /* spatial dimensions */
 };
 
+/* A file of weights. */
+struct shard {
+    struct hdf5 h5;
+    struct blob *blob; /* over its bytes; NULL where they were made */
+};
+
 struct weight {
     const char *role, *child;
     bool trainable, unread;
     struct hdf5_object *data; /* NULL: the model came without weights */
+    struct shard *shard;      /* where `data` is */
     const char *key;          /* its path in the file */
     struct value *value;      /* once it was asked for */
 };
@@ -86,8 +93,8 @@ struct keras {
     const json_t *root;
     struct layer *model;
     struct zip zip;
-    struct hdf5 weights;
-    struct blob *blob; /* over the bytes of `weights`; NULL where they were made */
+    struct shard **shards; /* mostly one */
+    size_t n_shards, cap_shards;
     bool has_weights;
     int version[3]; /* of Keras: 2, 3, 1; 0 where unknown */
     bool tf;        /* tf.keras */

@@ -98,11 +98,12 @@ int weight_list_of(struct keras *k, struct layer *l, bool all, struct weight_lis
 int keras_weights_find(struct keras *k)
 {
     if (!k->has_weights) return 0;
-    struct hdf5_object *root = hdf5_find(&k->weights, NULL, "model_weights", k->err);
+    struct hdf5 *h = &k->shards[0]->h5;
+    struct hdf5_object *root = hdf5_find(h, NULL, "model_weights", k->err);
     if (k->err->code) return k->err->code;
-    if (!root) root = k->weights.root;
+    if (!root) root = h->root;
     return hdf5_attr(root, "layer_names") || hdf5_attr(root, "layer_names0") ? weights_by_layer(k, root)
-                                                                             : weights_by_path(k, k->weights.root);
+                                                                             : weights_by_path(k);
 }
 
 /* What the file holds as a tensor, in the graph's type; its memory is the file's where nothing has to change. */
@@ -113,7 +114,8 @@ static struct tensor *load(struct call *c, const struct weight *w, struct err *e
     struct bytes data;
     struct tensor raw = { .shape = { .rank = o->space.rank } };
     char name[16];
-    if (hdf5_read(&k->weights, o, &data, e)) return NULL;
+    const struct blob *blob = w->shard->blob;
+    if (hdf5_read(&w->shard->h5, o, &data, e)) return NULL;
     snprintf(name, sizeof name, "%s%u",
         o->type.kind == 'f'       ? "float"
             : o->type.kind == 'u' ? "uint"
@@ -127,13 +129,13 @@ static struct tensor *load(struct call *c, const struct weight *w, struct err *e
     for (int d = 0; d < o->space.rank; d++) raw.shape.dim[d] = (int64_t)o->space.dim[d];
     raw.data = (void *)(uintptr_t)data.data;
     bool aligned = (uintptr_t)data.data % (dtype_size(raw.dtype) ? dtype_size(raw.dtype) : 1) == 0;
-    bool mapped = k->blob && data.data >= (unsigned char *)blob_data(k->blob) &&
-        data.data < (unsigned char *)blob_data(k->blob) + blob_size(k->blob);
+    bool mapped = blob && data.data >= (unsigned char *)blob_data(blob) &&
+        data.data < (unsigned char *)blob_data(blob) + blob_size(blob);
     if (raw.dtype == k->compute && aligned && mapped) {
         struct tensor *t = ARENA_NEW(k->keep, struct tensor);
         if (!t) return fail_nomem(e), NULL;
         *t = raw;
-        t->blob = k->blob;
+        t->blob = w->shard->blob;
         return t;
     }
     struct tensor *t = tensor_new(k->keep, k->compute, &raw.shape, e);

@@ -16,6 +16,6 @@ struct weight_list {
 /* Variables of a layer and of those inside, in Keras' order; `all`: also those that are not read. */
 int weight_list_of(struct keras *k, struct layer *l, bool all, struct weight_list *out);
 int weights_by_layer(struct keras *k, struct hdf5_object *root); /* Keras 1 and 2, and .h5 of Keras 3 */
-int weights_by_path(struct keras *k, struct hdf5_object *root);  /* .keras, .weights.h5 */
+int weights_by_path(struct keras *k);                            /* .keras, .weights.h5, in one file or several */
 
 #endif

@@ -17,14 +17,14 @@ static int read_names(struct keras *k, const struct hdf5_object *o, const char *
     *out = NULL;
     *n = 0;
     const struct hdf5_attr *a = hdf5_attr(o, attr);
-    if (a) return hdf5_strings(&k->weights, a, out, n, k->err);
+    if (a) return hdf5_strings(&k->shards[0]->h5, a, out, n, k->err);
     for (int i = 0; i < PARTS_MAX; i++) {
         char name[64];
         const char **part;
         size_t some;
         snprintf(name, sizeof name, "%s%d", attr, i);
         if (!(a = hdf5_attr(o, name))) break;
-        TRY(hdf5_strings(&k->weights, a, &part, &some, k->err));
+        TRY(hdf5_strings(&k->shards[0]->h5, a, &part, &some, k->err));
         for (size_t s = 0; s < some; s++)
             if (!ARRAY_PUSH(&k->scratch, *out, *n, cap, part[s])) return fail_nomem(k->err);
     }
@@ -61,7 +61,8 @@ static int in_order(struct keras *k, const struct weight_list *from, int order, 
 static int find_data(struct keras *k, const struct layer *l, struct hdf5_object *group, const char *root,
     const char *name, struct weight *w)
 {
-    w->data = hdf5_find(&k->weights, group, name, k->err);
+    w->shard = k->shards[0];
+    w->data = hdf5_find(&w->shard->h5, group, name, k->err);
     if (k->err->code) return k->err->code;
     if (!w->data || w->data->kind != HDF5_DATASET)
         return fail(k->err, ERR_MODEL, "layer %s: its weight %s is not in the file", l->label, name);
@@ -92,13 +93,14 @@ static int assign(
 
 int weights_by_layer(struct keras *k, struct hdf5_object *root)
 {
-    const char *prefix = root == k->weights.root ? "" : "model_weights/", **names;
+    struct hdf5 *h = &k->shards[0]->h5;
+    const char *prefix = root == h->root ? "" : "model_weights/", **names;
     size_t n;
     for (size_t i = 0; i < k->model->n_sub; i++) {
         struct layer *l = k->model->sub[i];
-        struct hdf5_object *group = hdf5_child(&k->weights, root, l->name, k->err);
+        struct hdf5_object *group = hdf5_child(h, root, l->name, k->err);
         struct weight_list all;
-        if (!group && !k->err->code) group = hdf5_find(&k->weights, root, l->name, k->err); /* a name with slashes */
+        if (!group && !k->err->code) group = hdf5_find(h, root, l->name, k->err); /* a name with slashes */
         if (k->err->code) return k->err->code;
         TRY(weight_list_of(k, l, false, &all));
         if (!group && !all.n) continue;

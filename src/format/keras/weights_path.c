@@ -15,12 +15,15 @@ enum { DEPTH_MAX = 24, PATH_LONG = 2000 };
 
 /* Objects with variables: "layers/dense_1" -> its group "vars", with the path as the file has it. */
 struct owner {
+    struct shard *shard;
     struct hdf5_object *vars;
     const char *path;
+    struct owner *next; /* the same object in another file, with other variables */
 };
 struct owners {
     struct map by_path; /* in the order of the file */
-    struct map seen;    /* groups visited, by address */
+    struct map seen;    /* groups visited of this file, by address */
+    struct shard *shard;
 };
 
 /* Paths of Windows, and of TF-Keras 2.12 to 2.14. */
@@ -44,7 +47,7 @@ static int visit(struct keras *k, struct owners *o, struct hdf5_object *group, c
     if (!map_set(&o->seen, seen, group)) return fail_nomem(k->err);
     for (size_t i = 0; i < group->links.n; i++) {
         const char *name = group->links.entries[i].key;
-        struct hdf5_object *child = hdf5_child(&k->weights, group, name, k->err);
+        struct hdf5_object *child = hdf5_child(&o->shard->h5, group, name, k->err);
         const char *below = arena_printf(&k->scratch, "%s%s%s", path, *path ? "/" : "", name);
         if (k->err->code) return k->err->code;
         if (!below) return fail_nomem(k->err);
@@ -53,7 +56,7 @@ static int visit(struct keras *k, struct owners *o, struct hdf5_object *group, c
             struct owner *own = ARENA_NEW(&k->scratch, struct owner);
             const char *as = ordinary(k, path);
             if (!own || !as) return fail_nomem(k->err);
-            *own = (struct owner){ child, below };
+            *own = (struct owner){ o->shard, child, below, map_get(&o->by_path, as) };
             if (!map_set(&o->by_path, as, own)) return fail_nomem(k->err);
         }
         TRY(visit(k, o, child, below, depth + 1));
@@ -76,7 +79,7 @@ static bool owns(const struct owners *o, const char *path)
 static int find_variable(struct keras *k, const struct owners *o, const char *path, size_t index, struct weight *w)
 {
     char number[24];
-    const struct owner *own = map_get(&o->by_path, path);
+    struct owner *own = map_get(&o->by_path, path);
     const char *last = strrchr(path, '/');
     if (!own && last) {
         const char *hidden = arena_printf(&k->scratch, "%.*s/_%s", (int)(last - path), path, last + 1);
@@ -84,9 +87,13 @@ static int find_variable(struct keras *k, const struct owners *o, const char *pa
         own = map_get(&o->by_path, hidden);
     }
     snprintf(number, sizeof number, "%zu", index);
-    w->data = own ? hdf5_child(&k->weights, own->vars, number, k->err) : NULL;
-    if (k->err->code) return k->err->code;
-    if (!w->data || w->data->kind != HDF5_DATASET) return w->data = NULL, 0; /* told when it is wanted */
+    for (w->data = NULL; own; own = own->next) {
+        w->shard = own->shard;
+        w->data = hdf5_child(&own->shard->h5, own->vars, number, k->err);
+        if (k->err->code) return k->err->code;
+        if (w->data && w->data->kind == HDF5_DATASET) break;
+    }
+    if (!own) return w->data = NULL, 0; /* told when it is wanted */
     w->key = arena_printf(k->keep, "%s/%s", own->path, number);
     return w->key ? 0 : fail_nomem(k->err);
 }
@@ -179,10 +186,14 @@ static int find_all(struct keras *k, const struct owners *o, struct layer *l, co
     return 0;
 }
 
-int weights_by_path(struct keras *k, struct hdf5_object *root)
+int weights_by_path(struct keras *k)
 {
-    struct owners o = { map_in(&k->scratch), map_in(&k->scratch) };
-    TRY(visit(k, &o, root, "", 0));
+    struct owners o = { .by_path = map_in(&k->scratch) };
+    for (size_t i = 0; i < k->n_shards; i++) {
+        o.seen = map_in(&k->scratch);
+        o.shard = k->shards[i];
+        TRY(visit(k, &o, o.shard->h5.root, "", 0));
+    }
     if (!owns(&o, "layers") && is_weighty(k, k->model))
         return fail(k->err, ERR_MODEL, "the file holds no weights of layers");
     return find_all(k, &o, k->model, "");

@@ -4,8 +4,11 @@
 
 Nothing runs it: Keras is no package of Debian. NAME.keras or NAME.h5 goes with NAME.io.npz (in0 .., out0 ..).
 """
+import json
 import os
 import sys
+import tempfile
+import zipfile
 
 os.environ["KERAS_BACKEND"] = "numpy"
 import keras
@@ -33,7 +36,8 @@ def save(name, xs, build):
     outs = keras.tree.flatten(model(xs if len(xs) > 1 else xs[0], training=False))
     model.save(os.path.join(FOLDER, name))
     io = {f"in{i}": x for i, x in enumerate(xs)}
-    io.update({f"out{i}": np.asarray(y) for i, y in enumerate(outs)})
+    for i, y in enumerate(np.asarray(t) for t in outs):  # numpy's places are int64, Keras' int32
+        io[f"out{i}"] = y.astype("i4") if y.dtype == np.int64 else y
     np.savez(os.path.join(FOLDER, name.rsplit(".", 1)[0] + ".io.npz"), **io)
 
 
@@ -55,6 +59,20 @@ def dictionaries(x):
     m = keras.Model({"q": a}, {"z": L.Dense(3)(a), "b": L.Dense(2)(a)})
     out = m({"q": x})
     return [out["b"], out["z"]]
+
+
+def save_in_pieces(name, x):
+    """An archive whose weights are several files, as saving with max_shard_size makes them."""
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([keras.Input(x.shape[1:]), L.Dense(6), L.BatchNormalization(), L.Dense(6), L.Dense(2)])
+    with tempfile.TemporaryDirectory() as d:
+        model.save_weights(d + "/model.weights.json", max_shard_size=2e-7)
+        with zipfile.ZipFile(os.path.join(FOLDER, name), "w") as z:
+            z.writestr("config.json", model.to_json())
+            z.writestr("metadata.json", json.dumps({"keras_version": keras.__version__}))
+            for file in sorted(os.listdir(d)):
+                z.write(os.path.join(d, file), file)
+    np.savez(os.path.join(FOLDER, name.rsplit(".", 1)[0] + ".io.npz"), in0=x, out0=np.asarray(model(x)))
 
 
 def embedded(ids, *more):
@@ -87,7 +105,7 @@ def main():
     save("grouped_heads.keras", [rand(2, 4, 6)], lambda x: L.GroupQueryAttention(3, 4, 2)(x, x, use_causal_mask=True))
     save("norms_elsewhere.h5", [im], lambda x: L.Softmax(axis=(1, 2))(
         L.GroupNormalization(groups=3, axis=2)(L.BatchNormalization(axis=2)(L.Cropping2D(((0, 0), (1, 1)))(x)))))
-    save("categories.keras", [v, ids], lambda x, i: [
+    save("categories.keras", [rand(3, 6), ids], lambda x, i: [
         L.Discretization([-0.5, 0, 0.5])(x), L.Discretization([0.0, 0.1], output_mode="multi_hot")(x),
         L.CategoryEncoding(6, output_mode="count")(i), L.CategoryEncoding(6, output_mode="one_hot")(i)])
     save("stretched.keras", [np.abs(im) * 200], lambda x: L.AutoContrast()(
@@ -100,6 +118,7 @@ def main():
     save("image_operations.h5", [im], lambda x: [
         ops.max_pool(x, 2, 2, "same"), ops.average_pool(x, 3, 2), ops.image.resize(x, (5, 6)),
         ops.image.rgb_to_grayscale(x), ops.image.crop_images(x, 1, 2, 1, 2), ops.image.pad_images(x, 1, 2, 3, 1)])
+    save_in_pieces("in_pieces.keras", rand(3, 5))
 
 
 main()
