@@ -34,9 +34,8 @@ struct ktensor *layer_apply(struct call *c)
     if (++c->k->depth > DEPTH_MAX) return call_fail(c, ERR_UNSUPPORTED, "layers within layers too deep"), NULL;
     c->config = c->layer->config;
     b->where = arena_strdup(c->k->keep, c->layer->label);
-    bool inputs = c->n_in || c->layer->row->flags & LAYER_ANY_TYPE;
-    if (!inputs) call_fail(c, ERR_MODEL, "it is called without a tensor");
-    struct ktensor *out = inputs && prepare_inputs(c) ? c->layer->row->lower(c) : NULL;
+    if (!c->n_in) call_fail(c, ERR_MODEL, "it is called without a tensor");
+    struct ktensor *out = c->n_in && prepare_inputs(c) ? c->layer->row->lower(c) : NULL;
     if (b->err->code) {
         if (!str_starts(b->err->text, "layer "))
             err_prefix(b->err, "layer %s (%s)", c->layer->label, c->layer->class_name);

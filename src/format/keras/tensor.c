@@ -8,6 +8,7 @@
 static struct ktensor *fresh(struct call *c, struct value *plain, struct value *first)
 {
     if (c->b->err->code) return NULL;
+    if (!plain && !first) return call_fail(c, ERR_MODEL, "an argument is no tensor"), NULL;
     struct ktensor *t = ARENA_NEW(&c->k->scratch, struct ktensor);
     if (!t) return fail_nomem(c->b->err), NULL;
     *t = (struct ktensor){ .plain = plain, .first = first };
