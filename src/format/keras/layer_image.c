@@ -44,9 +44,11 @@ static struct value *resized(struct call *c, struct value *x, int64_t height, in
     if (x->shape.rank != 4) return call_fail(c, ERR_UNSUPPORTED, "an input of rank %d", x->shape.rank), NULL;
     if (x->shape.dim[2] == height && x->shape.dim[3] == width) return x;
     int64_t axes[] = { 2, 3 }, sizes[] = { height, width };
+    bool smooth = cfg_bool(c, "antialias", false) && strcmp(how, "nearest") != 0;
     struct attr attrs[] = { attr_string("mode", how), attr_string("coordinate_transformation_mode", "half_pixel"),
         attr_string("nearest_mode", "round_prefer_ceil"), attr_float("cubic_coeff_a", -0.5),
-        attr_int("exclude_outside", !strcmp(how, "cubic")), attr_ints("axes", axes, 2), { 0 } };
+        attr_int("exclude_outside", !strcmp(how, "cubic") || smooth), attr_ints("axes", axes, 2), { 0 }, { 0 } };
+    if (smooth) attrs[6] = attr_int("antialias", 1);
     return emit(c->b, "Resize", attrs, x, NULL, NULL, emit_i64s(c->b, sizes, 2));
 }
 
@@ -75,13 +77,28 @@ static struct value *smart_resized(struct call *c, struct value *x, int64_t heig
     return resized(c, x, height, width, mode);
 }
 
+/* The smallest frame of the target's aspect ratio, with the image in its middle, then resized. */
+static struct value *framed(struct call *c, struct value *x, int64_t height, int64_t width, const char *mode)
+{
+    if (!sizes_known(c, x) || height < 1 || width < 1) return NULL;
+    int64_t h = x->shape.dim[2], w = x->shape.dim[3];
+    int64_t frame_h = (int64_t)((double)(w * height) / (double)width),
+            frame_w = (int64_t)((double)(h * width) / (double)height);
+    int64_t high = frame_h > h ? (frame_h - h) / 2 : 0, wide = frame_w > w && !high ? (frame_w - w) / 2 : 0;
+    int64_t pads[] = { 0, 0, high, wide, 0, 0, high, wide }; /* of an odd rest one is dropped, as Keras does */
+    if (strcmp(cfg_string(c, "fill_mode", "constant"), "constant"))
+        return call_fail(c, ERR_UNSUPPORTED, "fill_mode \"%.50s\"", cfg_string(c, "fill_mode", "")), NULL;
+    struct value *fill = k_like(c, x, cfg_float(c, "fill_value", 0));
+    if (high || wide) x = emit(c->b, "Pad", NO_ATTRS, x, emit_i64s(c->b, pads, 8), fill);
+    return resized(c, x, height, width, mode);
+}
+
 static struct ktensor *lower_resizing(struct call *c)
 {
     int64_t h = cfg_int(c, "height", -1), w = cfg_int(c, "width", -1);
     const char *mode = cfg_string(c, "interpolation", "bilinear");
     struct value *x = spatial_in(c, c->in[0]);
-    if (cfg_bool(c, "pad_to_aspect_ratio", false) || cfg_bool(c, "antialias", false))
-        return call_fail(c, ERR_UNSUPPORTED, "pad_to_aspect_ratio and antialias"), NULL;
+    if (cfg_bool(c, "pad_to_aspect_ratio", false)) return spatial_out(c, framed(c, x, h, w, mode));
     bool crop = cfg_bool(c, "crop_to_aspect_ratio", false);
     return spatial_out(c, crop ? smart_resized(c, x, h, w, mode) : resized(c, x, h, w, mode));
 }

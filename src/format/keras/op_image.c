@@ -50,8 +50,11 @@ static struct ktensor *lower_resize(struct call *c)
 {
     static const char *const names[][2] = { { "size", "size" }, { "interpolation method", "interpolation" },
         { "antialias", "antialias" }, { "crop_to_aspect_ratio", "crop_to_aspect_ratio" },
-        { "pad_to_aspect_ratio", "pad_to_aspect_ratio" }, { "data_format", "data_format" } };
-    json_t *config = config_from(c, names, 6);
+        { "pad_to_aspect_ratio", "pad_to_aspect_ratio" }, { "fill_mode", "fill_mode" }, { "fill_value", "fill_value" },
+        { "data_format", "data_format" } };
+    if (op_bool(c, 99, "preserve_aspect_ratio", false))
+        return call_fail(c, ERR_UNSUPPORTED, "preserve_aspect_ratio"), NULL;
+    json_t *config = config_from(c, names, 8);
     int64_t size[2];
     if (op_ints(c, json_object_get(config, "size"), size, 2) != 2) {
         json_decref(config);
