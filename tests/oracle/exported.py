@@ -8,15 +8,13 @@ In every layout of the archive since 2.1; written here as torch.export writes th
 import io
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import zipfile
 
-import numpy as np
 import torch
 
-from runs import Verdicts
+from runs import Verdicts, answers
 
 BOUND = 1e-6
 ATEN = "torch.ops.aten."
@@ -181,21 +179,9 @@ def cases():
            graph(["x"], ["y"], node(HIGHER + "while_loop", ["y"], less, choose, ["x"], ["p_b"])), nested, ())
 
 
-def run(tenrec, folder, path, inputs):
-    command, out = [tenrec, "run", path, "-o", os.path.join(folder, "out.npz")], os.path.join(folder, "out.npz")
-    for name, x in inputs.items():
-        np.save(os.path.join(folder, name + ".npy"), x.numpy())
-        command.append("%s=%s.npy" % (name, os.path.join(folder, name)))
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    if done.returncode:
-        return done.stderr.strip()[-300:]
-    with np.load(out) as z:
-        return [z[n] for n in z.files]
-
-
 def main(tenrec):
     torch.manual_seed(2)
-    verdict, worst = Verdicts(), 0
+    verdict = Verdicts()
     with tempfile.TemporaryDirectory() as folder:
         for name, inputs, weights, g, function, free in cases():
             want = function(*inputs.values())
@@ -204,15 +190,8 @@ def main(tenrec):
             for layout in ("2.1", "2.5", "2.8", "2.8 saved"):
                 path = os.path.join(folder, "p.pt2")
                 write(path, layout, said, weights)
-                got = run(tenrec, folder, path, inputs)
-                if isinstance(got, str) or [a.shape for a in got] != [a.shape for a in want]:
-                    verdict(False, "%s, %s: %s" % (name, layout, got if isinstance(got, str) else "other shapes"))
-                    continue
-                d = max(abs(a - b).max() / max(abs(b).max(), 1e-9) for a, b in zip(got, want))
-                worst = max(worst, d)
-                verdict(d <= BOUND, "%s, layout of %s: %.1e" % (name, layout, d))
-    print("# worst %.1e\n1..%d" % (worst, verdict.number))
-    return verdict.failed > 0
+                verdict.compare("%s, layout of %s" % (name, layout), answers(tenrec, folder, [path], inputs), want, BOUND)
+    return verdict.close()
 
 
 if __name__ == "__main__":

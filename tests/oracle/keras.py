@@ -9,12 +9,13 @@ import itertools
 import json
 import math
 import os
-import subprocess
 import sys
 import tempfile
 
 import h5py
 import numpy as np
+
+from runs import Verdicts, answers
 
 PROGRAM, ONLY = sys.argv[1], sys.argv[2:]
 LIMIT = 1e-5
@@ -65,20 +66,6 @@ def write(path, m):
             g.attrs["weight_names"] = [f"{name}/{w}:0".encode() for w, _ in ws]
             for w, value in ws:
                 g[f"{name}/{w}:0"] = value
-
-
-def run(model, xs):
-    with tempfile.TemporaryDirectory() as d:
-        write(f"{d}/m.h5", model)
-        names = []
-        for i, x in enumerate(xs):
-            np.save(f"{d}/x{i}.npy", x)
-            names.append(f"{d}/x{i}.npy")
-        done = subprocess.run([PROGRAM, "run", f"{d}/m.h5", *names, "-o", f"{d}/o.npz"], capture_output=True, text=True)
-        if done.returncode:
-            raise RuntimeError(done.stderr.strip())
-        got = np.load(f"{d}/o.npz")
-        return [got[k] for k in got.files]
 
 
 # ---- windows
@@ -591,25 +578,16 @@ def main():
     for add in (add_convolutions, add_poolings, add_recurrent, add_activations, add_normalizations, add_shapes,
                 add_merges, add_operations, add_nested):
         add()
-    chosen = [c for c in cases if not ONLY or any(o in c[0] for o in ONLY)]
-    print(f"1..{len(chosen)}")
-    worst = 0.0
-    for i, (name, model, xs, want) in enumerate(chosen):
-        try:
-            got = run(model, xs)
-            error = 0.0
-            for g, w in zip(got, want):
-                if g.shape != w.shape:
-                    raise RuntimeError(f"shape {g.shape}, expected {w.shape}")
-                error = max(error, float(np.abs(g - w).max() / max(1e-30, np.abs(w).max())))
-            ok, note = error <= LIMIT, f"{error:.2g}"
-            worst = max(worst, error)
-        except RuntimeError as e:
-            ok, note = False, str(e)[:300].replace("\n", " ")
-        print(f"ok {i + 1} - {name}" if ok else f"not ok {i + 1} - {name} # {note}")
-    print(f"# worst error {worst:.2g}")
+    verdict = Verdicts()
+    with tempfile.TemporaryDirectory() as folder:
+        for name, model, xs, want in cases:
+            if not ONLY or any(o in name for o in ONLY):
+                path = os.path.join(folder, "m.h5")
+                write(path, model)
+                verdict.compare(name, answers(PROGRAM, folder, [path], xs), want, LIMIT)
+    return verdict.close()
 
 
 if __name__ == "__main__":
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    main()
+    sys.exit(main())

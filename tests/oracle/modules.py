@@ -4,17 +4,15 @@
     modules.py TENREC
 """
 import os
-import subprocess
 import sys
 import tempfile
 import warnings
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn.utils import prune
 
-from runs import Verdicts
+from runs import Verdicts, answers
 
 warnings.filterwarnings("ignore")
 BOUND = 1e-5
@@ -115,24 +113,17 @@ def flat(o):
 
 
 def answer(tenrec, folder, module, inputs, old):
-    """Tenrec's outputs, or what it said."""
-    path, out = os.path.join(folder, "m.pt"), os.path.join(folder, "out.npz")
+    path, words = os.path.join(folder, "m.pt"), []
     torch.save(module, path, _use_new_zipfile_serialization=not old)
-    command = [tenrec, "run", path, "-o", out]
-    for i, x in enumerate(inputs):
-        np.save(os.path.join(folder, "in%d.npy" % i), x.numpy())
+    for x in inputs:
         kind = ":int64" if x.dtype == torch.int64 else ""
-        command += [os.path.join(folder, "in%d.npy" % i), "--input", "x".join(map(str, x.shape)) + kind]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    if done.returncode:
-        return done.stderr.strip()[-300:]
-    with np.load(out) as z:
-        return [z[name] for name in z.files]
+        words += ["--input", "x".join(map(str, x.shape)) + kind]
+    return answers(tenrec, folder, [path], inputs, *words)
 
 
 def main(tenrec):
     torch.manual_seed(1)
-    verdict, worst = Verdicts(), 0
+    verdict = Verdicts()
     with tempfile.TemporaryDirectory() as folder:
         for make in (recurrent, hooked, attention, resizing, others):
             for module, inputs in make():
@@ -143,16 +134,9 @@ def main(tenrec):
                 want = flat([t.detach() if isinstance(t, torch.Tensor) else [u.detach() for u in t]
                              for t in (lambda y: [y] if isinstance(y, torch.Tensor) else y)(module(*inputs))])
                 for old in (False, True):
-                    got = answer(tenrec, folder, module, inputs, old)
                     name = "%s%s" % (" ".join(repr(module).split())[:70], ", legacy" if old else "")
-                    if isinstance(got, str) or [g.shape for g in got] != [w.shape for w in want]:
-                        verdict(False, "%s: %s" % (name, got if isinstance(got, str) else "other shapes"))
-                        continue
-                    d = max(abs(g - w).max() / max(abs(w).max(), 1e-9) for g, w in zip(got, want))
-                    worst = max(worst, d)
-                    verdict(d <= BOUND, "%s %.1e" % (name, d))
-    print("# worst %.1e\n1..%d" % (worst, verdict.number))
-    return verdict.failed > 0
+                    verdict.compare(name, answer(tenrec, folder, module, inputs, old), want, BOUND)
+    return verdict.close()
 
 
 if __name__ == "__main__":
