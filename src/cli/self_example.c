@@ -80,7 +80,7 @@ int self_example(struct model *m, struct example *ex, struct err *e)
     const struct tensor **list = ARENA_ARRAY(&m->arena, n, const struct tensor *);
     if (!list || !ex->made_by) return fail_nomem(e);
     TRY(draw_inputs(m, list, e));
-    struct session *s = session_new(m->graph, &(struct session_options){ .packs = m->packs }, e);
+    struct session *s = session_new(m->graph, &(struct session_options){ 0 }, e); /* its packed weights go with it */
     if (s) run_once(m, s, ex, list, e);
     session_free(s);
     return e->code;

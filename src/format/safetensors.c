@@ -241,8 +241,12 @@ int safetensors_put(const struct safetensors *s, int (*put)(void *cookie, const 
     void *cookie, struct err *e)
 {
     TRY(put(cookie, s->header.data, s->header.len, e));
-    for (size_t i = 0; i < s->n; i++)
-        if (s->entries[i].length) TRY(put(cookie, s->entries[i].tensor.data, (size_t)s->entries[i].length, e));
+    for (size_t i = 0; i < s->n; i++) {
+        const struct tensor *t = &s->entries[i].tensor;
+        if (!s->entries[i].length) continue;
+        TRY(put(cookie, t->data, (size_t)s->entries[i].length, e));
+        blob_forget(t->blob, t->data, (size_t)s->entries[i].length); /* its pages, where it lies in a file */
+    }
     return 0;
 }
 
