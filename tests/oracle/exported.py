@@ -190,7 +190,8 @@ def main(tenrec):
             for layout in ("2.1", "2.5", "2.8", "2.8 saved"):
                 path = os.path.join(folder, "p.pt2")
                 write(path, layout, said, weights)
-                verdict.compare("%s, layout of %s" % (name, layout), answers(tenrec, folder, [path], inputs), want, BOUND)
+                got = answers(tenrec, folder, [path], inputs)
+                verdict.compare("%s, layout of %s" % (name, layout), got, want, BOUND)
     return verdict.close()
 
 

@@ -190,8 +190,8 @@ number; fidelity promised is 1e-4.
 Each network was written by the source's own framework, whose numbers are the reference. "Read and run here" is Tenrec;
 every other column is a file that `tenrec export` wrote from that source, run by its own program: ONNX Runtime, PyTorch
 (torch.jit.load; load_state_dict with strict=True into the class that made it). Keras is no package of Debian, so its
-files, and weights of models that PyTorch never had, are read and run by Tenrec again. Models that Keras 3.15 itself saved
-lie in `tests/golden/keras`, with its numbers.
+files, and weights of models that PyTorch never had, are read and run by Tenrec again. Models that Keras 3.15 itself
+saved lie in `tests/golden/keras`, with its numbers.
 """
 MIDDLE = """
 ## The corpus

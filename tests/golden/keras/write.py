@@ -117,7 +117,8 @@ def main():
         ops.diff(x, axis=1), ops.argsort(x, axis=1), ops.slice(x, (0, 1, 2), (3, 2, 2))])
     save("image_operations.h5", [im], lambda x: [
         L.Resizing(14, 7, pad_to_aspect_ratio=True, fill_value=0.5)(x), L.Resizing(5, 13, antialias=True)(x),
-        L.Resizing(4, 5, interpolation="bicubic", antialias=True)(x), ops.max_pool(x, 2, 2, "same"), ops.average_pool(x, 3, 2), ops.image.resize(x, (5, 6)),
+        L.Resizing(4, 5, interpolation="bicubic", antialias=True)(x), ops.max_pool(x, 2, 2, "same"),
+        ops.average_pool(x, 3, 2), ops.image.resize(x, (5, 6)),
         ops.image.rgb_to_grayscale(x), ops.image.crop_images(x, 1, 2, 1, 2), ops.image.pad_images(x, 1, 2, 3, 1)])
     save_in_pieces("in_pieces.keras", rand(3, 5))
 
