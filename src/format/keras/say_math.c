@@ -179,6 +179,7 @@ static void say_cast(struct kwriter *w, const struct node *n)
     struct node *table = from == DT_F32 ? kw_only_reader(w, n, "Gather")
                                         : NULL; /* Embedding takes floats as they are */
     if (from == to || (table && w->fixed[value_resolve(table->in[0])->id])) return say_identity(w, n);
+    if (dtype_bits(to) < 8) return kw_cannot(w, n, "the type %s", dtype_name(to));
     one_op(w, n, "keras.src.ops.core", "Cast", json_pack("{s:s}", "dtype", dtype_name(to)));
 }
 

@@ -50,6 +50,7 @@ static int put_tensor(
 {
     struct hdf5_type type = { dtype_is_float(t->dtype) ? 'f' : 'i', (unsigned)dtype_size(t->dtype), false };
     struct hdf5_space space = { .rank = t->shape.rank };
+    if (t->dtype == DT_U8 || t->dtype == DT_U16 || t->dtype == DT_U32 || t->dtype == DT_U64) type.kind = 'u';
     if (t->dtype == DT_BF16) return fail(w->err, ERR_UNSUPPORTED, "bfloat16 weights are not written");
     for (int d = 0; d < space.rank; d++) space.dim[d] = (uint64_t)t->shape.dim[d];
     return hdf5_make_dataset(h, group, name, type, space, t->data, w->err);
