@@ -443,7 +443,7 @@ static void say_gather(struct kwriter *w, const struct node *n)
     struct shape s = n->out[0]->shape;
     json_t *c = json_pack("{s:I,s:I,s:b}", "input_dim", (json_int_t)table->shape.dim[0], "output_dim",
         (json_int_t)table->shape.dim[1], "mask_zero", 0);
-    kw_give(w, n->out[0], kw_layer(w, "Embedding", "", c, &t, 1, &s, n->out[0]->dtype), NULL);
+    kw_give(w, n->out[0], kw_layer(w, "Embedding", "", c, &t, 1, &s, DT_F32), NULL); /* whatever the table's type */
 }
 
 const struct say_row say_net[] = {
