@@ -17,11 +17,6 @@ struct search {
     struct uses uses;
 };
 
-static const struct node *made_by(const struct value *v, const char *op)
-{
-    return v->kind == VALUE_NODE && node_is(v->node, op) ? v->node : NULL;
-}
-
 /* Whether the node turns (N, g, C / g, ...) into (N, C / g, g, ...). */
 static bool turns_channels(const struct node *t)
 {

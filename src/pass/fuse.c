@@ -198,11 +198,11 @@ static bool is_rows(const struct node *n)
 /* A matrix that is only turned for this is taken as it lies. */
 static bool take_turned(struct chain *c)
 {
-    if (c->weight->kind != VALUE_NODE || !node_is(c->weight->node, "Transpose")) return false;
+    const struct node *turn = made_by(c->weight, "Transpose");
     size_t n;
-    const int64_t *perm = node_ints(c->weight->node, "perm", &n);
-    if (n && perm[0] == 0) return false; /* turns nothing */
-    c->weight = c->weight->node->in[0];
+    const int64_t *perm = turn ? node_ints(turn, "perm", &n) : NULL;
+    if (!turn || (perm && perm[0] == 0)) return false; /* turns nothing */
+    c->weight = turn->in[0];
     c->turned = !c->turned;
     return true;
 }

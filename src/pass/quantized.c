@@ -170,7 +170,7 @@ static double of_channel(const struct value *v, int64_t i)
 /* The integers of a bias that is quantized in units of the sums, its scale that of x times that of w; else itself. */
 static struct value *bias_of(struct value *v, const struct packed *x, const struct packed *w)
 {
-    const struct node *n = v && v->kind == VALUE_NODE && node_is(v->node, "DequantizeLinear") ? v->node : NULL;
+    const struct node *n = v ? made_by(v, "DequantizeLinear") : NULL;
     if (!n || n->in[0]->dtype != DT_I32 || node_in(n, 2) || n->in[0]->shape.rank != 1) return v;
     if (!value_is_fixed(n->in[1]) || !value_is_fixed(x->scale) || !value_is_fixed(w->scale)) return v;
     int64_t have = tensor_count(n->in[1]->data), channels = n->in[0]->shape.dim[0];
@@ -205,7 +205,7 @@ static void conv(struct search *s, struct node *n)
 static bool unpacks_matrix(struct value *v, bool *turned, struct packed *p)
 {
     size_t n = 0;
-    const struct node *t = v->kind == VALUE_NODE && node_is(v->node, "Transpose") ? v->node : NULL;
+    const struct node *t = made_by(v, "Transpose");
     const int64_t *perm = t ? node_ints(t, "perm", &n) : NULL;
     if (v->shape.rank != 2 || !shape_is_known(&v->shape)) return false;
     if (t && (t->in[0]->shape.rank != 2 || (n == 2 && perm[0] != 1))) return false;

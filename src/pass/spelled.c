@@ -23,11 +23,6 @@ struct search {
     struct uses uses;
 };
 
-static struct node *made_by(const struct value *v, const char *op)
-{
-    return v->kind == VALUE_NODE && node_is(v->node, op) ? v->node : NULL;
-}
-
 /* Whether v is always this number, to the precision of float32, or exactly as float16 has it. */
 static bool is_number(const struct value *v, double want)
 {

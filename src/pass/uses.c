@@ -33,6 +33,11 @@ struct node *uses_only(const struct uses *u, const struct value *v)
     return r->n == 1 && r->by[0] && !u->taken[r->by[0]->id] ? r->by[0] : NULL;
 }
 
+struct node *made_by(const struct value *v, const char *op)
+{
+    return v->kind == VALUE_NODE && node_is(v->node, op) ? v->node : NULL;
+}
+
 bool node_fixed_number(const struct node *n, int i, double none, double *to)
 {
     const struct value *v = node_in(n, i);

@@ -18,6 +18,8 @@ struct uses {
 int uses_count(struct uses *u, const struct graph *g, struct arena *a, struct err *e);
 /* The one node that reads the value, once, unless it is taken; else NULL. */
 struct node *uses_only(const struct uses *u, const struct value *v);
+/* The node of that operator which gives the value; NULL: there is none. */
+struct node *made_by(const struct value *v, const char *op);
 /* The number that input `i` always holds, `none` when it is absent; false when it is not known, or several. */
 bool node_fixed_number(const struct node *n, int i, double none, double *to);
 
