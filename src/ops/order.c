@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/team.h"
 #include "graph/known.h"
 #include "ops/gradient.h"
 #include "ops/infer.h"
@@ -10,23 +11,30 @@
 
 /* Elements as unsigned numbers in the same order: one mechanism for every numeric type. NaN is the largest, and
  * equal to itself; -0 is 0. */
-static void load_keys(enum dtype t, const void *from, int64_t n, uint64_t *key)
+static uint64_t key_of(double x)
 {
     const uint64_t top = (uint64_t)1 << 63;
+    uint64_t bits;
+    x = x == 0 ? 0 : x;
+    memcpy(&bits, &x, sizeof bits);
+    return x != x ? UINT64_MAX : bits ^ ((uint64_t)((int64_t)bits >> 63) | top);
+}
+
+static void load_keys(enum dtype t, const void *from, int64_t n, uint64_t *key)
+{
+    enum { SOME = 64 };
+    double v[SOME];
     if (dtype_is_float(t)) {
-        double v[64];
-        for (int64_t i = 0; i < n; i++) {
-            if (i % 64 == 0)
-                load_f64(t, (const unsigned char *)from + i * (int64_t)dtype_size(t), n - i < 64 ? n - i : 64, v);
-            double x = v[i % 64] == 0 ? 0 : v[i % 64];
-            memcpy(&key[i], &x, sizeof x);
-            key[i] = x != x ? UINT64_MAX : key[i] & top ? ~key[i] : key[i] | top;
+        for (int64_t i = 0; i < n; i += SOME) {
+            int64_t some = n - i < SOME ? n - i : SOME;
+            load_f64(t, (const unsigned char *)from + i * (int64_t)dtype_size(t), some, v);
+            for (int64_t k = 0; k < some; k++) key[i + k] = key_of(v[k]);
         }
         return;
     }
     int64_t *number = (int64_t *)key;
     load_i64(t, from, n, number);
-    for (int64_t i = 0; i < n && dtype_kind(t) == KIND_INT; i++) key[i] ^= top;
+    for (int64_t i = 0; i < n && dtype_kind(t) == KIND_INT; i++) key[i] ^= (uint64_t)1 << 63;
 }
 
 /* A stable merge sort of indices; `before` must be a strict order. */
@@ -49,12 +57,6 @@ static void merge_sort(const struct order *o, int64_t *list, int64_t n)
     }
 }
 
-static bool key_less(const void *of, int64_t a, int64_t b)
-{
-    const uint64_t *key = of;
-    return key[a] < key[b];
-}
-
 /* ---- TopK: in x, k (one number); out: values, indices along an axis. Equal elements keep their order. ---- */
 
 static int top_infer(struct node *n, struct err *e)
@@ -75,33 +77,108 @@ static int top_infer(struct node *n, struct err *e)
     return 0;
 }
 
-struct top {
-    const struct tensor *x, *values, *indices; /* indices NULL: not asked for */
-    int64_t size, inner, k;
-    bool largest;
-    uint64_t *key;
-    int64_t *list;
-    unsigned char *row; /* one row, gathered */
+/* An element that may be among the k: its key and its place along the axis. */
+struct entry {
+    uint64_t key;
+    int64_t at;
 };
 
-/* The row of `size` elements, `inner` apart, that is number i. */
-static void top_row(const struct top *t, int64_t i, const struct order *o)
+/* Whether a comes behind b in the result. */
+static bool is_behind(const struct entry *a, const struct entry *b)
+{
+    return a->key != b->key ? a->key > b->key : a->at > b->at;
+}
+
+/* A heap of n entries, the last of them on top, that is one again but for the entry at i. */
+static void sink(struct entry *heap, int64_t n, int64_t i)
+{
+    struct entry moved = heap[i];
+    for (int64_t child; (child = 2 * i + 1) < n; i = child) {
+        if (child + 1 < n && is_behind(&heap[child + 1], &heap[child])) child++;
+        if (!is_behind(&heap[child], &moved)) break;
+        heap[i] = heap[child];
+    }
+    heap[i] = moved;
+}
+
+static void rise(struct entry *heap, int64_t i)
+{
+    struct entry moved = heap[i];
+    for (int64_t parent; i && is_behind(&moved, &heap[parent = (i - 1) / 2]); i = parent) heap[i] = heap[parent];
+    heap[i] = moved;
+}
+
+/* Lists of `size` elements, `inner` apart, that lie side by side `inner` times: up to `width` of them are read
+ * together. `heap` has k entries for each of these, and as much again for every other thread. */
+struct top {
+    const struct tensor *x, *values, *indices; /* indices NULL: not asked for */
+    int64_t size, inner, k, width, groups; /* groups of `width` lists in `inner` */
+    bool largest;
+    struct entry *heap;
+    int parts;
+};
+
+enum { TOP_WIDTH = 64 };
+
+/* n keys that lie side by side, the smallest of which are wanted. */
+static void top_keys(const struct top *t, int64_t from, int64_t n, uint64_t *key)
+{
+    load_keys(t->x->dtype, element(t->x, from), n, key);
+    for (int64_t i = 0; i < n && t->largest; i++) key[i] = ~key[i];
+}
+
+/* The element at place `at` of one list, after all before it. */
+static void top_offer(const struct top *t, struct entry *heap, uint64_t key, int64_t at)
+{
+    if (at < t->k) {
+        heap[at] = (struct entry){ key, at };
+        rise(heap, at);
+    } else if (key < heap[0].key) {
+        heap[0] = (struct entry){ key, at };
+        sink(heap, t->k, 0);
+    }
+}
+
+static void top_write(const struct top *t, struct entry *heap, int64_t list)
 {
     size_t bytes = dtype_size(t->x->dtype);
-    int64_t from = i / t->inner * t->size * t->inner + i % t->inner, to = i / t->inner * t->k * t->inner + i % t->inner;
-    struct move m = { 0 };
-    move_add(&m, t->size, 1, t->inner);
-    move_run(&m, 1, bytes, t->row, element(t->x, from));
-    load_keys(t->x->dtype, t->row, t->size, t->key);
-    for (int64_t c = 0; c < t->size; c++) {
-        t->list[c] = c;
-        if (t->largest) t->key[c] = ~t->key[c];
+    int64_t outer = list / t->inner, column = list % t->inner;
+    for (int64_t n = t->k - 1; n > 0; n--) {
+        struct entry last = heap[0];
+        heap[0] = heap[n];
+        heap[n] = last;
+        sink(heap, n, 0);
     }
-    merge_sort(o, t->list, t->size);
     for (int64_t c = 0; c < t->k; c++) {
-        memcpy(element(t->values, to + c * t->inner), t->row + t->list[c] * (int64_t)bytes, bytes);
-        if (t->indices) *(int64_t *)element(t->indices, to + c * t->inner) = t->list[c];
+        int64_t to = (outer * t->k + c) * t->inner + column;
+        memcpy(element(t->values, to), element(t->x, (outer * t->size + heap[c].at) * t->inner + column), bytes);
+        if (t->indices) *(int64_t *)element(t->indices, to) = heap[c].at;
     }
+}
+
+/* One group of lists: place by place where they lie side by side, else along the only one. */
+static void top_group(const struct top *t, int64_t group, struct entry *heaps)
+{
+    uint64_t key[TOP_WIDTH];
+    int64_t outer = group / t->groups, column = group % t->groups * t->width, first = outer * t->inner + column;
+    int64_t lists = t->inner - column < t->width ? t->inner - column : t->width, step = t->inner > 1 ? 1 : TOP_WIDTH;
+    for (int64_t at = 0; at < t->size; at += step) {
+        int64_t n = t->inner > 1 ? lists : t->size - at < step ? t->size - at : step;
+        top_keys(t, (outer * t->size + at) * t->inner + column, n, key);
+        for (int64_t i = 0; i < n; i++)
+            top_offer(t, heaps + (t->inner > 1 ? i * t->k : 0), key[i], t->inner > 1 ? at : at + i);
+    }
+    for (int64_t i = 0; i < lists; i++) top_write(t, heaps + i * t->k, first + i);
+}
+
+/* Groups of a part with heaps of its own. */
+static void top_parts(void *ctx, int64_t begin, int64_t end)
+{
+    const struct top *t = ctx;
+    int64_t all = shape_span(&t->x->shape, 0, t->x->shape.rank) / (t->size * t->inner) * t->groups;
+    for (int64_t part = begin; part < end; part++)
+        for (int64_t g = all * part / t->parts; g < all * (part + 1) / t->parts; g++)
+            top_group(t, g, t->heap + part * t->width * t->k);
 }
 
 static int top_run(const struct step *s, struct err *e)
@@ -109,19 +186,21 @@ static int top_run(const struct step *s, struct err *e)
     const struct shape *x = &s->in[0]->shape;
     int axis = infer_axis(s->node, "axis", x->rank, e);
     if (e->code) return e->code;
-    struct top t = { s->in[0], s->out[0], s->node->n_out > 1 ? s->out[1] : NULL, x->dim[axis],
-        shape_span(x, axis + 1, x->rank), s->out[0]->shape.dim[axis], node_int(s->node, "largest") != 0, NULL, NULL,
-        NULL };
-    int64_t k = t.k, rows = shape_span(x, 0, axis) * t.inner;
+    struct top t = { s->in[0], s->out[0], s->node->n_out > 1 ? s->out[1] : NULL, .size = x->dim[axis],
+        .inner = shape_span(x, axis + 1, x->rank), .k = s->out[0]->shape.dim[axis],
+        .largest = node_int(s->node, "largest") != 0, .parts = s->threads > 1 ? s->threads : 1 };
+    int64_t k = t.k, room;
     TRY(step_scalar(s, 1, "K", &k, e));
     if (k != t.k || k > t.size)
         return fail(e, ERR_DATA, "K is %lld, the axis has size %lld", (long long)k, (long long)t.size);
-    t.key = ARENA_ARRAY(s->scratch, t.size, uint64_t);
-    t.list = ARENA_ARRAY(s->scratch, t.size, int64_t);
-    t.row = arena_array(s->scratch, (size_t)t.size, dtype_size(t.x->dtype));
-    struct order o = { key_less, t.key, ARENA_ARRAY(s->scratch, t.size, int64_t) };
-    if (!t.key || !t.list || !t.row || !o.spare) return fail_nomem(e);
-    for (int64_t i = 0; i < rows && k; i++) top_row(&t, i, &o);
+    if (!tensor_count(s->out[0])) return 0;
+    t.width = t.k < 1 << 12 ? TOP_WIDTH : 1;
+    if (t.width > t.inner) t.width = t.inner;
+    t.groups = (t.inner + t.width - 1) / t.width;
+    if (tensor_count(t.x) < 1 << 14) t.parts = 1;
+    if (__builtin_mul_overflow(t.parts * t.width, t.k, &room)) return fail_nomem(e);
+    TRY_MEM(t.heap = ARENA_ARRAY(s->scratch, room, struct entry), e);
+    team_run(s->threads, t.parts, 1, top_parts, &t);
     return 0;
 }
 

@@ -173,6 +173,44 @@ TEST(top_k_of_large_integers)
     arena_release(&t.a);
 }
 
+/* Whether element a of a list comes before b among the largest: equal ones in their order. */
+static bool is_ahead(const float *x, int64_t inner, int64_t a, int64_t b)
+{
+    return x[a * inner] != x[b * inner] ? x[a * inner] > x[b * inner] : a < b;
+}
+
+/* (outer, size, inner) numbers, many of them alike: the rank of each of the k by counting those before it. */
+static void try_top(int64_t outer, int64_t size, int64_t inner, int64_t k)
+{
+    struct bench t;
+    bench_init(&t);
+    struct shape shape = shape_of(3, (int64_t[]){ outer, size, inner });
+    struct tensor *x = tensor_new(&t.a, DT_F32, &shape, &t.e);
+    float *v = x->data;
+    for (int64_t i = 0; i < tensor_count(x); i++) v[i] = (float)(i * 7919 % 1009 % 37);
+    struct value *in[] = { emit_const(&t.b, x), LIST(&t, k) };
+    CHECK_OK(run_op(&t, "TopK", ATTRS(attr_int("axis", 1)), in, 2, 2), &t.e);
+    int wrong = 0;
+    for (int64_t list = 0; list < outer * inner; list++)
+        for (int64_t c = 0; c < k; c++) {
+            int64_t o = list / inner, column = list % inner, to = (o * k + c) * inner + column, before = 0;
+            const float *first = v + o * size * inner + column;
+            int64_t at = tensor_get_i64(t.out[1], to);
+            for (int64_t i = 0; i < size; i++) before += is_ahead(first, inner, i, at);
+            wrong += before != c || (float)tensor_get_f64(t.out[0], to) != first[at * inner];
+        }
+    CHECK(!wrong);
+    arena_release(&t.a);
+}
+
+TEST(top_k_of_many_lists)
+{
+    static const int64_t sizes[][4] = { { 3, 70, 1, 5 }, { 1, 130, 1, 130 }, { 2, 33, 100, 4 }, { 2, 9, 65, 9 },
+        { 5, 1, 7, 1 }, { 40, 200, 3, 1 }, { 3, 64, 128, 63 }, { 1, 4200, 2, 4100 } };
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        try_top(sizes[i][0], sizes[i][1], sizes[i][2], sizes[i][3]);
+}
+
 TEST(unique)
 {
     struct bench t;
