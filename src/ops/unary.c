@@ -7,12 +7,10 @@
 #include "graph/builder.h"
 #include "ops/infer.h"
 
-enum { MAX_PARAMETERS = 8 };
-
-static void parameters(const struct node *n, double *p)
+void unary_parameters(const struct node *n, double *p)
 {
     int k = 0;
-    for (const struct attr_spec *a = n->op->attrs; a && a->name && k < MAX_PARAMETERS; a++)
+    for (const struct attr_spec *a = n->op->attrs; a && a->name && k < UNARY_PARAMETERS; a++)
         p[k++] = a->type == ATTR_STRING ? strcmp(node_string(n, a->name), a->s) != 0
             : a->type == ATTR_INT       ? (double)node_int(n, a->name)
                                         : node_float(n, a->name);
@@ -20,8 +18,8 @@ static void parameters(const struct node *n, double *p)
 
 int unary_run(const struct step *s, const struct elementwise *m, struct err *e)
 {
-    double p[MAX_PARAMETERS];
-    parameters(s->node, p);
+    double p[UNARY_PARAMETERS];
+    unary_parameters(s->node, p);
     return elementwise_run(s, m, p, e);
 }
 

@@ -13,6 +13,9 @@
 
 enum unary_reads { READS_X, READS_Y };
 
+/* The node's attributes as p, in the order of the operator's table. */
+enum { UNARY_PARAMETERS = 8 };
+void unary_parameters(const struct node *n, double *p);
 int unary_run(const struct step *s, const struct elementwise *m, struct err *e);
 int unary_infer_grad(struct node *n, struct err *e);
 /* Emits `op`(dy, x or y) with the node's attributes. */

@@ -114,6 +114,14 @@ static bool try_problem(struct trial *t, int threads)
     return taken;
 }
 
+/* Written out, and so constants, unless there would be nothing left to give. */
+static bool is_all_literal(const struct problem *p)
+{
+    for (int i = 0; i < p->n_in; i++)
+        if (p->in[i] && !p->literal[i]) return false;
+    return true;
+}
+
 /* Number of the problems that a kernel took: of the row's own, or of others in their place. */
 static int try_row(const struct op *row, const char *samples, double *worst)
 {
@@ -126,9 +134,10 @@ static int try_row(const struct op *row, const char *samples, double *worst)
         arena_init(&a, NULL);
         struct trial t = { .p = &p, .a = &a };
         found = problem_get(&p, op, k, &a, &t.e);
-        if (found > 0 && problem_graph(&p, SHAPES_KNOWN, false, &t.g, &a, &t.e) && t.g->n_inputs &&
+        bool open = found > 0 && is_all_literal(&p);
+        if (found > 0 && problem_graph(&p, SHAPES_KNOWN, open, &t.g, &a, &t.e) && t.g->n_inputs &&
             !graph_tidy(t.g, &t.e)) {
-            problem_inputs(&p, false, t.in);
+            problem_inputs(&p, open, t.in);
             if (op->run && graph_interpret(t.g, t.in, t.want, &a, NULL, &t.e)) WRONG(&p, "%s", t.e.text);
             else if (op->run) taken += try_problem(&t, 1), try_problem(&t, 2);
         }
@@ -234,6 +243,20 @@ static const struct {
               "to=16" },
     { "MaxPool", "u8<256>[2,20,9,9] | kernel_shape=3,3 strides=2,2 pads=1,1,1,1; i8[1,3,8,8] | kernel_shape=2,2 "
                  "strides=2,2 ceil_mode=1; u8<256>[1,5,9] | kernel_shape=3 dilations=2" },
+    { "Sin", "f32{0,-0.0,1e4,-99999,1e6,3e38,inf,-inf,nan,1e-40,3.14159274}; f32[2,300]" },
+    { "Cos", "f32{0,-0.0,1e4,-99999,1e6,3e38,inf,-inf,nan,1e-40,1.57079637}; f32[2,300]" },
+    { "SinGrad", "f32{1,2,3,4} f32{1e4,1e6,nan,-2}; f32[2,300] f32[2,300]" },
+    { "CosGrad", "f32{1,2,3,4} f32{1e4,1e6,nan,-2}; f32[2,300] f32[2,300]" },
+    { "Log", "f32{0,-0.0,1,1e-45,1e-38,3e38,inf,-1,nan,0.99999994,1.00000012}; f32+[2,300]" },
+    { "Erf", "f32{0,-0.0,0.99,1,-1,1.01,3.9,4,-5,inf,-inf,nan,1e-40}; f32[2,300]" },
+    { "Sign", "f32{0,-0.0,1,-2,inf,-inf,nan}" },
+    { "Floor", "f32{0,-0.0,0.5,-0.5,1e9,inf,nan,-7}" },
+    { "Selu", "f32{0,-0.0,-1e-6,-100,50,inf,-inf,nan}; f32[2,300]" },
+    { "MishGrad", "f32{1,1,1,1,1,1,1} f32{-100,-20,0,19.9,20.1,100,nan}; f32[2,300] f32[2,300]" },
+    { "EluGrad", "f32{1,1,1,1} f32{-100,-inf,nan,3}; f32[2,300] f32[2,300] | alpha=0.5" },
+    { "SoftplusGrad", "f32{1,1,1,1} f32{-100,100,nan,3}; f32[2,300] f32[2,300]" },
+    { "ErfGrad", "f32{1,1,1,1} f32{-100,9,nan,3}; f32[2,300] f32[2,300]" },
+    { "ClipGrad", "f32{inf,2,3,4} f32{-9,0.5,nan,9} f32{0} f32{6}; f32[2,300] f32~[2,300] - f32{0.1}; f32[9] f32[9]" },
     { "MatMul", "f32[33,300] f32[300,45]; f32[2,4,16,32] f32[2,4,32,16]; f32[1,300] f32[300,700]" },
 };
 
@@ -277,6 +300,9 @@ static const struct {
     { "AdaptiveAveragePoolGrad", 2, 1, 0, 1, { { 0 } } },
     { "AdaptiveAveragePoolGrad", 2, 1, 0, 4, { { 0 } } },
     { "AdaptiveMaxPoolGrad", 2, 1, 0, 5, { { 0 } } },
+    { "Erf", 1, 1, 0, 0, { { 0 } } },
+    { "HardSwishGrad", 2, 1, 0, 0, { { 0 } } },
+    { "ClipGrad", 2, 1, 0, 0, { { 0 } } },
 };
 
 static struct value *convolved(struct builder *b, struct trial *t, int64_t channels, int64_t size)

@@ -1,6 +1,7 @@
 /* cpu.c - our own fast kernels, one row each: what oneDNN lacks, or does slowly. */
 #include "backend/cpu/cpu.h"
 
+#include "backend/cpu/maps.h"
 #include "backend/cpu/panel.h"
 #include "backend/cpu/quantized.h"
 #include "backend/cpu/rnn.h"
@@ -31,6 +32,7 @@ static bool accepts(const struct step *s, struct str *why)
 }
 
 #define KERNEL(name, prepare, run) { name, "cpu", false, accepts, prepare, run }
+#define MAP(name, expr) { #name, "cpu", true, accepts, map_prepare, map_run },
 
 static const struct kernel kernels[] = {
     { "AllFinite", "cpu", false, all_finite_accepts, NULL, all_finite_run },
@@ -43,6 +45,8 @@ static const struct kernel kernels[] = {
     KERNEL("AdaptiveMaxPoolGrad", pool_grad_prepare, max_pool_grad_run),
     KERNEL("AveragePoolGrad", pool_grad_prepare, average_pool_grad_run),
     KERNEL("AdaptiveAveragePoolGrad", pool_grad_prepare, average_pool_grad_run),
+    MAP_LIST(MAP, MAP)
+    { "ClipGrad", "cpu", true, accepts, clip_grad_map_prepare, clip_grad_map_run },
     { "SGDUpdate", "cpu", true, update_accepts, NULL, sgd_run },
     { "AdamUpdate", "cpu", true, update_accepts, NULL, adam_run },
     { "AverageUpdate", "cpu", true, update_accepts, NULL, average_run },

@@ -6,13 +6,13 @@
 
 /* 2^n exp(r), n the whole number nearest to x / ln 2: the polynomial of Cephes' expf; within 2 ulp. Adding 1.5 * 2^23
  * rounds to whole numbers, and leaves n in the low bits. */
-INLINE float fast_exp(float x)
+INLINE float exp_parts(float x, float *power)
 {
     const float magic = 12582912.0f;
     union {
         float f;
         uint32_t u;
-    } whole, power;
+    } whole, bits;
     x = x < -87.0f ? -87.0f : x; /* two comparisons that both always happen: no branch */
     x = x > 88.0f ? 88.0f : x;
     whole.f = x * 1.44269504088896341f + magic;
@@ -23,9 +23,22 @@ INLINE float fast_exp(float x)
     p = p * r + 4.1665795894e-2f;
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
-    p = p * (r * r) + r + 1;
-    power.u = (whole.u + 127) << 23;
-    return p * power.f;
+    bits.u = (whole.u + 127) << 23;
+    *power = bits.f;
+    return p * (r * r) + r; /* exp(r) - 1 */
+}
+
+INLINE float fast_exp(float x)
+{
+    float power, less = exp_parts(x, &power);
+    return (less + 1) * power;
+}
+
+/* exp(x) - 1, within 2 ulp near 0 too. */
+INLINE float fast_expm1(float x)
+{
+    float power, less = exp_parts(x, &power);
+    return less * power + (power - 1);
 }
 
 INLINE float fast_sigmoid(float x)
@@ -37,6 +50,70 @@ INLINE float fast_sigmoid(float x)
 INLINE float fast_tanh(float x)
 {
     return 1 - 2 / (fast_exp(2 * x) + 1);
+}
+
+/* The polynomial of Cephes' logf about 1; within 2 ulp. What lies below the normal numbers is raised by 2^23 first. */
+INLINE float fast_log(float x)
+{
+    union {
+        float f;
+        uint32_t u;
+    } bits = { x < 1.17549435e-38f ? x * 8388608.0f : x };
+    uint32_t above = bits.u - 0x3f3504f3; /* sqrt(1/2), where the mantissa begins */
+    float n = (float)((int32_t)above >> 23) - (x < 1.17549435e-38f ? 23.0f : 0);
+    bits.u = (above & 0x7fffff) + 0x3f3504f3;
+    float r = bits.f - 1, p = 7.0376836292e-2f;
+    p = p * r - 1.1514610310e-1f;
+    p = p * r + 1.1676998740e-1f;
+    p = p * r - 1.2420140846e-1f;
+    p = p * r + 1.4249322787e-1f;
+    p = p * r - 1.6668057665e-1f;
+    p = p * r + 2.0000714765e-1f;
+    p = p * r - 2.4999993993e-1f;
+    p = p * r + 3.3333331174e-1f;
+    float y = r + (p * (r * r) * r + n * -2.12194440e-4f - 0.5f * (r * r)) + n * 0.693359375f;
+    y = x > 3.40282347e38f ? x : y;
+    y = x == 0 ? -__builtin_inff() : y;
+    return x >= 0 ? y : __builtin_nanf("");
+}
+
+/* Within 1e-7: up to 1 a polynomial of x^2 times x, beyond it 1 - exp(a polynomial), both fitted to erf and log erfc by
+ * least squares at the nodes of Chebyshev. */
+INLINE float fast_erf(float x)
+{
+    float s = x * x, t = __builtin_fabsf(x), p = 7.933494248e-5f, q = -1.828450821e-5f;
+    t = t > 4 ? 4 : t;
+    p = p * s - 8.034846762e-4f;
+    p = p * s + 5.19121839e-3f;
+    p = p * s - 2.685539946e-2f;
+    p = p * s + 1.128362573e-1f;
+    p = p * s - 3.761262988e-1f;
+    p = p * s + 1.128379167f;
+    q = q * t + 3.966124636e-4f;
+    q = q * t - 3.959017885e-3f;
+    q = q * t + 2.447846001e-2f;
+    q = q * t - 1.071502403e-1f;
+    q = q * t - 6.345092938e-1f;
+    q = q * t - 1.128868025f;
+    q = q * t + 2.427083488e-5f;
+    float far = __builtin_copysignf(1 - fast_exp(q), x);
+    return s < 1 ? x * p : s >= 1 ? far : x;
+}
+
+/* sin(x + quarter pi / 2): what is left of x after quarters of the circle, taken away in double, goes into Cephes'
+ * polynomials. For |x| up to SIN_LIMIT; the error is some 1e-7. */
+#define SIN_LIMIT 1e5f
+INLINE float fast_sin(float x, int32_t quarter)
+{
+    x = __builtin_fabsf(x) <= SIN_LIMIT ? x : 0;
+    double turns = (double)x * 0.63661977236758134308 + 6755399441055744.0 - 6755399441055744.0;
+    float r = (float)((double)x - turns * 1.57079632679489661923), s = r * r;
+    int32_t k = (int32_t)turns + quarter;
+    float odd = ((-1.9515295891e-4f * s + 8.3321608736e-3f) * s - 1.6666654611e-1f) * s * r + r;
+    float even = ((2.443315711809948e-5f * s - 1.388731625493765e-3f) * s + 4.166664568298827e-2f) * (s * s) -
+        0.5f * s + 1;
+    float y = k & 1 ? even : odd;
+    return k & 2 ? -y : y;
 }
 
 #endif
