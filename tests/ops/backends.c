@@ -257,6 +257,27 @@ static const struct {
     { "SoftplusGrad", "f32{1,1,1,1} f32{-100,100,nan,3}; f32[2,300] f32[2,300]" },
     { "ErfGrad", "f32{1,1,1,1} f32{-100,9,nan,3}; f32[2,300] f32[2,300]" },
     { "ClipGrad", "f32{inf,2,3,4} f32{-9,0.5,nan,9} f32{0} f32{6}; f32[2,300] f32~[2,300] - f32{0.1}; f32[9] f32[9]" },
+    { "ReduceMax", "f32~[3,5,70] i64{-1}; f32~[5,700] i64{0} | keepdims=0; f32~[3,40,7] i64{1}; f32~[1,70000]; "
+                   "f32~[2,3,4] i64{0,2}; f32{1,nan,3,-inf}; f32{-inf,-inf}; f32{1,2,nan,inf,5,6}" },
+    { "ReduceMin", "f32~[3,5,70] i64{-1}; f32~[5,700] i64{0} | keepdims=0; f32~[3,40,7] i64{1}; f32~[1,70000]; "
+                   "f32~[2,3,4] i64{0,2}; f32{1,nan,3,-inf}; f32{inf,inf}" },
+    { "ReduceL1", "f32[3,5,70] i64{-1}; f32[5,700] i64{0} | keepdims=0; f32[3,40,7] i64{1}; f32[1,70000]; f32[2,3,4]"
+                  " i64{0,2}; f32{-1,inf,2}" },
+    { "ReduceL2", "f32[3,5,70] i64{-1}; f32[5,700] i64{0} | keepdims=0; f32[3,40,7] i64{1}; f32[1,70000]; f32[2,3,4]"
+                  " i64{0,2}; f32{3e30,4e30}; f32{1,nan}" },
+    { "ReduceSumSquare", "f32[3,5,70] i64{-1}; f32[5,700] i64{0} | keepdims=0; f32[3,40,7] i64{1}; f32[1,70000]; "
+                         "f32[2,3,4] i64{0,2}; f32{1,-inf}" },
+    { "ReduceLogSumExp", "f32[3,5,70] i64{-1}; f32[5,700] i64{0} | keepdims=0; f32[3,40,7] i64{1}; f32[1,70000]; "
+                         "f32[2,3,4] i64{0,2}; f32{-inf,-inf}; f32{inf,1,-inf}; f32{nan,1}; f32{800,801}; "
+                         "f32{-900,-901}" },
+    { "ArgMax", "f32<4>[3,5,70] | axis=-1; f32<4>[5,700] | axis=0; f32<4>[3,40,7] | axis=1; f32<4>[3,40,7] | axis=1 "
+                "select_last_index=1; f32<4>[3,5,70] | axis=-1 select_last_index=1; f32{1,nan,3,nan}; "
+                "f32{1,nan,3,nan} | select_last_index=1; f32{-inf,-inf}; f32{inf,inf,inf}; f32{inf,inf,inf} | "
+                "select_last_index=1; f32~[2,3000] | axis=1" },
+    { "ArgMin", "f32<4>[3,5,70] | axis=-1; f32<4>[5,700] | axis=0; f32<4>[3,40,7] | axis=1; f32<4>[3,40,7] | axis=1 "
+                "select_last_index=1; f32<4>[3,5,70] | axis=-1 select_last_index=1; f32{1,nan,3,nan}; "
+                "f32{1,nan,3,nan} | select_last_index=1; f32{-inf,-inf}; f32{inf,inf,inf}; f32{inf,inf,inf} | "
+                "select_last_index=1; f32~[2,3000] | axis=1" },
     { "MatMul", "f32[33,300] f32[300,45]; f32[2,4,16,32] f32[2,4,32,16]; f32[1,300] f32[300,700]" },
 };
 

@@ -4,6 +4,7 @@
 #include "backend/cpu/maps.h"
 #include "backend/cpu/panel.h"
 #include "backend/cpu/quantized.h"
+#include "backend/cpu/reduce.h"
 #include "backend/cpu/rnn.h"
 #include "backend/cpu/winograd.h"
 #include "base/str.h"
@@ -34,6 +35,8 @@ static bool accepts(const struct step *s, struct str *why)
 #define KERNEL(name, prepare, run) { name, "cpu", false, accepts, prepare, run }
 #define MAP(name, expr) { #name, "cpu", true, accepts, map_prepare, map_run },
 
+#define REDUCE(name, is_last) { name, "cpu", false, reduce_accepts, reduce_lanes_prepare, reduce_lanes_run, is_last }
+
 static const struct kernel kernels[] = {
     { "AllFinite", "cpu", false, all_finite_accepts, NULL, all_finite_run },
     { "BatchNormalization", "cpu", true, accepts, batch_norm_prepare, batch_norm_run },
@@ -47,6 +50,17 @@ static const struct kernel kernels[] = {
     KERNEL("AdaptiveAveragePoolGrad", pool_grad_prepare, average_pool_grad_run),
     MAP_LIST(MAP, MAP)
     { "ClipGrad", "cpu", true, accepts, clip_grad_map_prepare, clip_grad_map_run },
+    REDUCE("ReduceMax", false),
+    REDUCE("ReduceMin", false),
+    REDUCE("ReduceL1", false),
+    REDUCE("ReduceL2", false),
+    REDUCE("ReduceSumSquare", false),
+    REDUCE("ReduceLogSum", false),
+    REDUCE("ReduceLogSumExp", false),
+    REDUCE("ReduceSum", true),
+    REDUCE("ReduceMean", true),
+    { "ArgMax", "cpu", false, arg_accepts, arg_prepare, arg_run },
+    { "ArgMin", "cpu", false, arg_accepts, arg_prepare, arg_run },
     { "SGDUpdate", "cpu", true, update_accepts, NULL, sgd_run },
     { "AdamUpdate", "cpu", true, update_accepts, NULL, adam_run },
     { "AverageUpdate", "cpu", true, update_accepts, NULL, average_run },

@@ -4,11 +4,11 @@
  */
 #include <string.h>
 
+#include "backend/cpu/reduce.h"
 #include "backend/dnnl/dnnl.h"
 #include "backend/dnnl/layout.h"
 #include "base/err.h"
 #include "graph/op.h"
-#include "ops/infer.h"
 
 static const struct {
     const char *op;
@@ -17,17 +17,6 @@ static const struct {
     { "ReduceSum", dnnl_reduction_sum, dnnl_alg_kind_undef },
     { "ReduceMean", dnnl_reduction_mean, dnnl_pooling_avg_exclude_padding },
 };
-
-static int reduced(const struct node *n, int rank, unsigned *mask, struct err *e)
-{
-    size_t count = 0;
-    const int64_t *axes = infer_ints(n, 1, &count, e);
-    if (node_in(n, 1) && !axes) return fail(e, ERR_UNSUPPORTED, "the axes are not constants");
-    *mask = 0;
-    for (size_t i = 0; i < count; i++) *mask |= 1u << shape_axis(axes[i], rank);
-    if (!count && !node_int(n, "noop_with_empty_axes")) *mask = (1u << rank) - 1;
-    return *mask ? 0 : fail(e, ERR_UNSUPPORTED, "nothing is reduced");
-}
 
 /* Over all positions of (N, C, ...) that is laid out by channels: a pooling. The result is (N, C, 1...), or (N, C). */
 static int as_pooling(struct step *s, dnnl_alg_kind_t alg, struct err *e)
@@ -71,7 +60,7 @@ int reduce_prepare(struct step *s, struct err *e)
     unsigned mask;
     size_t k = 0;
     while (strcmp(algorithms[k].op, s->node->op->name)) k++;
-    TRY(reduced(s->node, x->rank, &mask, e));
+    TRY(reduce_axes(s->node, x->rank, &mask, e));
     bool positions = x->rank > 2 && x->rank < 6 && mask == (1u << x->rank) - 4;
     if (positions && s->in[0]->layout && algorithms[k].pool) return as_pooling(s, algorithms[k].pool, e);
     int n = merge_axes(x, mask, from, to);
