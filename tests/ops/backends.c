@@ -240,7 +240,11 @@ static const struct {
     { "QuantizeLinear", "f32[3,5,70] f32{0.02} u8{9}; f32{-900,3,nan,0.5,1.5,-2.5,inf} f32{1} i8{0}" },
     { "DequantizeLinear", "u8<256>[3,5,70] f32{0.02} u8{9}; i8[2,70] f32{0.5}" },
     { "Cast", "f32[3,5,70] | to=16; bf16[2,70] | to=1; f32{inf,-inf,nan,1e39,0.00390625,1.00390625,1.01171875} | "
-              "to=16" },
+              "to=16; f32[3,300] | to=10; f16[3,300] | to=1; f32[3,300] | to=6; f32{1.9,-1.9,3e9,-3e9,1e30,inf,nan} | "
+              "to=6; f32{2.5,300,-1,5e9,nan} | to=2; f32{-0.5,9e18,1e19,-1e30,nan} | to=7; f32{0,-0.0,nan,1e-40} | "
+              "to=9; i32<99>[700] | to=1; i32{2147483647,16777217,-5} | to=1; i64{9223372036854775807,-3} | to=1; "
+              "u8<256>[70] | to=1; bool<2>[70] | to=1; bool<2>[70] | to=7; i32<99>[70] | to=7; i64{4294967299,-1} | "
+              "to=6" },
     { "MaxPool", "u8<256>[2,20,9,9] | kernel_shape=3,3 strides=2,2 pads=1,1,1,1; i8[1,3,8,8] | kernel_shape=2,2 "
                  "strides=2,2 ceil_mode=1; u8<256>[1,5,9] | kernel_shape=3 dilations=2" },
     { "Sin", "f32{0,-0.0,1e4,-99999,1e6,3e38,inf,-inf,nan,1e-40,3.14159274}; f32[2,300]" },
@@ -495,5 +499,56 @@ TEST(pieces_in_a_layout_are_joined)
     CHECK_OK(graph_tidy(t.g, &t.e), &t.e);
     CHECK_OK(graph_interpret(t.g, t.in, t.want, &a, NULL, &t.e), &t.e);
     CHECK(try_problem(&t, 2));
+    arena_release(&a);
+}
+
+/* x cast to another type by a plan; in the trial's arena. */
+static struct tensor *cast_to(struct trial *t, struct tensor *x, enum dtype to)
+{
+    t->g = graph_new(t->a, &op_registry, "g", &t->e);
+    struct builder b = { t->g, &t->e };
+    struct value *v = graph_input(t->g, "x", x->dtype, &x->shape, &t->e);
+    CHECK_OK(graph_output(t->g, emit_cast(&b, v, to), &t->e), &t->e);
+    CHECK_OK(graph_tidy(t->g, &t->e), &t->e);
+    t->in[0] = x;
+    struct session *s = session_new(t->g, &(struct session_options){ .threads = 2 }, &t->e);
+    struct tensor *y = s ? run(t, s) : NULL;
+    CHECK_OK(t->e.code, &t->e);
+    session_free(s);
+    return y;
+}
+
+/* Every half to float32; and from there every one, the middle to the next, and what is beside that middle. */
+TEST(halves_are_cast_to_the_bit)
+{
+    enum { ALL = 1 << 16, NEAR = 4 };
+    if (!backend_list[0]) SKIP("no backend was built");
+    struct arena a;
+    struct problem p = { .n_in = 1, .n_out = 1 };
+    arena_init(&a, NULL);
+    struct trial t = { .p = &p, .a = &a };
+    struct shape shape = shape_of(1, (int64_t[]){ ALL }), more_shape = shape_of(1, (int64_t[]){ ALL * NEAR });
+    struct tensor *halves = tensor_new(&a, DT_F16, &shape, &t.e), *x = tensor_new(&a, DT_F32, &more_shape, &t.e);
+    uint16_t *h = halves->data;
+    for (int i = 0; i < ALL; i++) h[i] = (uint16_t)i;
+    const uint32_t *wide = cast_to(&t, halves, DT_F32)->data;
+    uint32_t *v = x->data;
+    int wrong = 0;
+    for (int i = 0; i < ALL; i++) {
+        float want = half_to_float(h[i]), got, next = half_to_float((uint16_t)(h[i] + 1));
+        memcpy(&got, &wide[i], sizeof got);
+        wrong += isnan(want) ? !isnan(got) : memcmp(&want, &got, sizeof got) != 0;
+        float middle = isfinite(next) ? (want + next) / 2 : 65520;
+        memcpy(&v[i * NEAR], &want, sizeof want);
+        memcpy(&v[i * NEAR + 1], &middle, sizeof middle);
+        v[i * NEAR + 2] = v[i * NEAR + 1] - 1, v[i * NEAR + 3] = v[i * NEAR + 1] + 1;
+    }
+    const uint16_t *narrow = cast_to(&t, x, DT_F16)->data;
+    for (int i = 0; i < ALL * NEAR; i++) {
+        float f;
+        memcpy(&f, &v[i], sizeof f);
+        wrong += float_to_half(f) != narrow[i];
+    }
+    CHECK(!wrong);
     arena_release(&a);
 }
