@@ -6,6 +6,7 @@
 #include "graph/builder.h"
 #include "graph/op.h"
 #include "ops/infer.h"
+#include "ops/mover.h"
 #include "ops/operand.h"
 
 /* A label is a letter (0 to 51) or a dimension of the ellipsis (52 + place from its end). */
@@ -259,6 +260,30 @@ static int contract(const struct equation *q, int n, const struct term *const *t
     return 0;
 }
 
+/* Whether nothing is summed: one operand, all of whose labels the output has. */
+static bool only_moves(const struct equation *q)
+{
+    for (int d = 0; d < q->in[0].rank; d++)
+        if (!memchr(q->out.label, q->in[0].label[d], (size_t)q->out.rank)) return false;
+    return q->n == 1;
+}
+
+/* A label's elements are as far apart as the steps of all its places together: a diagonal's, where it has several. */
+static void move_labels(const struct step *s, const struct equation *q)
+{
+    int64_t from[SHAPE_MAX], to[SHAPE_MAX];
+    struct move m = { 0 };
+    shape_strides(&s->in[0]->shape, from);
+    shape_strides(&s->out[0]->shape, to);
+    for (int d = 0; d < q->out.rank; d++) {
+        int64_t step = 0;
+        for (int k = 0; k < q->in[0].rank; k++)
+            if (q->in[0].label[k] == q->out.label[d] && s->in[0]->shape.dim[k] != 1) step += from[k];
+        move_add(&m, s->out[0]->shape.dim[d], to[d], step);
+    }
+    move_run(&m, s->threads, dtype_size(s->in[0]->dtype), s->out[0]->data, s->in[0]->data);
+}
+
 static int einsum_run(const struct step *s, struct err *e)
 {
     struct equation q;
@@ -267,6 +292,7 @@ static int einsum_run(const struct step *s, struct err *e)
     const double *x[MAX_OPERANDS];
     for (int i = 0; i < s->node->n_in && i < MAX_OPERANDS; i++) shapes[i] = &s->in[i]->shape;
     TRY(equation_read(&q, node_string(s->node, "equation"), shapes, s->node->n_in, e));
+    if (only_moves(&q)) return move_labels(s, &q), 0;
     double *y = operand_zeros(s, tensor_count(s->out[0]), e);
     for (int i = 0; i < q.n; i++) {
         terms[i] = &q.in[i];
@@ -353,7 +379,7 @@ const struct op ops_einsum[] = {
         .samples =
             "f32[2,3,4] f32[2,4,5] | equation=bij,bjk->bik; f32[3,4] | equation=ij->ji; f32[3,3] | equation=ii->i; "
             "f32[2,3,4] f32[1,4,2] | equation=...ij,...jk; f32[3] f32[4] f32[3,4] | equation=i,j,ij->; f32[2,3,4] | "
-            "equation=a...->...; f32[3,3] f32[3] | equation=ii,i->i" },
+            "equation=a...->...; f32[3,2,3,1] | equation=iaib->bia; f16[2,3,4] | equation=...j->j...; f32[3,3] f32[3] | equation=ii,i->i" },
     { .name = "EinsumGrad",
         .doc = "gradient of Einsum by one operand, of (dy, all operands)",
         .min_in = 2,

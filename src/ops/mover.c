@@ -17,11 +17,24 @@ void move_add(struct move *m, int64_t dim, int64_t to, int64_t from)
 #define COPY(size) \
     for (int64_t i = 0; i < n; i++) memcpy(to + i * to_step, from + i * from_step, (size))
 
+/* One element n times, by copies of the first ones, as many as are near. */
+static void repeat(size_t size, unsigned char *to, const unsigned char *from, int64_t n)
+{
+    enum { NEAR = 512 };
+    memcpy(to, from, size);
+    for (int64_t done = 1, some; done < n; done += some) {
+        some = done < NEAR ? done : NEAR;
+        some = n - done < some ? n - done : some;
+        memcpy(to + done * (int64_t)size, to, (size_t)some * size);
+    }
+}
+
 /* Steps in bytes. */
 static void copy_run(
     size_t size, unsigned char *to, int64_t to_step, const unsigned char *from, int64_t from_step, int64_t n)
 {
     if (to_step == (int64_t)size && from_step == (int64_t)size) memcpy(to, from, (size_t)n * size);
+    else if (to_step == (int64_t)size && !from_step && n > 0) repeat(size, to, from, n);
     else if (size == 1) COPY(1);
     else if (size == 2) COPY(2);
     else if (size == 4) COPY(4);
@@ -52,21 +65,26 @@ static void turn_quads(unsigned char *to, int64_t to_step, const unsigned char *
 }
 
 /* Some rows whose first elements lie side by side in the source: a few of all their elements at a time, so that what
- * was fetched with one is still near for the next. */
+ * was fetched with one is still near for the next. Few elements of many rows are copied across the rows. */
 static void turn_rows(const struct move_job *j, int64_t rows, unsigned char *to, const unsigned char *from)
 {
-    enum { SOME = 16 };
+    enum { SOME = 16, NEAR = 1024 };
     int last = j->m.rank - 1;
     int64_t n = j->m.dim[last], to_row = j->m.to[last - 1], to_step = j->m.to[last], from_step = j->m.from[last];
+    int64_t size = (int64_t)j->size, some = NEAR / rows < SOME ? SOME : NEAR / rows;
     bool quads = j->size == 4 && to_step == 4;
-    for (int64_t i = 0; i < n; i += SOME) {
-        int64_t count = n - i < SOME ? n - i : SOME, r = 0;
+    if (n < 4 && n < rows) {
+        for (int64_t k = 0; k < n; k++) copy_run(j->size, to + k * to_step, to_row, from + k * from_step, size, rows);
+        return;
+    }
+    for (int64_t i = 0; i < n; i += some) {
+        int64_t count = n - i < some ? n - i : some, r = 0;
         for (; quads && count % 4 == 0 && r + 4 <= rows; r += 4)
             for (int64_t k = i; k < i + count; k += 4)
                 turn_quads(to + r * to_row + k * to_step, to_row, from + r * 4 + k * from_step, from_step);
         for (; r < rows; r++)
-            copy_run(j->size, to + r * to_row + i * to_step, to_step, from + r * (int64_t)j->size + i * from_step,
-                from_step, count);
+            copy_run(
+                j->size, to + r * to_row + i * to_step, to_step, from + r * size + i * from_step, from_step, count);
     }
 }
 
@@ -132,17 +150,31 @@ static struct move simplified(const struct move *m, size_t size)
     return s;
 }
 
-/* The order of loops is free: the dimension along which the source lies side by side comes next to the last. */
+/* Puts dimension d behind those up to `place`. */
+static void bring(struct move *m, int d, int place)
+{
+    struct move was = *m;
+    for (int k = d; k < place; k++) m->dim[k] = was.dim[k + 1], m->to[k] = was.to[k + 1], m->from[k] = was.from[k + 1];
+    m->dim[place] = was.dim[d], m->to[place] = was.to[d], m->from[place] = was.from[d];
+}
+
+/* The last dimension along which elements of this size lie side by side; -1: none. */
+static int side_by_side(const int64_t *step, int rank, size_t size)
+{
+    int d = rank - 1;
+    while (d >= 0 && step[d] != (int64_t)size) d--;
+    return d;
+}
+
+/* The order of loops is free: the dimension along which the destination lies side by side comes last, and next to it
+ * the one along which the source does. */
 static void order(struct move *m, size_t size)
 {
-    int last = m->rank - 1, near = last;
-    while (near >= 0 && m->from[near] != (int64_t)size) near--;
-    if (near < 0 || near == last || m->to[last] != (int64_t)size) return;
-    for (int d = near; d < last - 1; d++) {
-        struct move was = *m;
-        m->dim[d] = was.dim[d + 1], m->to[d] = was.to[d + 1], m->from[d] = was.from[d + 1];
-        m->dim[d + 1] = was.dim[d], m->to[d + 1] = was.to[d], m->from[d + 1] = was.from[d];
-    }
+    int last = m->rank - 1, wide = side_by_side(m->to, m->rank, size);
+    if (wide < 0) return;
+    bring(m, wide, last);
+    int near = side_by_side(m->from, m->rank, size);
+    if (near >= 0 && near < last) bring(m, near, last - 1);
 }
 
 void move_run(const struct move *m, int threads, size_t size, void *to, const void *from)

@@ -1,6 +1,8 @@
 /* movers.c - tests of the operators that move elements; what must fail comes first. */
 #include "movers.h"
 
+#include "ops/mover.h"
+
 TEST(reshape_refuses)
 {
     struct bench t;
@@ -363,4 +365,67 @@ TEST(large_tensors_are_turned)
             CHECK_INT(wrong, 0);
             arena_release(&t.a);
         }
+}
+
+/* A number below `below` that depends on seed and place. */
+static int64_t drawn(uint32_t seed, uint32_t place, int64_t below)
+{
+    uint32_t mixed = (seed * 64 + place) * 2654435761u;
+    mixed = (mixed ^ mixed >> 15) * 2246822519u;
+    return (mixed >> 8) % below;
+}
+
+/* A copy whose loops, and steps on both sides, come in some order, with elements that are repeated and left out. */
+static struct move any_move(uint32_t seed)
+{
+    static const int64_t dims[] = { 1, 2, 3, 5, 16, 70 };
+    struct move m = { .rank = 2 + (int)drawn(seed, 0, 3) };
+    int64_t to = 1, from = drawn(seed, 1, 4) ? 1 : 2, order[2][4] = { { 0, 1, 2, 3 }, { 0, 1, 2, 3 } };
+    for (int d = 0; d < m.rank; d++) m.dim[d] = dims[drawn(seed, 2 + (uint32_t)d, d < 3 ? 6 : 3)];
+    for (int side = 0; side < 2; side++)
+        for (int d = m.rank - 1; d > 0; d--) {
+            int64_t k = drawn(seed, (uint32_t)(10 + side * 4 + d), d + 1), was = order[side][d];
+            order[side][d] = order[side][k], order[side][k] = was;
+        }
+    for (int i = 0; i < m.rank; i++) {
+        int64_t d = order[0][i], f = order[1][i];
+        m.to[d] = to, to *= m.dim[d];
+        m.from[f] = drawn(seed, (uint32_t)(20 + f), 6) ? from : 0, from *= m.dim[f];
+    }
+    return m;
+}
+
+static int64_t extent(const struct move *m, const int64_t *step)
+{
+    int64_t n = 1;
+    for (int d = 0; d < m->rank; d++) n += (m->dim[d] - 1) * step[d];
+    return n;
+}
+
+static void try_move(uint32_t seed, size_t size, struct arena *a)
+{
+    struct move m = any_move(seed);
+    int64_t n = extent(&m, m.to), index[MOVE_MAX] = { 0 }, wrong = 0;
+    unsigned char *from = arena_array(a, (size_t)extent(&m, m.from), size), *to = arena_array(a, (size_t)n, size);
+    for (int64_t i = 0; i < extent(&m, m.from) * (int64_t)size; i++)
+        from[i] = (unsigned char)drawn(seed, (uint32_t)i, 251);
+    move_run(&m, 2, size, to, from);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t at = 0, source = 0, rest = i;
+        for (int d = m.rank - 1; d >= 0; d--) {
+            index[d] = rest % m.dim[d], rest /= m.dim[d];
+            at += index[d] * m.to[d], source += index[d] * m.from[d];
+        }
+        wrong += memcmp(to + at * (int64_t)size, from + source * (int64_t)size, size) != 0;
+    }
+    CHECK_INT(wrong, 0);
+}
+
+TEST(copies_between_any_two_orders)
+{
+    static const size_t sizes[] = { 1, 2, 4, 8, 16 };
+    struct arena a;
+    arena_init(&a, NULL);
+    for (uint32_t seed = 0; seed < 300; seed++) try_move(seed, sizes[seed % 5], &a);
+    arena_release(&a);
 }
