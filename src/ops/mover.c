@@ -88,11 +88,12 @@ static void turn_rows(const struct move_job *j, int64_t rows, unsigned char *to,
     }
 }
 
-/* Whether the rows' first elements lie side by side, and those of one row do not. */
+/* Whether the rows' first elements lie side by side, and those of one row do not, nor are they one. */
 static bool is_turned(const struct move_job *j)
 {
     int last = j->m.rank - 1;
-    return last > 0 && j->m.from[last - 1] == (int64_t)j->size && j->m.from[last] != (int64_t)j->size;
+    int64_t size = (int64_t)j->size, step = j->m.from[last];
+    return last > 0 && j->m.from[last - 1] == size && step != size && step;
 }
 
 static void move_rows(void *ctx, int64_t begin, int64_t end)

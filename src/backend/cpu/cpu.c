@@ -35,7 +35,7 @@ static bool accepts(const struct step *s, struct str *why)
 #define KERNEL(name, prepare, run) { name, "cpu", false, accepts, prepare, run }
 #define MAP(name, expr) { #name, "cpu", true, accepts, map_prepare, map_run },
 
-#define REDUCE(name, is_last) { name, "cpu", false, reduce_accepts, reduce_lanes_prepare, reduce_lanes_run, is_last }
+#define REDUCE(name, accepts) { name, "cpu", false, accepts, reduce_lanes_prepare, reduce_lanes_run }
 
 static const struct kernel kernels[] = {
     { "AllFinite", "cpu", false, all_finite_accepts, NULL, all_finite_run },
@@ -50,15 +50,15 @@ static const struct kernel kernels[] = {
     KERNEL("AdaptiveAveragePoolGrad", pool_grad_prepare, average_pool_grad_run),
     MAP_LIST(MAP, MAP)
     { "ClipGrad", "cpu", true, accepts, clip_grad_map_prepare, clip_grad_map_run },
-    REDUCE("ReduceMax", false),
-    REDUCE("ReduceMin", false),
-    REDUCE("ReduceL1", false),
-    REDUCE("ReduceL2", false),
-    REDUCE("ReduceSumSquare", false),
-    REDUCE("ReduceLogSum", false),
-    REDUCE("ReduceLogSumExp", false),
-    REDUCE("ReduceSum", true),
-    REDUCE("ReduceMean", true),
+    REDUCE("ReduceMax", reduce_accepts),
+    REDUCE("ReduceMin", reduce_accepts),
+    REDUCE("ReduceL1", reduce_accepts),
+    REDUCE("ReduceL2", reduce_accepts),
+    REDUCE("ReduceSumSquare", reduce_accepts),
+    REDUCE("ReduceLogSum", reduce_accepts),
+    REDUCE("ReduceLogSumExp", reduce_accepts),
+    REDUCE("ReduceSum", reduce_plain_accepts),
+    REDUCE("ReduceMean", reduce_plain_accepts),
     { "ArgMax", "cpu", false, arg_accepts, arg_prepare, arg_run },
     { "ArgMin", "cpu", false, arg_accepts, arg_prepare, arg_run },
     { "SGDUpdate", "cpu", true, update_accepts, NULL, sgd_run },

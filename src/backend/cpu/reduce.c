@@ -229,6 +229,13 @@ bool reduce_accepts(const struct step *s, struct str *why)
     return taken;
 }
 
+bool reduce_plain_accepts(const struct step *s, struct str *why)
+{
+    if (!s->in[0]->layout) return reduce_accepts(s, why);
+    if (why) str_add(why, "in a layout of its own");
+    return false;
+}
+
 int reduce_lanes_prepare(struct step *s, struct err *e)
 {
     unsigned mask;

@@ -8,6 +8,7 @@
 int reduce_axes(const struct node *n, int rank, unsigned *mask, struct err *e);
 
 bool reduce_accepts(const struct step *s, struct str *why);
+bool reduce_plain_accepts(const struct step *s, struct str *why);
 int reduce_lanes_prepare(struct step *s, struct err *e);
 int reduce_lanes_run(const struct step *s, struct err *e);
 bool arg_accepts(const struct step *s, struct str *why);
