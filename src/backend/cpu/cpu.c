@@ -1,6 +1,7 @@
 /* cpu.c - our own fast kernels, one row each: what oneDNN lacks, or does slowly. */
 #include "backend/cpu/cpu.h"
 
+#include "backend/cpu/broadcast.h"
 #include "backend/cpu/maps.h"
 #include "backend/cpu/panel.h"
 #include "backend/cpu/quantized.h"
@@ -37,6 +38,9 @@ static bool accepts(const struct step *s, struct str *why)
 
 #define REDUCE(name, accepts) { name, "cpu", false, accepts, reduce_lanes_prepare, reduce_lanes_run }
 
+#define BROADCAST(name, operator) { #name, "cpu", false, broadcast_accepts, NULL, broadcast_run },
+#define LAST_BROADCAST(name, operator) { #name, "cpu", false, broadcast_accepts, NULL, broadcast_run, true },
+
 static const struct kernel kernels[] = {
     { "AllFinite", "cpu", false, all_finite_accepts, NULL, all_finite_run },
     { "BatchNormalization", "cpu", true, accepts, batch_norm_prepare, batch_norm_run },
@@ -61,6 +65,11 @@ static const struct kernel kernels[] = {
     REDUCE("ReduceMean", reduce_plain_accepts),
     { "ArgMax", "cpu", false, arg_accepts, arg_prepare, arg_run },
     { "ArgMin", "cpu", false, arg_accepts, arg_prepare, arg_run },
+    COMPARE_LIST(BROADCAST)
+    LOGIC_LIST(BROADCAST)
+    ARITHMETIC_LIST(LAST_BROADCAST)
+    BROADCAST(Not, !)
+    BROADCAST(Where, ?)
     { "SGDUpdate", "cpu", true, update_accepts, NULL, sgd_run },
     { "AdamUpdate", "cpu", true, update_accepts, NULL, adam_run },
     { "AverageUpdate", "cpu", true, update_accepts, NULL, average_run },
