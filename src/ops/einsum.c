@@ -379,7 +379,8 @@ const struct op ops_einsum[] = {
         .samples =
             "f32[2,3,4] f32[2,4,5] | equation=bij,bjk->bik; f32[3,4] | equation=ij->ji; f32[3,3] | equation=ii->i; "
             "f32[2,3,4] f32[1,4,2] | equation=...ij,...jk; f32[3] f32[4] f32[3,4] | equation=i,j,ij->; f32[2,3,4] | "
-            "equation=a...->...; f32[3,2,3,1] | equation=iaib->bia; f16[2,3,4] | equation=...j->j...; f32[3,3] f32[3] | equation=ii,i->i" },
+            "equation=a...->...; f32[3,2,3,1] | equation=iaib->bia; f16[2,3,4] | equation=...j->j...; "
+            "f32[3,3] f32[3] | equation=ii,i->i" },
     { .name = "EinsumGrad",
         .doc = "gradient of Einsum by one operand, of (dy, all operands)",
         .min_in = 2,

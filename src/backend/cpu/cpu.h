@@ -44,6 +44,8 @@ int softmax_columns_prepare(struct step *s, struct err *e);
 int softmax_columns_run(const struct step *s, struct err *e);
 bool casts_accepts(const struct step *s, struct str *why);
 int casts_run(const struct step *s, struct err *e);
+int layer_norm_grad_prepare(struct step *s, struct err *e);
+int layer_norm_grad_run(const struct step *s, struct err *e);
 int pool_grad_prepare(struct step *s, struct err *e);
 int max_pool_grad_run(const struct step *s, struct err *e);
 int average_pool_grad_run(const struct step *s, struct err *e);
