@@ -1,4 +1,4 @@
-/* group_norm.c - InstanceNormalization, GroupNormalization and RMSNormalization: lines of numbers that lie side by side.
+/* group_norm.c - Instance, Group and RMSNormalization: lines of numbers that lie side by side.
  *
  * A line is a sample's group of channels, or the last dimensions. Its sums are in double precision, LANES partial ones,
  * in one order whatever the threads; (x - mean) / sqrt(variance + epsilon) * scale + bias is one multiplication and
