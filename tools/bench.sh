@@ -1,6 +1,6 @@
 #!/bin/sh
 # bench.sh - Tenrec beside ONNX Runtime and PyTorch: bench.sh [OPTION OF bench/bench.py ...]
-# Without options: float32, low precision, steps of training, and the start of processes.
+# Without options: float32, low precision, steps of training, single operators, and the start of processes.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -20,4 +20,5 @@ measure() {
 measure bench
 measure bench --low
 measure bench --train
+measure operators
 measure start
