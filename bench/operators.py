@@ -102,7 +102,8 @@ def main():
     words.add_argument("--seconds", type=float, default=0.1)
     words.add_argument("--page", default="performance.md")
     options = words.parse_args()
-    lines = [f"Machine: {bench.machine()}.", "", "| operator | Tenrec ms | ONNX Runtime ms | times |", "|---|---|---|---|"]
+    lines = [f"Machine: {bench.machine()}.", "", "| operator | Tenrec ms | ONNX Runtime ms | times |",
+             "|---|---|---|---|"]
     with tempfile.TemporaryDirectory() as folder:
         for name in options.only.split(",") if options.only else sorted(ROWS):
             path = os.path.join(folder, "one.onnx")
