@@ -3,7 +3,9 @@
 
 #include <math.h>
 
-void rng_philox(uint64_t key, uint64_t counter_hi, uint64_t counter_lo, uint32_t out[4])
+#include "base/clones.h"
+
+INLINE void philox(uint64_t key, uint64_t counter_hi, uint64_t counter_lo, uint32_t out[4])
 {
     uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
     uint32_t c[4] = { (uint32_t)counter_lo, (uint32_t)(counter_lo >> 32), (uint32_t)counter_hi,
@@ -17,6 +19,20 @@ void rng_philox(uint64_t key, uint64_t counter_hi, uint64_t counter_lo, uint32_t
         k1 += 0xBB67AE85u;
     }
     for (int i = 0; i < 4; i++) out[i] = c[i];
+}
+
+void rng_philox(uint64_t key, uint64_t counter_hi, uint64_t counter_lo, uint32_t out[4])
+{
+    philox(key, counter_hi, counter_lo, out);
+}
+
+CLONES void rng_uniforms(uint64_t key, uint64_t stream, uint64_t first, int64_t n, double *to)
+{
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t r[4];
+        philox(key, stream, first + (uint64_t)i, r);
+        to[i] = (double)(int64_t)(((uint64_t)r[0] << 32 | r[1]) >> 11) * 0x1p-53;
+    }
 }
 
 double rng_uniform(uint64_t key, uint64_t stream, uint64_t index)

@@ -6,7 +6,9 @@
 #include "graph/builder.h"
 #include "graph/op.h"
 #include "ops/infer.h"
-#include "ops/kernel.h"
+#include "ops/mover.h"
+
+enum { BLOCK = 256 };
 
 /* Inputs: x (or dy), ratio, training_mode, step (our own: updates done so far, so that every step draws
  * anew). */
@@ -29,17 +31,23 @@ static struct dropout read_inputs(const struct step *s)
     return d;
 }
 
+/* n elements from `begin` on; of the mask too. */
+static void drop_block(const struct dropout *d, int64_t begin, int64_t n)
+{
+    double v[BLOCK], drawn[BLOCK], scale = d->ratio < 1 ? 1 / (1 - d->ratio) : 0;
+    int64_t kept[BLOCK];
+    struct tensor *mask = d->s->node->n_out > 1 ? d->s->out[1] : NULL;
+    load_f64(d->s->in[0]->dtype, element(d->s->in[0], begin), n, v);
+    if (d->drops) rng_uniforms(d->seed, d->step, (uint64_t)begin, n, drawn);
+    for (int64_t i = 0; i < n; i++) kept[i] = !d->drops || drawn[i] >= d->ratio;
+    for (int64_t i = 0; d->drops && i < n; i++) v[i] = kept[i] ? v[i] * scale : 0;
+    store_f64(d->s->out[0]->dtype, element(d->s->out[0], begin), n, v);
+    if (mask) store_i64(mask->dtype, element(mask, begin), n, kept);
+}
+
 static void drop_part(void *ctx, int64_t begin, int64_t end)
 {
-    const struct dropout *d = ctx;
-    const struct tensor *x = d->s->in[0];
-    struct tensor *mask = d->s->node->n_out > 1 ? d->s->out[1] : NULL;
-    double scale = d->ratio < 1 ? 1 / (1 - d->ratio) : 0;
-    for (int64_t i = begin; i < end; i++) {
-        bool kept = !d->drops || rng_uniform(d->seed, d->step, (uint64_t)i) >= d->ratio;
-        tensor_set_f64(d->s->out[0], i, kept ? tensor_get_f64(x, i) * (d->drops ? scale : 1) : 0);
-        if (mask) tensor_set_i64(mask, i, kept);
-    }
+    for (int64_t i = begin; i < end; i += BLOCK) drop_block(ctx, i, end - i < BLOCK ? end - i : BLOCK);
 }
 
 static int dropout_run(const struct step *s, struct err *e)

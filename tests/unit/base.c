@@ -134,6 +134,9 @@ TEST(philox_known_answer)
     CHECK_INT(r[0], 0x6627e8d5);
     CHECK_INT(r[3], 0x9b00dbd8);
     CHECK_NEAR(rng_uniform(1, 2, 3), rng_uniform(1, 2, 3), 0);
+    double many[40];
+    rng_uniforms(7, 1ull << 40, (1ull << 32) - 20, 40, many);
+    for (uint64_t i = 0; i < 40; i++) CHECK_NEAR(many[i], rng_uniform(7, 1ull << 40, (1ull << 32) - 20 + i), 0);
 }
 
 TEST(sha256_of_abc)

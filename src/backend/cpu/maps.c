@@ -161,7 +161,7 @@ CLONES static void clip_span(const float *dy, const float *xs, float *y, int64_t
     INDEPENDENT for (int64_t i = 0; i < n; i++)
     {
         float x = xs[i], low = p[0], high = p[1];
-        y[i] = (x < low) | (x > high) ? 0 : dy[i];
+        y[i] = ((x < low) | (x > high)) ? 0 : dy[i];
     }
 }
 

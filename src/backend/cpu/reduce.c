@@ -28,12 +28,12 @@ typedef double list_fn(const float *x, int64_t n, double shift);
 /* The larger of a (so far) and v, NaN above all. */
 INLINE float larger(float a, float v)
 {
-    return (v > a) | (v != v) ? v : a;
+    return ((v > a) | (v != v)) ? v : a;
 }
 
 INLINE float smaller(float a, float v)
 {
-    return (v < a) | (v != v) ? v : a;
+    return ((v < a) | (v != v)) ? v : a;
 }
 
 /* A family: what it starts with; `a` with number v, which had `s` taken away where that is asked for; `a` with b, a
