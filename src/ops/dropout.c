@@ -31,16 +31,30 @@ static struct dropout read_inputs(const struct step *s)
     return d;
 }
 
-/* n elements from `begin` on; of the mask too. */
+/* Which of n elements from `begin` on are kept; v holds them, and what becomes of them. */
+static void draw(const struct dropout *d, int64_t begin, int64_t n, double *restrict v, int64_t *restrict kept)
+{
+    double drawn[BLOCK], ratio = d->ratio, scale = ratio < 1 ? 1 / (1 - ratio) : 0;
+    rng_uniforms(d->seed, d->step, (uint64_t)begin, n, drawn);
+    for (int64_t i = 0; i < n; i++) {
+        union {
+            double f;
+            uint64_t u;
+        } bits = { v[i] * scale };
+        kept[i] = drawn[i] >= ratio;
+        bits.u &= 0 - (uint64_t)kept[i]; /* no branch, which nobody could predict */
+        v[i] = bits.f;
+    }
+}
+
 static void drop_block(const struct dropout *d, int64_t begin, int64_t n)
 {
-    double v[BLOCK], drawn[BLOCK], scale = d->ratio < 1 ? 1 / (1 - d->ratio) : 0;
+    double v[BLOCK];
     int64_t kept[BLOCK];
     struct tensor *mask = d->s->node->n_out > 1 ? d->s->out[1] : NULL;
     load_f64(d->s->in[0]->dtype, element(d->s->in[0], begin), n, v);
-    if (d->drops) rng_uniforms(d->seed, d->step, (uint64_t)begin, n, drawn);
-    for (int64_t i = 0; i < n; i++) kept[i] = !d->drops || drawn[i] >= d->ratio;
-    for (int64_t i = 0; d->drops && i < n; i++) v[i] = kept[i] ? v[i] * scale : 0;
+    for (int64_t i = 0; i < n; i++) kept[i] = 1;
+    if (d->drops) draw(d, begin, n, v, kept);
     store_f64(d->s->out[0]->dtype, element(d->s->out[0], begin), n, v);
     if (mask) store_i64(mask->dtype, element(mask, begin), n, kept);
 }
