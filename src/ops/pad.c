@@ -111,7 +111,23 @@ static int64_t source(int64_t i, int64_t dim, enum pad_mode mode)
 /* map[d][i]: which element of axis d of the small tensor element i of the wide one is, times the stride; -1: none. */
 struct pad_map {
     int64_t *map[SHAPE_MAX];
+    /* Of the last axis: stretches whose elements follow each other on both sides. */
+    struct stretch {
+        int64_t at, from, n; /* from < 0: nowhere */
+    } *stretches;
+    int64_t n_stretches;
 };
+
+static int find_stretches(const struct step *s, struct pad_map *m, const int64_t *map, int64_t n, struct err *e)
+{
+    TRY_MEM(m->stretches = ARENA_ARRAY(s->scratch, n, struct stretch), e);
+    for (int64_t i = 0, len; i < n; i += len) {
+        for (len = 1; i + len < n && map[i + len] == (map[i] < 0 ? -1 : map[i] + len); len++)
+            ;
+        m->stretches[m->n_stretches++] = (struct stretch){ i, map[i], len };
+    }
+    return 0;
+}
 
 static int pad_map(const struct step *s, int pads_at, int axes_at, const struct shape *x, const struct shape *y,
     struct pad_map *m, struct err *e)
@@ -136,7 +152,10 @@ static int pad_map(const struct step *s, int pads_at, int axes_at, const struct 
             m->map[d][i] = from < 0 ? -1 : from * strides[d];
         }
     }
-    return 0;
+    static const int64_t nothing[1] = { 0 };
+    int last = x->rank - 1;
+    m->n_stretches = 0;
+    return find_stretches(s, m, last < 0 ? nothing : m->map[last], last < 0 ? 1 : y->dim[last], e);
 }
 
 /* Calls `touch` for each run of elements that follow each other on both sides. */
@@ -146,25 +165,16 @@ struct pad_walk {
     const void *fill;
 };
 
-static void walk_row(const struct pad_walk *w, const int64_t *map, int64_t base, int64_t at, int64_t n)
-{
-    for (int64_t i = 0, len; i < n; i += len) {
-        for (len = 1; i + len < n && map[i + len] == (map[i] < 0 ? -1 : map[i] + len); len++)
-            ;
-        w->touch(w, base < 0 || map[i] < 0 ? -1 : base + map[i], at + i, len);
-    }
-}
-
 static void walk(const struct pad_walk *w, const struct pad_map *m)
 {
-    static const int64_t nothing[1] = { 0 };
     const struct shape *y = &w->wide->shape;
     int last = y->rank - 1;
     int64_t index[SHAPE_MAX] = { 0 }, count = shape_count(y), len = last < 0 ? 1 : y->dim[last];
     for (int64_t at = 0; at < count; at += len) {
         int64_t base = 0;
         for (int d = 0; d < last; d++) base = base < 0 || m->map[d][index[d]] < 0 ? -1 : base + m->map[d][index[d]];
-        walk_row(w, last < 0 ? nothing : m->map[last], base, at, len);
+        for (const struct stretch *t = m->stretches; t < m->stretches + m->n_stretches; t++)
+            w->touch(w, base < 0 || t->from < 0 ? -1 : base + t->from, at + t->at, t->n);
         for (int d = last - 1; d >= 0 && ++index[d] == y->dim[d]; d--) index[d] = 0;
     }
 }
