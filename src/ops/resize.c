@@ -200,7 +200,9 @@ static int open_axes(const struct step *s, int first, const struct shape *x, con
 
 int resize_axes(const struct step *s, struct resize_axis axes[SHAPE_MAX], struct err *e)
 {
-    return open_axes(s, 1, &s->in[0]->shape, &s->out[0]->shape, axes, e);
+    bool grad = node_is(s->node, "ResizeGrad");
+    const struct shape *x = &s->in[grad]->shape, *y = grad ? &s->in[0]->shape : &s->out[0]->shape;
+    return open_axes(s, 1 + grad, x, y, axes, e);
 }
 
 /* Writes `value` wherever an axis lies outside of the input. */
@@ -267,7 +269,7 @@ static int grad_run(const struct step *s, struct err *e)
 {
     struct resize_axis axes[SHAPE_MAX];
     struct shape now = s->in[0]->shape;
-    TRY(open_axes(s, 2, &s->in[1]->shape, &now, axes, e));
+    TRY(resize_axes(s, axes, e));
     double *dy = operand_zeros(s, shape_count(&now), e);
     const double *given = operand_load(s, s->in[0], e);
     if (!dy || !given) return e->code;

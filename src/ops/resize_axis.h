@@ -32,7 +32,7 @@ struct resize_axis {
     bool identity; /* nothing changes along this axis */
 };
 int resize_axis_init(struct resize_axis *a, const struct resize_rule *r, struct arena *scratch, struct err *e);
-/* The axes of a Resize node, set up in its step's scratch memory. */
+/* The axes of a Resize or ResizeGrad node, set up in its step's scratch memory. */
 int resize_axes(const struct step *s, struct resize_axis axes[SHAPE_MAX], struct err *e);
 /* (outer, in, inner) to (outer, out, inner), and the transpose of it; the target holds zeros. */
 void resize_axis_apply(

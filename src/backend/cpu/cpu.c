@@ -83,6 +83,7 @@ static const struct kernel kernels[] = {
     KERNEL("SoftmaxGrad", softmax_columns_prepare, softmax_columns_run),
     KERNEL("LogSoftmaxGrad", softmax_columns_prepare, softmax_columns_run),
     { "Resize", "cpu", false, resize_rows_accepts, resize_rows_prepare, resize_rows_run },
+    { "ResizeGrad", "cpu", false, resize_rows_accepts, resize_grad_prepare, resize_grad_run },
     KERNEL("LayerNormalizationGrad", layer_norm_grad_prepare, layer_norm_grad_run),
     KERNEL("RMSNormalizationGrad", layer_norm_grad_prepare, layer_norm_grad_run),
     KERNEL("LSTM", rnn_prepare, rnn_run),

@@ -27,6 +27,8 @@ int rms_norm_run(const struct step *s, struct err *e);
 bool resize_rows_accepts(const struct step *s, struct str *why);
 int resize_rows_prepare(struct step *s, struct err *e);
 int resize_rows_run(const struct step *s, struct err *e);
+int resize_grad_prepare(struct step *s, struct err *e);
+int resize_grad_run(const struct step *s, struct err *e);
 int softmax_columns_prepare(struct step *s, struct err *e);
 int softmax_columns_run(const struct step *s, struct err *e);
 bool casts_accepts(const struct step *s, struct str *why);

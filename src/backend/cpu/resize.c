@@ -1,5 +1,6 @@
 /* resize.c - enlarging and shrinking images along their last two dimensions by the rules that oneDNN lacks: linear with
- * aligned corners, cubic, with antialiasing. Rows are blended first, then the numbers of a row, in whatever layout.
+ * aligned corners, cubic, with antialiasing; and the gradients of all. Rows are blended first, then the numbers of a
+ * row, in whatever layout.
  */
 #include <string.h>
 
@@ -114,24 +115,102 @@ static void some_rows(void *ctx, int64_t begin, int64_t end)
     }
 }
 
-int resize_rows_run(const struct step *s, struct err *e)
+/* The last two axes; false: another one changes too, which a scale may ask for although the sizes agree. */
+static int two_axes(const struct step *s, const struct shape *x, struct scaling *g, bool *rest, struct err *e)
 {
     struct resize_axis axes[SHAPE_MAX], none = { .in = 1, .out = 1, .taps = 1, .index = (int64_t[]){ 0 },
         .weight = (double[]){ 1 } };
-    const struct shape *x = &s->in[0]->shape;
+    bool flat = x->rank == 3; /* (N, C, W): rows of one */
     struct form f;
     TRY(resize_axes(s, axes, e));
-    bool flat = x->rank == 3; /* (N, C, W): rows of one */
-    for (int d = 0; d < x->rank - (flat ? 1 : 2); d++)
-        if (!axes[d].identity) return s->in[0]->layout ? fail(e, ERR_UNSUPPORTED, "a scale of channels")
-                                                       : s->node->op->run(s, e);
-    struct scaling g = { .from = s->in[0]->data, .to = s->out[0]->data, .side = 1, .parts = 4 * s->threads };
-    TRY(taps_of(&g.x, &axes[x->rank - 1], s->scratch, e));
-    TRY(taps_of(&g.y, flat ? &none : &axes[x->rank - 2], s->scratch, e));
-    if (x->rank < 5 && form_of(s->in[0], &f)) g.side = f.channels;
-    g.planes = tensor_count(s->in[0]) / (g.x.in * g.y.in * g.side);
+    *rest = false;
+    for (int d = 0; d < x->rank - (flat ? 1 : 2); d++) *rest = *rest || !axes[d].identity;
+    *g = (struct scaling){ .from = s->in[0]->data, .to = s->out[0]->data, .side = 1 };
+    TRY(taps_of(&g->x, &axes[x->rank - 1], s->scratch, e));
+    TRY(taps_of(&g->y, flat ? &none : &axes[x->rank - 2], s->scratch, e));
+    if (x->rank < 5 && form_of(s->in[0], &f)) g->side = f.channels;
+    g->planes = shape_count(x) / (g->x.in * g->y.in * g->side);
+    if (*rest && s->in[0]->layout) return fail(e, ERR_UNSUPPORTED, "a scale of channels");
+    return 0;
+}
+
+int resize_rows_run(const struct step *s, struct err *e)
+{
+    struct scaling g;
+    bool rest;
+    TRY(two_axes(s, &s->in[0]->shape, &g, &rest, e));
+    if (rest) return s->node->op->run(s, e);
+    g.parts = 4 * s->threads;
     g.rows = ARENA_ARRAY(s->scratch, g.parts * g.x.in * g.side, float);
     TRY_MEM(g.rows, e);
     team_run(s->threads, g.parts, 1, some_rows, &g);
+    return 0;
+}
+
+/* --- gradients: what blended an output hands its share back --- */
+
+/* in: dy, something shaped as x, roi, scales, sizes */
+int resize_grad_prepare(struct step *s, struct err *e)
+{
+    const struct shape *x = &s->in[1]->shape, *y = &s->in[0]->shape;
+    int rank = x->rank;
+    if (rank < 3 || is(s->node, "coordinate_transformation_mode", "tf_crop_and_resize"))
+        return fail(e, ERR_UNSUPPORTED, "a rule or rank that others have");
+    for (int d = 0; d < rank - (rank > 3 ? 2 : 1); d++)
+        if (x->dim[d] != y->dim[d]) return fail(e, ERR_UNSUPPORTED, "more than two dimensions");
+    const struct layout *l = rank < 5 ? form_keep(s, 0) : NULL;
+    struct form f;
+    int64_t side = rank < 5 && form_of(s->in[0], &f) ? f.channels : 1, height = rank > 3 ? x->dim[rank - 2] : 1;
+    s->want_in[1] = s->in[1]->layout; /* only its shape is looked at */
+    s->want_out[0] = l ? l->backend->layout_alike(l, x, s->arena, e) : NULL;
+    s->work_bytes = (size_t)(s->threads * height * y->dim[rank - 1] * side) * sizeof(float);
+    return e->code;
+}
+
+CLONES static void add_row(float *restrict to, const float *restrict from, int64_t n, float by)
+{
+    for (int64_t i = 0; i < n; i++) to[i] += by * from[i];
+}
+
+static void share_numbers(const struct taps *t, int64_t side, const float *dy, float *dx)
+{
+    for (int64_t k = 0; k < t->n; k++)
+        for (int64_t o = 0; o < t->out; o++) {
+            float w = t->weight[k * t->out + o];
+            if (side == 1) dx[t->index[k * t->out + o]] += w * dy[o];
+            else add_row(dx + t->index[k * t->out + o] * side, dy + o * side, side, w);
+        }
+}
+
+/* Rows go back to `some` rows of the output's width first: enlarging has more rows than it came from. */
+static void some_planes(void *ctx, int64_t begin, int64_t end)
+{
+    const struct scaling *g = ctx;
+    int64_t wide = g->x.out * g->side, narrow = g->x.in * g->side;
+    for (int64_t part = begin; part < end; part++) {
+        float *some = g->rows + part * g->y.in * wide;
+        for (int64_t p = g->planes * part / g->parts; p < g->planes * (part + 1) / g->parts; p++) {
+            const float *dy = g->from + p * g->y.out * wide;
+            float *dx = g->to + p * g->y.in * narrow;
+            memset(some, 0, (size_t)(g->y.in * wide) * sizeof *some);
+            memset(dx, 0, (size_t)(g->y.in * narrow) * sizeof *dx);
+            for (int64_t o = 0; o < g->y.out; o++)
+                for (int64_t k = o; k < g->y.n * g->y.out; k += g->y.out)
+                    add_row(some + g->y.index[k] * wide, dy + o * wide, wide, g->y.weight[k]);
+            for (int64_t i = 0; i < g->y.in; i++)
+                share_numbers(&g->x, g->side, some + i * wide, dx + i * narrow);
+        }
+    }
+}
+
+int resize_grad_run(const struct step *s, struct err *e)
+{
+    struct scaling g;
+    bool rest;
+    TRY(two_axes(s, &s->in[1]->shape, &g, &rest, e));
+    if (rest) return s->node->op->run(s, e);
+    g.parts = s->threads;
+    g.rows = s->work;
+    team_run(s->threads, g.parts, 1, some_planes, &g);
     return 0;
 }

@@ -16,14 +16,18 @@ static int check_scales(const struct step *s, struct err *e)
 {
     const struct shape *x = &s->in[0]->shape, *y = &s->out[0]->shape;
     const struct value *v = node_in(s->node, 2);
-    if (node_has(s->node, "axes") || !is(s->node, "keep_aspect_ratio_policy", "stretch"))
-        return fail(e, ERR_UNSUPPORTED, "axes or a policy of aspect");
-    if (!v || !shape_count(&v->shape)) return 0;
+    size_t n = 0;
+    const int64_t *axes = node_ints(s->node, "axes", &n);
+    int count = axes ? (int)n : x->rank;
+    if (!is(s->node, "keep_aspect_ratio_policy", "stretch")) return fail(e, ERR_UNSUPPORTED, "a policy of aspect");
+    if (!v || !shape_count(&v->shape)) return 0; /* sizes: those of the result */
     const struct tensor *scales = value_const(v);
-    if (!scales || tensor_count(scales) != x->rank) return fail(e, ERR_UNSUPPORTED, "the scales are not constants");
-    for (int i = 0; i < x->rank; i++)
-        if (tensor_get_f64(scales, i) * (double)x->dim[i] != (double)y->dim[i])
+    if (!scales || tensor_count(scales) != count) return fail(e, ERR_UNSUPPORTED, "the scales are not constants");
+    for (int i = 0; i < count; i++) {
+        int d = axes ? shape_axis(axes[i], x->rank) : i;
+        if (d < 0 || tensor_get_f64(scales, i) * (double)x->dim[d] != (double)y->dim[d])
             return fail(e, ERR_UNSUPPORTED, "a scale that is not the ratio of the sizes");
+    }
     return 0;
 }
 
