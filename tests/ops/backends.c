@@ -203,7 +203,8 @@ static const struct {
     { "ResizeGrad", "f32[2,5,26,30] f32[2,5,13,17] - - i64{2,5,26,30} | mode=linear "
                     "coordinate_transformation_mode=align_corners; f32[1,3,9,25] f32[1,3,20,11] - - i64{1,3,9,25} | "
                     "mode=cubic; f32[1,3,18,22] f32[1,3,9,11] - f32{1,1,2,2}; f32[2,3,40] f32[2,3,19] "
-                    "- - i64{2,3,40} | mode=linear; f32[1,3,9,14] f32[1,3,20,31] - - i64{1,3,9,14} | mode=linear antialias=1" },
+                    "- - i64{2,3,40} | mode=linear; "
+                    "f32[1,3,9,14] f32[1,3,20,31] - - i64{1,3,9,14} | mode=linear antialias=1" },
     { "InstanceNormalization", "f32[2,5,9,11] f32[5] f32[5]; f32[2,3,7] f32[3] f32[3] | epsilon=0.1" },
     { "GroupNormalization", "f32[2,6,9,11] f32[6] f32[6] | num_groups=3; f32[3,4] f32[4] f32[4] | num_groups=2" },
     { "RMSNormalization", "f32[2,3,70] f32[70]; f32[5,4,33] f32[4,33] | axis=1 epsilon=0.1" },
