@@ -138,14 +138,9 @@ int open_rows(struct table **t, const struct model *m, struct args *args, const 
 
 int read_recipe(const struct args *args, const struct graph *g, const struct recipe **r, struct err *e)
 {
-    const char *path = conf_string(&args->conf, "recipe"), *other;
-    struct recipe *read = path ? recipe_new(args->arena) : NULL;
-    *r = NULL;
-    if (!path) return 0;
-    TRY_MEM(read, e);
-    TRY(recipe_read(read, path, g, &other, e));
-    if (other) fprintf(stderr, "tenrec: %s is for another %s: ignored\n", path, other);
-    else *r = read;
+    const char *ignored;
+    TRY(recipe_open(r, args->arena, conf_string(&args->conf, "recipe"), g, &ignored, e));
+    if (ignored) fprintf(stderr, "tenrec: %s\n", ignored);
     return 0;
 }
 

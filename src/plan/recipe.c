@@ -2,6 +2,7 @@
 #include "plan/recipe.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "backend/backend.h"
@@ -152,18 +153,52 @@ int recipe_read(struct recipe *r, const char *path, const struct graph *graph, c
     return *other ? 0 : read_kernels(r, path, root, e);
 }
 
+int recipe_open(const struct recipe **out, struct arena *a, const char *path, const struct graph *graph,
+    const char **ignored, struct err *e)
+{
+    const char *other;
+    struct recipe *r = path ? recipe_new(a) : NULL;
+    *out = NULL, *ignored = NULL;
+    if (!path) return 0;
+    TRY_MEM(r, e);
+    TRY(recipe_read(r, path, graph, &other, e));
+    if (!other) return *out = r, 0;
+    *ignored = arena_printf(a, "%s is for another %s: ignored", path, other);
+    return *ignored ? 0 : fail_nomem(e);
+}
+
+/* Its kernels as a tree; the caller's. NULL: no memory. */
+static json_t *kernels_json(const struct recipe *r)
+{
+    json_t *all = json_object();
+    for (size_t i = 0; r && i < r->kernels.n; i++) {
+        const struct map_entry *k = &r->kernels.entries[i];
+        if (!k->value || !json_object_set_new(all, k->key, json_string(k->value))) continue;
+        json_decref(all);
+        return NULL;
+    }
+    return all;
+}
+
+int recipe_hash(const struct recipe *r, char hex[65], struct err *e)
+{
+    json_t *kernels = kernels_json(r);
+    char *text = kernels ? json_dumps(kernels, JSON_SORT_KEYS | JSON_COMPACT) : NULL;
+    json_decref(kernels);
+    TRY_MEM(text, e);
+    hash_sha256(text, strlen(text), hex);
+    free(text);
+    return 0;
+}
+
 int recipe_write(const struct recipe *r, const char *path, const struct graph *graph, struct err *e)
 {
     const char *here[N_FACTS];
     struct bytes text;
-    json_t *root = json_object(), *kernels = json_object();
+    json_t *root = json_object(), *kernels = kernels_json(r);
     TRY(json_own(r->arena, root, e));
     TRY(json_own(r->arena, kernels, e));
     TRY(facts_here(r->arena, graph, here, e));
-    for (size_t i = 0; i < r->kernels.n; i++) {
-        const struct map_entry *k = &r->kernels.entries[i];
-        if (k->value && json_object_set_new(kernels, k->key, json_string(k->value))) return fail_nomem(e);
-    }
     for (int i = 0; i < N_FACTS; i++)
         if (json_object_set_new(root, facts[i], json_string(here[i]))) return fail_nomem(e);
     if (json_object_set(root, "kernels", kernels)) return fail_nomem(e);

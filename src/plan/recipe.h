@@ -20,6 +20,13 @@ size_t recipe_count(const struct recipe *r);
  * what differs, and says nothing. Errors: ERR_IO, ERR_DATA. */
 int recipe_read(
     struct recipe *r, const char *path, const struct graph *graph, const char **other, struct err *e);
+/* What a command or a training was told to follow, in `a`: *out is NULL where `path` is, or where the file is for
+ * something else; then *ignored says so in one line, and else is NULL. Errors: as recipe_read. */
+int recipe_open(const struct recipe **out, struct arena *a, const char *path, const struct graph *graph,
+    const char **ignored, struct err *e);
+/* SHA-256 of what it says, in whatever order; equal where the kernels are. `r` may be NULL: it says nothing, as one
+ * without kernels. ERR_NOMEM. */
+int recipe_hash(const struct recipe *r, char hex[65], struct err *e);
 int recipe_write(const struct recipe *r, const char *path, const struct graph *graph, struct err *e);
 
 #endif

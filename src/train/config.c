@@ -112,8 +112,9 @@ const struct conf_key train_keys[] = {
     NUMBER_KEY("warmup", "0", "epochs (or parts of one) during which the rate rises from 0"),
 
     COUNT_KEY("valid_every", "1", 1, 1000000, "epochs between evaluations"),
-    TEXT_KEY(
-        "metric", "NAME", "auto", "what makes a package the best: loss, accuracy, miou, mae ...; auto: as the task"),
+    TEXT_KEY("metric", "NAME", "auto",
+        "what makes a package the best: loss, accuracy, miou, mae ..., of a further head "
+        "OUTPUT.accuracy, OUTPUT.mae ...; auto: as the task"),
     COUNT_KEY("patience", "0", 0, 1000000, "stop after so many evaluations without a new best; 0: never"),
     NUMBER_KEY("max_seconds", "0", "stop (to be resumed) after this time; 0: never"),
     COUNT_KEY("checkpoint_updates", "0", 0, INT64_MAX, "updates between checkpoints within an epoch; 0: by the clock"),
@@ -122,6 +123,7 @@ const struct conf_key train_keys[] = {
     CHOICE_KEY("precision", "float32", "float32|bf16|bf16-rounded",
         "of products and their gradients; weights, moments, losses and statistics are float32 always. bf16-rounded: "
         "bf16's accuracy on any processor, not its speed"),
+    PATH_KEY("recipe", "which kernels to use, as tenrec bench --train --tune found them for `model` on this machine"),
     COUNT_KEY("threads", "0", 0, 4096, "0: as many as this process may use"),
     COUNT_KEY("loaders", "0", 0, 256,
         "threads that make the next batch beside the step; 0: steps and batches take turns on all threads"),

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/str.h"
+#include "enc/csv.h"
 
 const char *folder_make(struct arena *a, const char *wanted, struct err *e)
 {
@@ -45,12 +46,12 @@ int history_write(const struct history *h, const char *path, struct err *e)
     struct arena a;
     arena_init(&a, h->arena->mem);
     struct str s = str_in(&a);
-    for (size_t i = 0; i < h->n_names; i++) str_addf(&s, "%s%s", i ? "," : "", h->names[i]);
+    csv_put(&s, h->names, h->n_names, ','); /* some are names of a model's outputs */
     for (size_t i = 0; i < h->n; i++) {
-        str_addc(&s, i % h->n_names ? ',' : '\n');
+        if (i) str_addc(&s, i % h->n_names ? ',' : '\n');
         if (!isnan(h->values[i])) str_addf(&s, "%.9g", h->values[i]);
     }
-    str_addc(&s, '\n');
+    if (h->n) str_addc(&s, '\n');
     const char *text = str_done(&s);
     int code = text ? file_write(&a, path, text, s.len, e) : fail_nomem(e);
     arena_release(&a);

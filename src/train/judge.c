@@ -52,6 +52,7 @@ void judge_add(struct judge *j, double loss, const struct tensor *out, const str
     int64_t n = target->shape.rank > 0 ? target->shape.dim[0] : 1;
     j->loss += loss * (double)n;
     j->samples += n;
+    if (!out) return;
     if (j->classes) add_classes(j, out, target);
     else add_numbers(j, out, target);
 }

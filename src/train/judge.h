@@ -23,7 +23,7 @@ struct judge {
 
 int judge_init(struct judge *j, struct arena *a, int64_t classes, int64_t ignored, struct err *e);
 void judge_reset(struct judge *j);
-/* One batch: the mean loss, the model's output (N, C, ...) or (N, ...), the targets. */
+/* One batch: the mean loss, the model's output (N, C, ...) or (N, ...), the targets. `out` NULL: the loss alone. */
 void judge_add(struct judge *j, double loss, const struct tensor *out, const struct tensor *target);
 /* "loss", and with classes "accuracy", "miou", "f1" (means over classes that occur), else "mae", "rmse". NULL past the
  * end. */

@@ -13,14 +13,15 @@ enum { SAMPLES = 12, ACROSS = 6, SIDE = 150, CAPTION = 22 };
 static int draw_curves(struct train_run *r, struct arena *a, struct err *e)
 {
     const struct history *h = &r->history;
-    const char *path = folder_file(a, r->folder, "curves.png", e), *titles[3] = { "loss", "learning rate", r->metric };
-    int panel[JUDGE_MAX + 8];
-    bool has_metric = strcmp(r->metric, "loss") != 0;
+    const char *path = folder_file(a, r->folder, "curves.png", e), *titles[3] = { "loss", "learning rate" };
+    int panel[COLUMNS_MAX];
+    bool has_metric = strcmp(r->metric->name, "loss") != 0;
+    titles[2] = r->metric->name;
     if (!path) return e->code;
     for (size_t i = 0; i < h->n_names; i++) {
         const char *name = h->names[i];
         bool loss = !strcmp(name, "train_loss") || !strcmp(name, "valid_loss");
-        bool metric = !strncmp(name, "valid_", 6) && !strcmp(name + 6, r->metric) && !loss;
+        bool metric = !strncmp(name, "valid_", 6) && !strcmp(name + 6, r->metric->name) && !loss;
         panel[i] = loss ? 0 : !strcmp(name, "lr") ? 1 : metric ? 2 : -1;
     }
     struct curves c = { h->names, h->values, h->n / h->n_names, h->n_names, panel, has_metric ? 3 : 2, titles };
@@ -30,10 +31,10 @@ static int draw_curves(struct train_run *r, struct arena *a, struct err *e)
 static int draw_confusion(struct train_run *r, struct arena *a, struct err *e)
 {
     const char *path = folder_file(a, r->folder, "confusion.png", e);
-    bool named = r->model.labels.n == (size_t)r->judge.classes;
+    const struct judge *j = &r->judges[0];
+    bool named = r->model.labels.n == (size_t)j->classes;
     if (!path) return e->code;
-    return confusion_write(
-        r->judge.confusion.count, (size_t)r->judge.classes, named ? r->model.labels.names : NULL, path, a, e);
+    return confusion_write(j->confusion.count, (size_t)j->classes, named ? r->model.labels.names : NULL, path, a, e);
 }
 
 static int64_t best_class(const struct tensor *out, int64_t sample, int64_t place)
@@ -144,8 +145,8 @@ int run_pictures(struct train_run *r, struct err *e)
     struct arena a;
     struct err local = { 0 };
     arena_init(&a, NULL);
-    bool images = r->model.preprocess[0] && r->valid.n && r->judge.classes;
-    if (!draw_curves(r, &a, &local) && r->valid.n && r->judge.classes && r->judge.samples)
+    bool images = r->model.preprocess[0] && r->valid.n && r->judges[0].classes;
+    if (!draw_curves(r, &a, &local) && r->valid.n && r->judges[0].classes && r->judges[0].samples)
         draw_confusion(r, &a, &local);
     if (!local.code && images) draw_samples(r, &a, &local);
     arena_release(&a);

@@ -105,20 +105,22 @@ int run_make_step(struct train_run *r, struct err *e)
     return r->step ? 0 : e->code;
 }
 
-/* The model as it answers, with the loss as a further output; where averages are kept, with these as its weights. */
+/* The model as it answers, with the loss as a further output, and of several heads each one's behind it; where averages
+ * are kept, with these as its weights. */
 int run_make_judging(struct train_run *r, struct err *e)
 {
     struct graph *g = r->judging = graph_copy(r->model.graph, &r->a, e);
     struct builder b = { g, e };
-    struct value *loss = NULL;
+    struct value *loss = NULL, *each[MOST_HEADS];
     if (!g) return e->code;
     for (size_t i = 0; i < r->n_heads; i++) {
-        struct value *one = train_head_loss(&b, &r->heads[i], g->outputs[r->heads[i].output], "target", i, e);
-        if (!one) return e->code;
-        loss = loss ? emit(&b, "Add", NO_ATTRS, loss, one) : one;
+        each[i] = train_head_loss(&b, &r->heads[i], g->outputs[r->heads[i].output], "target", i, e);
+        if (!each[i]) return e->code;
+        loss = loss ? emit(&b, "Add", NO_ATTRS, loss, each[i]) : each[i];
     }
     if (!loss) return e->code;
     TRY(graph_output(g, loss, e));
+    for (size_t i = 0; r->n_heads > 1 && i < r->n_heads; i++) TRY(graph_output(g, each[i], e));
     for (size_t i = 0; conf_float(r->conf, "ema") > 0 && i < g->n_states; i++) {
         char name[300];
         snprintf(name, sizeof name, "average/%.250s", g->states[i]->name);

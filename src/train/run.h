@@ -19,6 +19,15 @@ struct train_task {
     enum sample_target target;
 };
 
+/* A number that an evaluation gives: one of a head's measures. */
+struct measured {
+    const char *name; /* as results.csv has it behind "valid_": plain of the first head, HEAD.MEASURE of others */
+    const struct judge *of;
+    size_t at; /* judge_name(of, at) */
+};
+/* measured; columns of results.csv */
+enum { MEASURED_MAX = MOST_HEADS * JUDGE_MAX, COLUMNS_MAX = MEASURED_MAX + 4 };
+
 struct train_run {
     struct arena a;
     const struct conf *conf;
@@ -38,10 +47,15 @@ struct train_run {
     const struct optimizer *optimizer;
     struct graph *step, *judging;
     struct session *session, *judge_session;
-    struct judge judge;
+    const struct recipe *recipe;     /* NULL: kernels by rules */
+    char kernels_hash[65];           /* of what it says */
+    struct judge judges[MOST_HEADS]; /* one a head; [0] has the sum of all losses */
+    struct judge own;                /* the first head's loss alone, where there are several heads */
+    struct measured measured[MEASURED_MAX];
+    size_t n_measured;
     struct schedule schedule;
-    const char *metric;
-    size_t batch, batches; /* samples a batch, batches an epoch */
+    const struct measured *metric; /* that makes a package the best */
+    size_t batch, batches;         /* samples a batch, batches an epoch */
     int accumulate, threads;
 
     /* what a checkpoint holds beside the states */
@@ -52,6 +66,7 @@ struct train_run {
     int64_t best_epoch, since_best;
     bool done;
     struct history history;
+    const char *const *tags; /* of its columns, for TensorBoard */
     struct events *events;
 
     double began, told, saved; /* clock */

@@ -203,17 +203,68 @@ int run_settle_targets(struct train_run *r, struct err *e)
     return r->task->target == SAMPLE_CLASS ? run_check_labels(r, e) : 0;
 }
 
+/* What the answers of a head are judged as: 0 where they are numbers. */
+static int64_t judged_classes(const struct train_run *r, size_t k)
+{
+    const struct further *f = &r->train.further[k];
+    const struct shape *s = &r->model.graph->outputs[r->heads[k].output]->shape;
+    if (k && f->names) return f->classes;
+    return k && r->train.classes && s->rank > 1 && s->dim[1] > 0 ? s->dim[1] : r->train.classes;
+}
+
+/* Its output's name; of a second head of the same output with the head's number behind it. */
+static const char *head_name(struct train_run *r, size_t k)
+{
+    const char *name = r->model.graph->outputs[r->heads[k].output]->name;
+    for (size_t i = 0; i < k; i++)
+        if (r->heads[i].output == r->heads[k].output) return arena_printf(&r->a, "%s_%zu", name, k + 1);
+    return name;
+}
+
+static int add_measured(struct train_run *r, const struct judge *of, size_t at, const char *head, struct err *e)
+{
+    const char *name = judge_name(of, at);
+    if (head) TRY_MEM(name = arena_printf(&r->a, "%s.%s", head, name), e);
+    r->measured[r->n_measured++] = (struct measured){ name, of, at };
+    return 0;
+}
+
+/* The first head's measures by their plain names, "loss" being the sum of all; then its own loss and the others'. */
+static int list_measured(struct train_run *r, struct err *e)
+{
+    for (size_t k = 0; k < r->n_heads; k++) {
+        struct judge *j = &r->judges[k];
+        const char *head = head_name(r, k);
+        TRY_MEM(head, e);
+        int64_t ignored = k && r->train.further[k].names ? INT64_MIN : r->train.ignored; /* as their losses do */
+        TRY(judge_init(j, &r->a, judged_classes(r, k), ignored, e));
+        for (size_t i = 0; judge_name(j, i); i++) TRY(add_measured(r, j, i, k ? head : NULL, e));
+        if (!k && r->n_heads > 1) TRY(add_measured(r, &r->own, 0, head, e));
+    }
+    return 0;
+}
+
+/* The first head's may have its name before them, too. */
+static const struct measured *find_measured(const struct train_run *r, const char *name)
+{
+    const char *first = r->model.graph->outputs[r->heads[0].output]->name;
+    size_t len = strlen(first);
+    for (size_t i = 0; i < r->n_measured; i++)
+        if (!strcmp(r->measured[i].name, name)) return &r->measured[i];
+    if (strncmp(name, first, len) || name[len] != '.') return NULL;
+    for (size_t i = 0; i < r->n_measured && r->measured[i].of == &r->judges[0]; i++)
+        if (!strcmp(r->measured[i].name, name + len + 1)) return &r->measured[i];
+    return NULL;
+}
+
 int run_settle_metric(struct train_run *r, struct err *e)
 {
-    const char *metric = conf_string(r->conf, "metric"), *names[JUDGE_MAX];
-    TRY(judge_init(&r->judge, &r->a, r->train.classes, r->train.ignored, e));
-    r->metric = strcmp(metric, "auto") ? metric : r->task->metric;
-    size_t n = 0;
+    const char *metric = conf_string(r->conf, "metric");
     struct str all = str_in(&r->a);
-    for (; judge_name(&r->judge, n); n++) {
-        names[n] = judge_name(&r->judge, n);
-        str_addf(&all, "%s%s", n ? ", " : "", names[n]);
-        if (!strcmp(names[n], r->metric)) return 0;
-    }
-    return fail(e, ERR_USAGE, "metric: the task %s has no \"%s\", but %s", r->task->name, r->metric, str_done(&all));
+    if (!strcmp(metric, "auto")) metric = r->task->metric;
+    TRY(list_measured(r, e));
+    if ((r->metric = find_measured(r, metric))) return 0;
+    for (size_t i = 0; i < r->n_measured; i++) str_addf(&all, "%s%s", i ? ", " : "", r->measured[i].name);
+    TRY_MEM(str_done(&all), e);
+    return fail(e, ERR_USAGE, "metric: the task %s has no \"%s\", but %s", r->task->name, metric, all.s);
 }

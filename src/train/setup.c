@@ -11,6 +11,7 @@
 #include "base/team.h"
 #include "graph/release.h"
 #include "pass/batch.h"
+#include "plan/recipe.h"
 #include "train/run.h"
 
 void run_say(const struct train_run *r, const char *fmt, ...)
@@ -62,6 +63,15 @@ static int open_model(struct train_run *r, struct err *e)
         if (r->model.report.items[i].kind == REPORT_GUESS) run_say(r, "guess: %s", r->model.report.items[i].what);
     if (!r->model.graph->n_outputs) return fail(e, ERR_USAGE, "%s: the model has no outputs", path);
     return 0;
+}
+
+/* Of the model as its file has it: what a training changes in it (the batch, the last layer) finds no kernel named. */
+static int open_recipe(struct train_run *r, struct err *e)
+{
+    const char *ignored;
+    TRY(recipe_open(&r->recipe, &r->a, conf_string(r->conf, "recipe"), r->model.graph, &ignored, e));
+    if (ignored) run_say(r, "%s", ignored);
+    return recipe_hash(r->recipe, r->kernels_hash, e);
 }
 
 static void free_port(json_t *ports)
@@ -176,7 +186,7 @@ static enum precision precision_of(struct train_run *r)
 
 static int make_sessions(struct train_run *r, struct err *e)
 {
-    struct session_options o = { .threads = r->threads, .plan_bytes = (size_t)256 << 20 };
+    struct session_options o = { .threads = r->threads, .recipe = r->recipe, .plan_bytes = (size_t)256 << 20 };
     o.precision = precision_of(r);
     if (!(r->session = session_new(r->step, &o, e))) return e->code;
     o.precision = PRECISION_FULL;
@@ -214,6 +224,7 @@ static int check_further(struct train_run *r, const struct tensor *out, struct e
         bool classes = f->names ? f->classes > 0 : r->train.classes > 0;
         f->want = target_shape(&out[r->heads[k].output].shape, classes);
         r->valid.further[k].want = f->want;
+        if (f->want.rank < 0) return fail(e, ERR_UNSUPPORTED, "heads: %s has no dimension of samples", name);
         if (!f->names && !shape_equal(&f->want, &r->train.want))
             return fail(e, ERR_SHAPE, "heads: %s is of another size than the first output, and needs columns", name);
         if (f->names && classes && f->want.rank > 0 && shape_count(&f->want) != 1)
@@ -267,6 +278,7 @@ int run_setup(struct train_run *r, struct err *e)
     r->train.seed = r->valid.seed = (uint64_t)conf_int(r->conf, "seed");
     r->train.shuffle = conf_int(r->conf, "shuffle");
     TRY(open_model(r, e));
+    TRY(open_recipe(r, e));
     TRY(free_batch(r, e));
     TRY(open_tables(r, e));
     TRY(run_choose_task(r, e));

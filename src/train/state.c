@@ -41,12 +41,13 @@ static const char *kernels(void)
     return "our own";
 }
 
-/* What must be the same for a resumed run to give the same bits; the first three may differ when that is asked for. */
-static const char *const soft[] = { "program", "kernels", "threads" };
+/* What must be the same for a resumed run to give the same bits; the first four may differ when that is asked for. */
+static const char *const soft[] = { "program", "kernels", "threads", "recipe" };
 static json_t *recipe(const struct train_run *r)
 {
-    return json_pack("{s:s,s:s,s:i,s:I,s:I,s:I}", soft[0], tenrec_version(), soft[1], kernels(), soft[2], r->threads,
-        "rows", (json_int_t)r->train.n, "batch", (json_int_t)r->batch, "rows_valid", (json_int_t)r->valid.n);
+    return json_pack("{s:s,s:s,s:i,s:s,s:I,s:I,s:I}", soft[0], tenrec_version(), soft[1], kernels(), soft[2],
+        r->threads, soft[3], r->kernels_hash, "rows", (json_int_t)r->train.n, "batch", (json_int_t)r->batch,
+        "rows_valid", (json_int_t)r->valid.n);
 }
 
 static bool is_soft(const char *key)
@@ -134,7 +135,7 @@ int run_restore(struct train_run *r, struct err *e)
     if (!counts || r->loss_n < 0 || json_array_size(history) % r->history.n_names)
         return fail(e, ERR_DATA, "%s: its counters make no sense", path);
     for (size_t i = 0; i < json_array_size(history); i += r->history.n_names) {
-        double row[JUDGE_MAX + 8];
+        double row[COLUMNS_MAX];
         for (size_t k = 0; k < r->history.n_names; k++) {
             item = json_array_get(history, i + k);
             row[k] = json_is_number(item) ? json_number_value(item) : NAN;

@@ -149,7 +149,12 @@ static int judge_batch(struct train_run *r, const size_t *order, size_t count, s
     for (size_t i = 0; i < n; i++) in[i] = b.in[i];
     for (size_t k = 0; k < b.n_heads; k++) in[n + k] = b.target[k];
     TRY(session_run(r->judge_session, in, out, e));
-    judge_add(&r->judge, tensor_get_f64(&out[n_out - 1], 0), &out[0], b.target[0]);
+    const struct tensor *loss = &out[r->model.graph->n_outputs]; /* of all, then of each head, times its weight */
+    judge_add(&r->judges[0], tensor_get_f64(loss, 0), &out[0], b.target[0]);
+    for (size_t k = 0; k < b.n_heads && b.n_heads > 1; k++) {
+        double own = tensor_get_f64(&loss[1 + k], 0) / r->heads[k].weight;
+        judge_add(k ? &r->judges[k] : &r->own, own, k ? &out[r->heads[k].output] : NULL, b.target[k]);
+    }
     return 0;
 }
 
@@ -157,7 +162,8 @@ int run_evaluate(struct train_run *r, struct err *e)
 {
     struct arena a;
     arena_init(&a, NULL);
-    judge_reset(&r->judge);
+    for (size_t k = 0; k < r->n_heads; k++) judge_reset(&r->judges[k]);
+    judge_reset(&r->own);
     for (size_t i = 0, count; i < r->valid.n && !e->code; i += count) {
         size_t order[4096];
         count = r->batch < sizeof order / sizeof order[0] ? r->batch : sizeof order / sizeof order[0];
@@ -166,22 +172,20 @@ int run_evaluate(struct train_run *r, struct err *e)
         judge_batch(r, order, count, &a, e);
         arena_release(&a);
     }
-    if (!e->code && !r->judge.samples) fail(e, ERR_DATA, "no row to judge by could be used");
+    if (!e->code && !r->judges[0].samples) fail(e, ERR_DATA, "no row to judge by could be used");
     return e->code;
 }
 
-static double metric_value(const struct train_run *r)
+static double value_of(const struct measured *m)
 {
-    for (size_t i = 0; judge_name(&r->judge, i); i++)
-        if (!strcmp(judge_name(&r->judge, i), r->metric)) return judge_value(&r->judge, i);
-    return NAN;
+    return judge_value(m->of, m->at);
 }
 
 /* A new best is written at once; the plateau and the patience hear of every evaluation. */
 static int weigh(struct train_run *r, bool judged, double loss, struct err *e)
 {
-    bool more = judged && judge_more_is_better(r->metric);
-    double value = judged ? metric_value(r) : loss;
+    bool more = judged && judge_more_is_better(judge_name(r->metric->of, r->metric->at));
+    double value = judged ? value_of(r->metric) : loss;
     schedule_tell(&r->schedule, value, more);
     if (!(isnan(r->best) || (more ? value > r->best : value < r->best))) return r->since_best++, 0;
     r->best = value;
@@ -193,27 +197,24 @@ static int weigh(struct train_run *r, bool judged, double loss, struct err *e)
 static int log_epoch(struct train_run *r, const double *row, struct err *e)
 {
     double now = (double)time(NULL);
-    for (size_t i = 3; i < r->history.n_names; i++) {
-        char tag[60];
-        snprintf(tag, sizeof tag, "epoch/%s", r->history.names[i]);
-        if (!isnan(row[i])) TRY(events_scalar(r->events, now, r->epoch + 1, tag, row[i], e));
-    }
+    for (size_t i = 3; i < r->history.n_names; i++)
+        if (!isnan(row[i])) TRY(events_scalar(r->events, now, r->epoch + 1, r->tags[i], row[i], e));
     return events_flush(r->events, e);
 }
 
 static int record(struct train_run *r, bool judged, double loss, struct err *e)
 {
-    double row[JUDGE_MAX + 8] = { (double)(r->epoch + 1), (double)r->updates,
+    double row[COLUMNS_MAX] = { (double)(r->epoch + 1), (double)r->updates,
         schedule_rate(&r->schedule, r->updates ? r->updates - 1 : 0), loss };
     struct arena a;
     arena_init(&a, NULL);
     struct str s = str_in(&a);
     str_addf(&s, "epoch %lld: loss %.5g", (long long)r->epoch + 1, loss);
-    for (size_t i = 0; judge_name(&r->judge, i); i++) {
-        row[4 + i] = judged ? judge_value(&r->judge, i) : NAN;
-        if (judged) str_addf(&s, ", valid %s %.5g", judge_name(&r->judge, i), row[4 + i]);
+    for (size_t i = 0; i < r->n_measured; i++) {
+        row[4 + i] = judged ? value_of(&r->measured[i]) : NAN;
+        if (judged) str_addf(&s, ", valid %s %.5g", r->measured[i].name, row[4 + i]);
     }
-    if (r->since_best == 0) str_addf(&s, " (best %s)", judged ? r->metric : "loss");
+    if (r->since_best == 0) str_addf(&s, " (best %s)", judged ? r->metric->name : "loss");
     run_say(r, "%s", str_done(&s) ? s.s : "");
     const char *path = folder_file(&a, r->folder, "results.csv", e);
     if (path && !history_add(&r->history, row, e)) history_write(&r->history, path, e);
@@ -236,7 +237,7 @@ static int end_epoch(struct train_run *r, struct err *e)
     r->loss_n = 0;
     r->done = r->epoch >= epochs || (patience && r->since_best >= patience);
     if (r->done && r->epoch < epochs)
-        run_say(r, "no better %s for %lld evaluations: enough", r->metric, (long long)r->since_best);
+        run_say(r, "no better %s for %lld evaluations: enough", r->metric->name, (long long)r->since_best);
     return run_save(r, e);
 }
 
@@ -248,8 +249,8 @@ static int judge_first(struct train_run *r, struct err *e)
     TRY(run_evaluate(r, e));
     arena_init(&a, NULL);
     struct str s = str_in(&a);
-    for (size_t i = 0; judge_name(&r->judge, i); i++)
-        str_addf(&s, "%s valid %s %.5g", i ? "," : "", judge_name(&r->judge, i), judge_value(&r->judge, i));
+    for (size_t i = 0; i < r->n_measured; i++)
+        str_addf(&s, "%s valid %s %.5g", i ? "," : "", r->measured[i].name, value_of(&r->measured[i]));
     run_say(r, "before:%s", str_done(&s) ? s.s : "");
     arena_release(&a);
     return 0;
@@ -272,13 +273,16 @@ static int train(struct train_run *r, struct err *e)
 
 static int begin_history(struct train_run *r, struct err *e)
 {
-    const char **names = ARENA_ARRAY(&r->a, JUDGE_MAX + 8, const char *);
-    TRY_MEM(names, e);
+    const char **names = ARENA_ARRAY(&r->a, COLUMNS_MAX, const char *),
+               **tags = ARENA_ARRAY(&r->a, COLUMNS_MAX, const char *);
+    if (!names || !tags) return fail_nomem(e);
     static const char *const first[] = { "epoch", "updates", "lr", "train_loss" };
     size_t n = 0;
     for (; n < 4; n++) names[n] = first[n];
-    for (size_t i = 0; judge_name(&r->judge, i); i++)
-        TRY_MEM(names[n++] = arena_printf(&r->a, "valid_%s", judge_name(&r->judge, i)), e);
+    for (size_t i = 0; i < r->n_measured; i++)
+        TRY_MEM(names[n++] = arena_printf(&r->a, "valid_%s", r->measured[i].name), e);
+    for (size_t i = 0; i < n; i++) TRY_MEM(tags[i] = arena_printf(&r->a, "epoch/%s", names[i]), e);
+    r->tags = tags;
     r->history = (struct history){ .arena = &r->a, .names = names, .n_names = n };
     return 0;
 }
@@ -331,7 +335,7 @@ static int finish(struct train_run *r, struct err *e)
     if (r->events) TRY(run_pictures(r, e)); /* not when all was done before */
     TRY(run_weights_hash(r, hex, e));
     run_say(r, "best %s %.5g in epoch %lld; %s holds best.tenrec, last.tenrec, results.csv",
-        r->valid.n ? r->metric : "loss", r->best, (long long)r->best_epoch, r->folder);
+        r->valid.n ? r->metric->name : "loss", r->best, (long long)r->best_epoch, r->folder);
     run_say(r, "memory: %.0f MB at the peak", (double)memory_peak() / 1e6);
     if (r->errors) run_say(r, "%lld rows were skipped", (long long)r->errors);
     run_say(r, "weights %s", hex);

@@ -3,6 +3,7 @@
 . "$(dirname "$0")/cli.sh"
 prepare='like=torchvision set=resize.size=16,center_crop.size=16'
 colors="model=classify.onnx data=learn $prepare batch=8 threads=1"
+small='like=torchvision set=resize.size=16'
 masks='model=segment.onnx data=pairs.csv like=torchvision set=resize.size=16 task=image-segmentation batch=8 threads=1'
 
 # --- what cannot be ---
@@ -197,6 +198,31 @@ says talk 'epoch [23].*holds the last good checkpoint' 'leaves a checkpoint'
 run train --resume runs/wilder
 exits 1 'from which it runs away again'
 
+# --- kernels by a recipe ---
+noisy="$colors noise=0.1 epochs=2"
+run bench classify.onnx --size 16 --batch 8 --train --seconds 0.05 --tune tuned.json
+exits 0 'a recipe of a step of training'
+# What it found depends on the machine; the name of a kernel that sums in another order does not.
+awk '!inside { print } /"kernels": / { inside = !/}/ } inside && /}/ { inside = 0 }' tuned.json |
+    sed 's/"kernels": .*/"kernels": {"ReduceMean float32[*,3,16,16] int64[2] keepdims=0": "cpu"},/' >recipe.json
+run train $noisy out=runs/ruled
+run train $noisy out=runs/tuned recipe=recipe.json
+exits 0 'a training by a recipe'
+ok 'is followed without a word' "$(grep recipe.json talk)"
+ok 'to other bits' "$(cmp -s runs/ruled/last.tenrec runs/tuned/last.tenrec && echo the same)"
+run train $noisy out=runs/tuned2 recipe=recipe.json
+is 'always the same' "$(cmp runs/tuned/last.tenrec runs/tuned2/last.tenrec 2>&1)" ''
+sed 's/"processor": ".*"/"processor": "another"/' recipe.json >another.json
+run train $noisy out=runs/another recipe=another.json
+exits 0 'a recipe of another machine'
+is 'is ignored with one line' "$(grep another.json talk)" 'tenrec: another.json is for another processor: ignored'
+is 'as if there were none' "$(cmp runs/ruled/last.tenrec runs/another/last.tenrec 2>&1)" ''
+run train model=segment.onnx data=pairs.csv $small epochs=1 recipe=recipe.json out=runs/unlike
+says talk 'recipe.json is for another model: ignored' 'a recipe of another model'
+refuse 1 'nothere.json' 'a recipe that is not there' $colors recipe=nothere.json
+echo '{"kernels": 5' >broken.json
+refuse 4 'broken.json' 'a broken recipe' $colors recipe=broken.json
+
 # --- resume ---
 # Ten kills at random moments, and a resume after each, of a run with everything that a checkpoint has to hold.
 rich="$colors epochs=40 checkpoint_updates=3 precision=bf16-rounded optimizer=adam amsgrad=true lr=0.01"
@@ -247,6 +273,13 @@ sed -i 's/^threads: 1$/threads: 2/' runs/other/args.yaml
 run train --resume runs/other
 other threads
 run train --resume runs/other --force
+exits 0 'all the same'
+run train --resume runs/tuned
+exits 0 'a resume with the same recipe'
+sed -i 's/: "cpu"/: "dnnl"/' recipe.json
+run train --resume runs/tuned
+other recipe
+run train --resume runs/tuned --force
 exits 0 'all the same'
 if grep -aq 'oneDNN [0-9. ]*avx' runs/whole/checkpoint.safetensors; then
     DNNL_MAX_CPU_ISA=SSE41

@@ -48,11 +48,35 @@ run train $heads epochs=40 heads='place=smooth_l1*0.5:left+top' out=runs/heads
 exits 0 'a class and a place are learnt together'
 falls runs/heads 0.2 'by the sum of their losses'
 proves runs/heads 'two outputs'
+# column FOLDER NAME: its last number.
+column() {
+    awk -F, -v name="$2" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) at = i }
+        END { print at ? $at : "none" }' \
+        "$1/results.csv"
+}
+is 'every head is judged, the first by plain names' "$(head -1 runs/heads/results.csv | cut -d, -f5-)" \
+    valid_loss,valid_accuracy,valid_miou,valid_f1,valid_kind.loss,valid_place.loss,valid_place.mae,valid_place.rmse
+ok 'the loss is the weighted sum' "$(awk -v all="$(column runs/heads valid_loss)" \
+    -v kind="$(column runs/heads valid_kind.loss)" -v place="$(column runs/heads valid_place.loss)" \
+    'BEGIN { far = all - kind - 0.5 * place; if (!(kind > 0 && far < 1e-6 && far > -1e-6)) print all, kind, place }')"
+ok 'the events have them' "$(grep -aq 'epoch/valid_place.mae' runs/heads/events* || echo none)"
+run train $heads epochs=40 heads='place=smooth_l1*0.5:left+top' out=runs/placed metric=place.rmse patience=3
+exits 0 'the best is told by another head'
+says talk 'valid place.mae 0.[0-9]+, valid place.rmse' 'the log has them'
+says talk 'best place.rmse 0.[0-9]+ in epoch' 'which is said'
+is 'and its least is kept' "$(sed -n 's/.*best place.rmse \([0-9.e-]*\) in.*/\1/p' talk)" \
+    "$(awk -F, 'NR == 2 || NR > 2 && $NF < least { least = $NF } END { printf "%.5g", least }' runs/placed/results.csv)"
+run train $heads epochs=2 heads='place=smooth_l1*0.5:left+top' out=runs/named metric=kind.accuracy
+exits 0 "the first head's measures have its name, too"
+says talk 'best accuracy' 'and their plain one'
 run train $heads epochs=40 heads='kind=cross_entropy*0.5:half' out=runs/again
 exits 0 'a column of numbers is classes'
+ok 'which are judged as such' "$(awk -v right="$(column runs/again valid_kind_2.accuracy)" \
+    'BEGIN { if (!(right >= 0 && right <= 1)) print right }')"
 run train model=segment.onnx data=pairs.csv like=torchvision set=resize.size=16 epochs=3 batch=8 heads='y=dice*0.5' \
     mixup=0.2 accumulate=2 out=runs/dice
 exits 0 'two losses of one output'
+is 'have one answer, and its measures' "$(column runs/dice valid_y_2.miou)" "$(column runs/dice valid_miou)"
 unfit() { # CODE PATTERN NAME KEYS...
     expected=$1 pattern=$2 name=$3
     shift 3
@@ -69,6 +93,9 @@ unfit 2 'does not fit what the first output learns' 'a loss of another kind' hea
 unfit 2 'a class is one column' 'a class of two columns' heads=place=cross_entropy:left+top
 unfit 4 'holds 1 numbers, the model gives 2' 'too few numbers' heads=place=mse:left
 unfit 4 'holds no class from 0 to 1' 'a class that is none' max_errors=0 heads=place=cross_entropy:left
+unfit 2 'metric: .* has no "place.accuracy", but loss, .*, kind.loss, place.loss, place.mae, place.rmse' \
+    'a metric that a head does not have' heads=place=mse:left+top metric=place.accuracy
+unfit 2 'metric: .* has no "places.mae"' 'a metric of a head that is none' heads=place=mse:left+top metric=places.mae
 unfit 2 'loss_weight: 0' 'a main loss that weighs nothing' loss_weight=0
 
 # --- the image itself ---
