@@ -341,14 +341,8 @@ static int score_all(struct job *job, struct err *e)
     return got < 0 ? got : 0;
 }
 
-static void print_measure(const json_t *report, const char *key, const char *name)
-{
-    const json_t *v = json_object_get(report, key);
-    if (v) fprintf(stderr, "tenrec: %-18s %.6g\n", name, json_number_value(v));
-}
-
-/* To stderr for people; whole to a file beside the table. */
-static int tell_metrics(struct job *job, struct err *e)
+/* Of one output, with its name before each line unless it is the first. */
+static void print_measures(const json_t *report, const char *output)
 {
     static const char *const measures[][2] = { { "loss", "loss" }, { "accuracy", "accuracy" },
         { "pixel_accuracy", "pixel accuracy" }, { "pixel_error", "pixel error" },
@@ -357,13 +351,24 @@ static int tell_metrics(struct job *job, struct err *e)
         { "map_75", "mAP 0.75" }, { "mar_100", "mean recall" },
         { "f1_macro", "F1 (macro)" }, { "roc_auc", "ROC AUC" }, { "mae", "MAE" },
         { "mse", "MSE" }, { "rmse", "RMSE" }, { "r2", "R2" } };
-    json_t *report;
+    const char *of = output ? output : "", *colon = output ? ": " : "";
+    for (size_t i = 0; i < sizeof measures / sizeof *measures; i++) {
+        const json_t *v = json_object_get(report, measures[i][0]);
+        if (v) fprintf(stderr, "tenrec: %s%s%-18s %.6g\n", of, colon, measures[i][1], json_number_value(v));
+    }
+    long without = (long)json_integer_value(json_object_get(report, "without_target"));
+    if (without) fprintf(stderr, "tenrec: %s%s%ld rows have no target that the model knows\n", of, colon, without);
+}
+
+/* To stderr for people; whole to a file beside the table. */
+static int tell_metrics(struct job *job, struct err *e)
+{
+    const char *name;
+    json_t *report, *other;
     struct bytes text;
     TRY(targets_report(job->targets, &report, e));
-    for (size_t i = 0; i < sizeof measures / sizeof *measures; i++)
-        print_measure(report, measures[i][0], measures[i][1]);
-    long without = (long)json_integer_value(json_object_get(report, "without_target"));
-    if (without) fprintf(stderr, "tenrec: %ld rows have no target that the model knows\n", without);
+    print_measures(report, NULL);
+    json_object_foreach(json_object_get(report, "outputs"), name, other) print_measures(other, name);
     if (!job->out) return 0;
     const char *path = arena_printf(job->args->arena, "%s.metrics.json", job->out);
     TRY_MEM(path, e);
@@ -430,7 +435,8 @@ static const struct conf_key keys[] = {
     { "names", 0, CONF_CHOICE, NULL, "tenrec", "tenrec|sas", 0, 0,
         "what columns of the results are called; sas: _predClass_, _predName_, _predImg_; _nObjects_, _Object0_ ..." },
     { "metrics", 0, CONF_FLAG, NULL, NULL, NULL, 0, 0,
-        "compare with the column of the truth (label, mask, boxes or numbers); everything goes to OUT.metrics.json" },
+        "compare with the column of the truth (label, mask, boxes or numbers), of several outputs each with its own; "
+        "everything goes to OUT.metrics.json" },
     { "features", 0, CONF_STRING, "LAYER", NULL, NULL, 0, 0,
         "the numbers of an inner layer instead of the model's outputs; tenrec show MODEL names them" },
     { "shard", 0, CONF_STRING, "I/N", NULL, NULL, 0, 0,

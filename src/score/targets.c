@@ -30,22 +30,22 @@ const json_t *targets_steps(const struct targets *j)
     return json_object_get(port, "postprocess");
 }
 
-/* What the answers are, and so what they are compared with. */
-static int choose_target(struct targets *j, struct err *e)
+/* What the answers of j->output are, and so what they are compared with. */
+static void choose_kind(struct targets *j)
 {
-    const struct graph *g = j->model->graph;
-    while (j->output + 1 < g->n_outputs && has_step(targets_steps(j), "omit")) j->output++;
     const json_t *steps = targets_steps(j);
     j->kind = kinds[0];
     for (size_t i = 1; i < N_KINDS; i++)
         for (int k = 0; k < 2 && kinds[i]->steps[k]; k++)
             if (has_step(steps, kinds[i]->steps[k])) j->kind = kinds[i];
     j->both = has_step(steps, "two_classes");
-    const struct node *last = g->outputs[j->output]->node;
+    const struct node *last = j->model->graph->outputs[j->output]->node;
     j->logits = j->kind == &target_mask ? !node_is(last, "Softmax") && !node_is(last, "Sigmoid")
                                         : has_step(steps, j->both ? "sigmoid" : "softmax");
-    j->column = table_column(j->table, j->kind->role, 0);
-    if (j->column >= 0) return 0;
+}
+
+static int no_truth(const struct targets *j, struct err *e)
+{
     const char *list = table_column_list(j->table, j->arena);
     TRY_MEM(list, e);
     return fail(e, ERR_USAGE,
@@ -53,26 +53,55 @@ static int choose_target(struct targets *j, struct err *e)
         table_path(j->table), j->kind->gives, j->kind->wants, list);
 }
 
-struct targets *targets_new(
-    struct arena *a, const struct model *m, struct table *t, const char *folder, struct err *e)
+/* One output behind `last`, where the table has its truth: then it stands at the end of the list. */
+static int add_output(struct targets *one, struct targets **first, struct targets **last, struct err *e)
 {
-    struct targets *j = ARENA_NEW(a, struct targets);
-    if (!j) return fail_nomem(e), NULL;
-    *j = (struct targets){ .arena = a, .model = m, .table = t, .folder = folder };
-    if (choose_target(j, e)) return NULL;
-    return j->kind->init(j, e) ? NULL : j;
+    size_t before = 0;
+    if (has_step(targets_steps(one), "omit")) return 0;
+    choose_kind(one);
+    for (const struct targets *j = *first; j && !one->kind->together; j = j->next) before += j->kind == one->kind;
+    one->column = one->kind->together ? table_numbers(one->table, 0)
+                                      : table_column(one->table, one->kind->role, before);
+    if (one->column < 0) return 0;
+    struct targets *j = ARENA_NEW(one->arena, struct targets);
+    TRY_MEM(j, e);
+    *j = *one;
+    j->place = *last ? (*last)->place + 1 : 0;
+    j->first = *first ? *first : j;
+    *(*last ? &(*last)->next : first) = j;
+    *last = j;
+    return j->kind->init(j, e);
 }
 
-int targets_row(struct targets *j, const struct scored *s, struct str *out, struct err *e)
+struct targets *targets_new(struct arena *a, const struct model *m, struct table *t, const char *folder, struct err *e)
+{
+    struct targets *first = NULL, *last = NULL, one = { .arena = a, .model = m, .table = t, .folder = folder };
+    size_t n = m->graph->n_outputs;
+    for (; one.output < n; one.output++)
+        if (add_output(&one, &first, &last, e)) return NULL;
+    if (first) return first;
+    for (one.output = 0; one.output + 1 < n && has_step(targets_steps(&one), "omit");) one.output++;
+    choose_kind(&one);
+    no_truth(&one, e);
+    return NULL;
+}
+
+static int output_row(struct targets *j, const struct scored *s, struct str *out, struct err *e)
 {
     struct arena scratch;
-    if (s->error) return 0;
+    if (j->place) str_addf(out, "%zu", j->place);
     arena_init(&scratch, j->arena->mem);
     int got = j->kind->row(j, s, &scratch, out, e);
     arena_release(&scratch);
     TRY(got);
     str_add(out, got ? "\n" : "N\n");
     return out->oom ? fail_nomem(e) : 0;
+}
+
+int targets_row(struct targets *j, const struct scored *s, struct str *out, struct err *e)
+{
+    for (; j && !s->error; j = j->next) TRY(output_row(j, s, out, e));
+    return 0;
 }
 
 int targets_damaged(char letter, const char *line, struct err *e)
@@ -100,10 +129,15 @@ int targets_whole(const char **line, int64_t most, int64_t *v)
 
 static int add_line(struct targets *j, const char *line, struct arena *a, struct err *e)
 {
+    char *letter;
+    for (unsigned long place = strtoul(line, &letter, 10); j && place; place--) j = j->next;
+    if (!j) return targets_damaged(line[0], line + 1, e);
+    line = letter;
     j->rows += line[0] != 'N';
     j->without += line[0] == 'N';
     if (line[0] == 'N') return 0;
-    return line[0] == j->kind->letter ? j->kind->add(j, line + 1, a, e) : targets_damaged(line[0], line + 1, e);
+    return line[0] == j->kind->letter ? j->kind->add(j, line + 1, a, e)
+                                      : targets_damaged(line[0], line + (line[0] != 0), e);
 }
 
 int targets_add(struct targets *j, struct bytes lines, struct err *e)
@@ -133,16 +167,29 @@ const char *targets_label(const struct targets *j, int64_t class)
     return class >= 0 && (uint64_t)class < l->n ? l->names[class] : NULL;
 }
 
-int targets_report(struct targets *j, json_t **out, struct err *e)
+static int output_report(struct targets *j, json_t *o, struct err *e)
 {
-    json_t *o = json_pack("{s:I,s:I}", "rows", (json_int_t)j->rows, "without_target", (json_int_t)j->without);
     struct arena scratch;
-    TRY(json_own(j->arena, o, e));
-    *out = o;
     if (!j->rows) return 0;
     if (j->losses > 0) targets_put(o, "loss", j->loss / j->losses);
     arena_init(&scratch, j->arena->mem);
     int code = j->kind->report(j, &scratch, o, e);
     arena_release(&scratch);
     return code;
+}
+
+int targets_report(struct targets *j, json_t **out, struct err *e)
+{
+    json_t *others = json_object();
+    *out = NULL;
+    TRY(json_own(j->arena, others, e));
+    for (; j; j = j->next) {
+        if (j->place && j->kind->together && !j->rows) continue; /* the table has numbers for other outputs only */
+        json_t *o = json_pack("{s:I,s:I}", "rows", (json_int_t)j->rows, "without_target", (json_int_t)j->without);
+        TRY(json_own(j->arena, o, e));
+        TRY(output_report(j, o, e));
+        if (!*out) *out = o;
+        else if (json_object_set(others, j->model->graph->outputs[j->output]->name, o)) return fail_nomem(e);
+    }
+    return json_object_size(others) && json_object_set(*out, "outputs", others) ? fail_nomem(e) : 0;
 }

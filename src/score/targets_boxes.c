@@ -110,4 +110,5 @@ static int report(struct targets *j, struct arena *a, json_t *o, struct err *e)
     return 0;
 }
 
-const struct target_kind target_boxes = { 'B', ROLE_BOXES, { "boxes" }, "boxes", "boxes", init, judge, add, report };
+const struct target_kind target_boxes = { 'B', ROLE_BOXES, { "boxes" }, "boxes", "boxes", false, init, judge, add,
+    report };

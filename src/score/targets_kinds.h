@@ -13,7 +13,10 @@ enum {
     TARGETS_TOP_K = 5
 };
 
+/* What one output is compared with; those of a model's further outputs follow. */
 struct targets {
+    struct targets *first, *next;
+    size_t place; /* in that list */
     struct arena *arena;
     const struct model *model;
     struct table *table;
@@ -39,6 +42,7 @@ struct target_kind {
     char letter; /* that its lines begin with */
     enum role role;
     const char *steps[2], *gives, *wants; /* steps: of the postprocessing that tell it */
+    bool together; /* columns of numbers are one target that outputs share, each taking as many as it gives */
     int (*init)(struct targets *j, struct err *e);
     /* Adds one row's line, without its end: 1; 0: the row has no target. */
     int (*row)(struct targets *j, const struct scored *s, struct arena *a, struct str *out, struct err *e);

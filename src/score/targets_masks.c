@@ -129,5 +129,5 @@ static int report(struct targets *j, struct arena *a, json_t *o, struct err *e)
     return 0;
 }
 
-const struct target_kind target_mask = { 'S', ROLE_MASK, { "argmax", "threshold" }, "masks", "mask", init, judge, add,
-    report };
+const struct target_kind target_mask = { 'S', ROLE_MASK, { "argmax", "threshold" }, "masks", "mask", false, init, judge,
+    add, report };

@@ -8,6 +8,27 @@ static int init(struct targets *j, struct err *e)
     return 0; /* the first row tells how many there are */
 }
 
+/* Outputs take the row's numbers one behind the other, and the table may have those of the first outputs only. Returns
+ * how many those before `j` take; below 0, with an error: the numbers of the row end within an output's. */
+static int64_t taken_before(const struct targets *j, const struct scored *s, int64_t n, struct arena *a, struct err *e)
+{
+    int64_t all = 0, before = 0;
+    bool fits = false;
+    struct str sums = str_in(a);
+    for (const struct targets *k = j->first; k; k = k->next) {
+        if (k == j) before = all;
+        if (k->kind != &target_numbers) continue;
+        str_addf(&sums, "%s%lld", all ? " or " : "", (long long)(all + tensor_count(&s->answers[k->output].tensor)));
+        all += tensor_count(&s->answers[k->output].tensor);
+        fits = fits || all == n;
+    }
+    if (fits) return before;
+    const char *text = str_done(&sums);
+    return text ? fail(e, ERR_USAGE, "%s: %lld numbers in the table, but the model gives %s", s->source->where,
+                      (long long)n, text)
+                : fail_nomem(e);
+}
+
 static int judge(struct targets *j, const struct scored *s, struct arena *a, struct str *out, struct err *e)
 {
     struct err bad = { 0 };
@@ -15,12 +36,12 @@ static int judge(struct targets *j, const struct scored *s, struct arena *a, str
     double *truth;
     size_t n;
     if (row_numbers(s->table, s->source, a, &truth, &n, &bad)) return bad.code == ERR_NOMEM ? fail_nomem(e) : 0;
-    if ((int64_t)n != tensor_count(t))
-        return fail(e, ERR_USAGE, "%s: %zu numbers in the table, but the model gives %lld", s->source->where, n,
-            (long long)tensor_count(t));
+    int64_t count = tensor_count(t), before = taken_before(j, s, (int64_t)n, a, e);
+    TRY(e->code);
+    if (before + count > (int64_t)n) return 0;
     str_addf(out, "%c", target_numbers.letter);
-    for (size_t i = 0; i < n; i++) str_addf(out, " %a", truth[i]);
-    for (size_t i = 0; i < n; i++) str_addf(out, " %a", tensor_get_f64(t, (int64_t)i));
+    for (int64_t i = 0; i < count; i++) str_addf(out, " %a", truth[before + i]);
+    for (int64_t i = 0; i < count; i++) str_addf(out, " %a", tensor_get_f64(t, i));
     return 1;
 }
 
@@ -43,8 +64,13 @@ static const char *column_of(const struct targets *j, int64_t i)
 {
     const struct table *t = j->table;
     size_t n = 0;
+    int64_t all = 0;
+    for (const struct targets *k = j->first; k; k = k->next) {
+        if (k == j) i += all;
+        all += k->regression.outputs; /* 0 of other kinds */
+    }
     while (table_numbers(t, n) >= 0) n++;
-    if (n != 1 && n != (size_t)j->regression.outputs) return NULL;
+    if (n != 1 && n != (size_t)all) return NULL;
     return table_column_at(t, (size_t)table_numbers(t, n == 1 ? 0 : (size_t)i))->name;
 }
 
@@ -69,5 +95,5 @@ static int report(struct targets *j, struct arena *a, json_t *o, struct err *e)
     return 0;
 }
 
-const struct target_kind target_numbers = { 'R', ROLE_NUMBERS, { NULL }, "numbers", "numbers", init, judge, add,
+const struct target_kind target_numbers = { 'R', ROLE_NUMBERS, { NULL }, "numbers", "numbers", true, init, judge, add,
     report };

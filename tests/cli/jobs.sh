@@ -139,6 +139,56 @@ run score add.onnx numbers.csv --columns numbers=weight --metrics -o numbers.out
 exits 2 'fewer numbers than the model gives'
 says talk 'numbers.csv:2: 1 numbers in the table, but the model gives 2' 'are told'
 
+# --- several outputs, each with its truth ---
+echo image,label,left,top,more >places.csv
+for i in 0 1 2 3; do
+    printf 'learn/red/%d.png,red,0.9,0.1,1\nlearn/white/%d.png,white,0.5,far,1\n' $i $i
+done >>places.csv
+judged="heads.onnx places.csv $settings --labels labels.txt --metrics"
+run score $judged --columns numbers=left,top -o places.out.csv
+exits 0 'classes and numbers are judged'
+says talk '^tenrec: accuracy  ' 'the first output by plain names'
+says talk '^tenrec: place: MAE  ' 'the other by its own'
+says talk '^tenrec: place: 4 rows have no target' 'where it has a truth'
+# mean |answer - truth| of the rows that have both numbers
+awk -F, 'NR == FNR { if (FNR > 1 && $4 != "far") { left[FNR] = $3; top[FNR] = $4 } next }
+    FNR == 1 { for (i = 1; i <= NF; i++) if ($i == "place") at = i }
+    FNR in left { split($at, p, " "); a = p[1] - left[FNR]; b = p[2] - top[FNR]
+        sum += (a < 0 ? -a : a) + (b < 0 ? -b : b); n += 2 }
+    END { printf "%.6g\n", sum / n }' places.csv places.out.csv >mae
+is 'and it is what the answers say' "$(sed -n 's/^tenrec: place: MAE *//p' talk)" "$(cat mae)"
+says places.out.csv.metrics.json '"outputs": \{' 'all of it is kept'
+says places.out.csv.metrics.json '"column": "top"' 'with names of columns'
+cp places.out.csv.metrics.json places.json
+for i in 1 2; do run score $judged --columns numbers=left,top -o places.out.csv --shard $i/2; done
+is 'by shards, too' "$(cmp places.json places.out.csv.metrics.json 2>&1)" ''
+run score $judged -o places.out.csv
+exits 0 'an output without a truth is left alone'
+ok 'and not spoken of' "$(grep place: talk)"
+run score $judged --columns numbers=left,top,more -o places.out.csv
+exits 2 'more numbers than the outputs give'
+says talk 'places.csv:2: 3 numbers in the table, but the model gives 2' 'are told, too'
+if command -v unzip >/dev/null; then # both outputs are classes
+    run import heads.onnx -o heads.tenrec --task image-classification --labels labels.txt --like torchvision \
+        --set resize.size=16 --set center_crop.size=16
+    unzip -q heads.tenrec -d both
+    sed '/"datatype"/,$s/"name": "place",/"name": "place", "postprocess": [{"op": "softmax", "axis": 1},\
+        {"op": "top_k", "k": 2}],/' both/manifest.json >manifest.json && mv manifest.json both/
+    awk -F, 'NR == 1 { print $0 ",side"; next } { print $0 "," (NR % 2 ? "1" : NR == 4 ? "2" : "0") }' places.csv >two.csv
+    run score both two.csv --metrics --columns label=label,side -o two.out.csv
+    exits 0 'two classes a row are judged'
+    says talk '^tenrec: place: accuracy' 'each by its own column'
+    says talk '^tenrec: place: 1 rows have no target' 'but for a class that the output does not have'
+    awk -F, 'NR == FNR { if (FNR > 1) side[FNR] = $NF; next }
+        FNR == 1 { for (i = 1; i <= NF; i++) if ($i == "place.class") at = i; next }
+        side[FNR] < 2 { n++; right += side[FNR] == $at } END { printf "%.6g\n", right / n }' two.csv two.out.csv >right
+    is 'told by number' "$(sed -n 's/^tenrec: place: accuracy *//p' talk)" "$(cat right)"
+else
+    skip 'two classes a row' 'unzip is not there'
+fi
+run score heads.onnx places.csv $settings --columns label=none --metrics
+exits 2 'no truth at all'
+
 # How far it is: on a terminal a line that changes, with the time that is left, also with a limit.
 if script -qec 'test -t 2' /dev/null >out 2>&1 </dev/null; then
     cp rows.csv long.csv
