@@ -20,8 +20,8 @@ enum { TARGETS_SCORES = 16 }; /* classes up to which their ROC curves are measur
 struct targets;
 /* What an output gives decides which target is wanted: a label, a mask, boxes, numbers. Of several outputs each takes
  * the next column of its kind in the order of the table, of numbers the next as they were named; one that finds none is
- * not compared. The table takes the model's classes. ERR_USAGE when no output has its column. What must be sorted in the
- * end lies in a nameless file in `folder` where it is too much for memory (NULL: $TMPDIR, or /tmp). */
+ * not compared. The table takes the model's classes. ERR_USAGE when no output has its column. What must be sorted in
+ * the end lies in a nameless file in `folder` where it is too much for memory (NULL: $TMPDIR, or /tmp). */
 struct targets *targets_new(struct arena *a, const struct model *m, struct table *t, const char *folder, struct err *e);
 int targets_row(struct targets *j, const struct scored *s, struct str *out, struct err *e);
 int targets_add(struct targets *j, struct bytes lines, struct err *e);

@@ -24,33 +24,12 @@ static int init(struct targets *j, struct err *e)
     return targets_confusion(j, j->both ? 2 : 0, e);
 }
 
-/* The model's names of classes are those of its first output of classes; another's classes are told by number, unless
- * there are as many. */
-static bool by_number(const struct targets *j)
-{
-    const struct targets *k = j->first;
-    const struct shape *s = &j->model->graph->outputs[j->output]->shape;
-    while (k->kind != &target_class) k = k->next;
-    return k != j && (s->rank < 2 || s->dim[1] != (int64_t)j->model->labels.n);
-}
-
-/* Below 0: the row has none. */
-static int64_t truth_of(const struct targets *j, const struct scored *s, struct arena *a)
-{
-    int64_t truth;
-    double *v;
-    size_t n;
-    struct err bad = { 0 };
-    if (!by_number(j)) return row_class(s->table, s->source, j->column, &truth, &bad) ? -1 : truth;
-    if (row_cell_numbers(s->table, s->source, j->column, a, &v, &n, &bad) || n != 1) return -1;
-    return v[0] >= 0 && v[0] < 1e9 && v[0] == floor(v[0]) ? (int64_t)v[0] : -1;
-}
-
 static int judge(struct targets *j, const struct scored *s, struct arena *a, struct str *out, struct err *e)
 {
     const struct tensor *scores = &s->outputs[j->output];
-    int64_t truth = truth_of(j, s, a), n = tensor_count(scores), best = 0;
-    if (truth < 0) return 0;
+    int64_t truth, n = tensor_count(scores), best = 0;
+    struct err bad = { 0 };
+    if (row_class(s->table, s->source, j->column, &truth, &bad) || truth < 0) return 0;
     if (n > j->confusion.n) n = j->confusion.n;
     double *v = ARENA_ARRAY(a, n + 1, double);
     TRY_MEM(v, e);

@@ -174,7 +174,7 @@ if command -v unzip >/dev/null; then # both outputs are classes
     unzip -q heads.tenrec -d both
     sed '/"datatype"/,$s/"name": "place",/"name": "place", "postprocess": [{"op": "softmax", "axis": 1},\
         {"op": "top_k", "k": 2}],/' both/manifest.json >manifest.json && mv manifest.json both/
-    awk -F, 'NR == 1 { print $0 ",side"; next } { print $0 "," (NR % 2 ? "1" : NR == 4 ? "2" : "0") }' places.csv >two.csv
+    awk -F, 'NR == 1 { print $0 ",side"; next } { print $0 "," (NR == 4 ? 2 : NR % 2) }' places.csv >two.csv
     run score both two.csv --metrics --columns label=label,side -o two.out.csv
     exits 0 'two classes a row are judged'
     says talk '^tenrec: place: accuracy' 'each by its own column'
