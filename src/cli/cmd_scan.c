@@ -24,7 +24,9 @@ static void print_finding(const struct finding *f)
 
 static void print_verdict(const struct findings *f, const char *path)
 {
-    if (!f->n) printf("%s: %s: holds no code that loading would run\n", path, f->kind ? f->kind : "no pickle inside");
+    if (!f->n && f->kind) printf("%s: %s: holds no code that loading would run\n", path, f->kind);
+    if (!f->n && !f->kind)
+        printf("%s: no pickle, archive, HDF5 or JSON: no code is found that loading would run\n", path);
     if (f->sources)
         printf("%zu source files of TorchScript: interpreted as a description of the model, never run\n", f->sources);
     if (f->n)
@@ -60,7 +62,10 @@ static int run(struct args *args, struct err *e)
     const char *path = args->words[0];
     struct bytes file;
     struct findings f;
-    TRY(file_map(args->arena, path, &file, e));
+    if (file_map(args->arena, path, &file, e)) {
+        if (e->code == ERR_DATA) e->code = ERR_MODEL; /* a folder, a device: nothing is certain */
+        return e->code;
+    }
     TRY(findings_collect(&f, args->arena, path, file, e));
     if (conf_flag(&args->conf, "json")) {
         TRY(print_as_json(&f, path, args->arena, e));
@@ -85,7 +90,7 @@ const struct command command_scan = {
            "Looks at pickles (also those inside zip archives, PyTorch's older files and NumPy's object arrays) and at\n"
            "Keras's Lambda layers. Every function and class that is named gets a verdict: allowed (model files need\n"
            "it), unknown (not known to be harmful; Tenrec never calls it) or dangerous. Exit code 3 when something is\n"
-           "dangerous or cannot be read to its end.",
+           "dangerous or cannot be read to its end, as in a file that gzip or its like has packed.",
     .examples = "  tenrec scan resnet18.pt\n  tenrec scan checkpoint.pth --json | jq '.findings[].globals'\n",
     .min_words = 1,
     .max_words = 1,

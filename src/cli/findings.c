@@ -7,6 +7,7 @@
 #include "base/array.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "cli/unmarked.h"
 #include "enc/zip.h"
 #include "format/torch/container.h"
 
@@ -112,8 +113,8 @@ static int search_entry(struct search *s, const char *name, struct bytes data, s
 /* What an entry may hide; weights and the like are not even inflated. */
 static bool is_worth_reading(const char *name)
 {
-    static const char *const endings[] = { ".pkl", ".pickle", ".npy", ".npz", ".json", ".h5", ".hdf5", ".pt", ".pth",
-        ".bin", ".zip", ".keras", ".pt2", "/byteorder" };
+    static const char *const endings[] = { ".pkl", ".pickle", ".pk", ".joblib", ".sav", ".dat", ".ckpt", ".npy", ".npz",
+        ".json", ".h5", ".hdf5", ".pt", ".pth", ".bin", ".zip", ".tar", ".gz", ".keras", ".pt2", "/byteorder" };
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
         if (str_ends(name, endings[i])) return true;
     return false;
@@ -169,6 +170,42 @@ static bool begins(struct bytes data, const char *magic, size_t len)
     return data.len >= len && !memcmp(data.data, magic, len);
 }
 
+/* RFC 1950; five zeros behind the header are no block of deflate, but what a safetensors of 376 bytes of header has. */
+static bool is_zlib(struct bytes data)
+{
+    return data.len > 6 && data.data[0] == 'x' && (data.data[0] << 8 | data.data[1]) % 31 == 0 &&
+           memcmp(data.data + 2, "\0\0\0\0\0", 5);
+}
+
+/* Loaders of Python unpack these by themselves (joblib, pandas), and what is in them cannot be seen. */
+static const char *packed_by(struct bytes data)
+{
+    static const struct {
+        const char *magic;
+        size_t len;
+        const char *name;
+    } rows[] = {
+        { "\x1f\x8b", 2, "gzip" },
+        { "BZh", 3, "bzip2" },
+        { "\3757zXZ", 5, "xz" },
+        { "\x5d\0\0\x80\0", 5, "lzma" },
+        { "\x28\xb5\x2f\xfd", 4, "zstd" },
+        { "\x04\x22\x4d\x18", 4, "lz4" },
+        { "7z\xbc\xaf", 4, "7-Zip" },
+        { "Rar!", 4, "RAR" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (begins(data, rows[i].magic, rows[i].len)) return rows[i].name;
+    return is_zlib(data) ? "zlib" : NULL;
+}
+
+static int search_packed(struct search *s, const char *where, const char *by, struct err *e)
+{
+    struct finding f = { .where = where, .what = "compressed file" };
+    TRY_MEM(f.error = arena_printf(s->arena, "packed by %s: unpack it, and scan what comes out", by), e);
+    return add(s, &f, e);
+}
+
 /* By content. */
 static int search_bytes(struct search *s, const char *where, struct bytes data, struct err *e)
 {
@@ -181,7 +218,9 @@ static int search_bytes(struct search *s, const char *where, struct bytes data, 
     if (begins(data, "\x93NUMPY", 6)) return *kind = "NumPy array", search_npy(s, where, data, e);
     if (begins(data, "\x89HDF\r\n\x1a\n", 8)) return *kind = "HDF5", search_lambda(s, where, data, e);
     if (begins(data, "{", 1)) return *kind = "JSON", search_lambda(s, where, data, e);
-    return 0;
+    const char *by = packed_by(data);
+    if (by) return search_packed(s, where, by, e);
+    return pickle_is_unmarked(data) ? search_pickles(s, where, "pickle", data, 0, e) : 0;
 }
 
 int findings_collect(struct findings *f, struct arena *a, const char *path, struct bytes file, struct err *e)

@@ -26,6 +26,35 @@ says out 'unreadable' 'cannot be read'
 run scan add.onnx
 exits 0 'an ONNX model'
 says out 'no code' 'holds no code'
+printf "cposix\\nsystem\\n(S'id'\\ntR." >text.sav
+run scan text.sav
+exits 3 'a dangerous pickle in text, without a mark or a name that tells'
+says out 'DANGEROUS +posix.system' 'names the function'
+printf "(S'id'\\nios\\nsystem\\n." >inst.bin
+run scan inst.bin
+exits 3 'a call by INST'
+printf 'cbuiltins\neval\n\214\0021+\205R.' >markless.bin
+run scan markless.bin
+exits 3 'a pickle of protocol 4 without its mark'
+printf "S'x'\\n0\\214\\005posix\\214\\006system\\223S'id'\\n\\205R." >mixed.bin
+run scan mixed.bin
+exits 3 'operations of old and new protocols mixed'
+printf 'cat\ndog\nRed deer\n' >labels.txt
+run scan labels.txt
+exits 0 'a text that begins like a pickle'
+printf '\037\213\010\000abc' >model.bin
+run scan model.bin
+exits 3 'a file that gzip has packed'
+says out 'unreadable +packed by gzip: unpack it' 'says what to do'
+printf 'x\234\145\216\075abc' >model.joblib
+run scan model.joblib
+exits 3 'a file that zlib has packed'
+printf 'x\001\000\000\000\000\000\000{"__metadata__":{}' >header.safetensors
+run scan header.safetensors
+exits 0 'a safetensors whose length reads like the mark of zlib'
+mkdir folder
+run scan folder
+exits 3 'a folder'
 run scan nowhere.pt
 exits 1 'a file that is not there'
 says talk 'nowhere.pt' 'is named'
