@@ -90,7 +90,7 @@ const struct command command_scan = {
            "Looks at pickles (also those inside zip archives, PyTorch's older files and NumPy's object arrays) and at\n"
            "Keras's Lambda layers. Every function and class that is named gets a verdict: allowed (model files need\n"
            "it), unknown (not known to be harmful; Tenrec never calls it) or dangerous. Exit code 3 when something is\n"
-           "dangerous or cannot be read to its end, as in a file that gzip or its like has packed.",
+           "dangerous or cannot be read to its end, as in a file that bzip2 or xz has packed.",
     .examples = "  tenrec scan resnet18.pt\n  tenrec scan checkpoint.pth --json | jq '.findings[].globals'\n",
     .min_words = 1,
     .max_words = 1,

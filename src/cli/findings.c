@@ -8,7 +8,9 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "cli/unmarked.h"
+#include "enc/gzip.h"
 #include "enc/zip.h"
+#include "format/foreign.h"
 #include "format/torch/container.h"
 
 enum {
@@ -165,45 +167,43 @@ static int search_tar(struct search *s, const char *where, struct bytes data, st
     return 0;
 }
 
-static bool begins(struct bytes data, const char *magic, size_t len)
-{
-    return data.len >= len && !memcmp(data.data, magic, len);
-}
-
-/* RFC 1950; five zeros behind the header are no block of deflate, but what a safetensors of 376 bytes of header has. */
-static bool is_zlib(struct bytes data)
-{
-    return data.len > 6 && data.data[0] == 'x' && (data.data[0] << 8 | data.data[1]) % 31 == 0 &&
-           memcmp(data.data + 2, "\0\0\0\0\0", 5);
-}
-
-/* Loaders of Python unpack these by themselves (joblib, pandas), and what is in them cannot be seen. */
-static const char *packed_by(struct bytes data)
-{
-    static const struct {
-        const char *magic;
-        size_t len;
-        const char *name;
-    } rows[] = {
-        { "\x1f\x8b", 2, "gzip" },
-        { "BZh", 3, "bzip2" },
-        { "\3757zXZ", 5, "xz" },
-        { "\x5d\0\0\x80\0", 5, "lzma" },
-        { "\x28\xb5\x2f\xfd", 4, "zstd" },
-        { "\x04\x22\x4d\x18", 4, "lz4" },
-        { "7z\xbc\xaf", 4, "7-Zip" },
-        { "Rar!", 4, "RAR" },
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (begins(data, rows[i].magic, rows[i].len)) return rows[i].name;
-    return is_zlib(data) ? "zlib" : NULL;
-}
-
 static int search_packed(struct search *s, const char *where, const char *by, struct err *e)
 {
     struct finding f = { .where = where, .what = "compressed file" };
     TRY_MEM(f.error = arena_printf(s->arena, "packed by %s: unpack it, and scan what comes out", by), e);
     return add(s, &f, e);
+}
+
+/* One that claims more than may be inflated stays packed, and is told. */
+static int search_gzip(struct search *s, const char *where, struct bytes data, struct err *e)
+{
+    const unsigned char *end = data.data + data.len;
+    struct bytes inner;
+    struct err bad = { 0 };
+    if (s->depth >= NESTED_MAX) return fail(e, ERR_MODEL, "%s: archives are nested too deeply", where);
+    uint32_t claimed = data.len < 18
+        ? 0
+        : (uint32_t)end[-4] | (uint32_t)end[-3] << 8 | (uint32_t)end[-2] << 16 | (uint32_t)end[-1] << 24;
+    if (claimed > s->left) return search_packed(s, where, "gzip", e);
+    const char *name = arena_printf(s->arena, "%s%sunpacked", where, where[0] ? "/" : "");
+    TRY_MEM(name, e);
+    int code = gzip_read(&inner, s->arena, where[0] ? where : "gzip", data, &bad);
+    if (code == ERR_NOMEM) return fail_nomem(e);
+    if (code) {
+        struct finding f = { .where = where, .what = "compressed file", .error = arena_strdup(s->arena, bad.text) };
+        TRY_MEM(f.error, e);
+        return add(s, &f, e);
+    }
+    s->left -= inner.len;
+    s->depth++;
+    TRY(search_bytes(s, name, inner, e));
+    s->depth--;
+    return 0;
+}
+
+static bool begins(struct bytes data, const char *magic, size_t len)
+{
+    return data.len >= len && !memcmp(data.data, magic, len);
 }
 
 /* By content. */
@@ -218,7 +218,8 @@ static int search_bytes(struct search *s, const char *where, struct bytes data, 
     if (begins(data, "\x93NUMPY", 6)) return *kind = "NumPy array", search_npy(s, where, data, e);
     if (begins(data, "\x89HDF\r\n\x1a\n", 8)) return *kind = "HDF5", search_lambda(s, where, data, e);
     if (begins(data, "{", 1)) return *kind = "JSON", search_lambda(s, where, data, e);
-    const char *by = packed_by(data);
+    if (gzip_is(data)) return *kind = "gzip file", search_gzip(s, where, data, e);
+    const char *by = foreign_packed_by(data); /* joblib and pandas unpack such by themselves */
     if (by) return search_packed(s, where, by, e);
     return pickle_is_unmarked(data) ? search_pickles(s, where, "pickle", data, 0, e) : 0;
 }

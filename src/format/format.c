@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "format/foreign.h"
 #include "graph/graph.h"
 
 #define X(name) extern const struct format format_##name;
@@ -67,7 +68,8 @@ static const char *known(struct arena *a)
     return text ? text : "";
 }
 
-static const struct format *recognise(const struct format_file *file)
+/* A name alone does not make a model of what is something else by its content. */
+static const struct format *recognise(const struct format_file *file, struct arena *a, struct err *e)
 {
     const struct format *best = NULL;
     enum format_match most = FORMAT_NO;
@@ -76,6 +78,9 @@ static const struct format *recognise(const struct format_file *file)
         enum format_match m = formats[i]->probe(file->bytes, file->path);
         if (m > most) most = m, best = formats[i];
     }
+    const char *foreign = most == FORMAT_BY_CONTENT ? NULL : foreign_text(file->bytes);
+    if (foreign) return fail(e, ERR_MODEL, "%s: not a model: %s", file->path, foreign), NULL;
+    if (!best) fail(e, ERR_MODEL, "%s: not a model this program knows (it reads %s)", file->path, known(a));
     return best;
 }
 
@@ -92,8 +97,7 @@ int format_read_file(struct arena *a, const struct format_file *file, const stru
     const struct import_options *o, struct graph **g, struct report *r, struct err *e)
 {
     static const struct import_options defaults = { 0 };
-    if (!f && !(f = recognise(file)))
-        return fail(e, ERR_MODEL, "%s: not a model this program knows (it reads %s)", file->path, known(a));
+    if (!f && !(f = recognise(file, a, e))) return e->code;
     if (!read_checked(a, file, f, o ? o : &defaults, g, r, e)) return 0;
     if (e->code == ERR_DATA) e->code = ERR_MODEL; /* data inside a model */
     return str_starts(e->text, file->path) ? e->code : err_prefix(e, "%s", file->path);

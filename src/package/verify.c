@@ -124,6 +124,34 @@ static int run_examples(struct verify *v, struct err *e)
     return e->code;
 }
 
+static bool has_checksum(const json_t *files, const char *path)
+{
+    size_t i;
+    json_t *entry;
+    json_array_foreach(files, i, entry)
+    {
+        const char *there = json_string_value(json_object_get(entry, "path"));
+        if (there && !strcmp(there, path)) return true;
+    }
+    return false;
+}
+
+/* A package that leaves its graph or its weights out of the list would prove nothing. */
+static void want_checksums(struct verify *v, struct str *bad)
+{
+    static const char *const keys[][2] = { { "graph", "model.onnx" }, { "weights", "model.safetensors" } };
+    const json_t *manifest = v->m->manifest;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const char *path = json_string_value(json_object_get(json_object_get(manifest, keys[i][0]), "file"));
+        struct bytes data;
+        struct err absent = { 0 };
+        if (!path) path = keys[i][1];
+        if (has_checksum(json_object_get(manifest, "files"), path) || model_file(v->m, path, &data, &absent)) continue;
+        line(v, "%-20s no checksum", path);
+        str_addf(bad, "%s%s has no checksum", v->n_bad++ ? ", " : "", path);
+    }
+}
+
 /* All files are checked; the error names those that differ. */
 static int check_files(struct verify *v, struct err *e)
 {
@@ -137,11 +165,11 @@ static int check_files(struct verify *v, struct err *e)
         if (v->n_bad != before)
             str_addf(&bad, "%s%s", before ? ", " : "", json_string_value(json_object_get(entry, "path")));
     }
+    want_checksums(v, &bad);
     return v->n_bad ? fail(e, ERR_MISMATCH, "%s: damaged: %s", v->m->path, str_done(&bad)) : 0;
 }
 
-int package_verify_files(
-    struct model *m, void (*say)(void *cookie, const char *line), void *cookie, struct err *e)
+int package_verify_files(struct model *m, void (*say)(void *cookie, const char *line), void *cookie, struct err *e)
 {
     struct verify v = { m, say, cookie, 0 };
     if (!m->zip && !m->folder) return fail(e, ERR_USAGE, "%s is no package; verify checks packages", m->path);

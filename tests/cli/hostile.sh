@@ -22,9 +22,13 @@ refused missing.onnx 'nowhere\.bin' 'external data that are not there'
 refused cycle.onnx 'cycle|itself|order' 'a graph with a cycle'
 refused bomb.tenrec 'compressed' 'a zip bomb'
 printf '\377\330\377\340\0\020JFIF\0\001\001\0\0\001\0\001\0\0' >photo.jpg
-refused photo.jpg 'not a model' 'a JPEG'
+refused photo.jpg 'not a model: an image' 'a JPEG'
+printf 'version https://git-lfs.github.com/spec/v1\noid sha256:00\n' >pointer.onnx
+refused pointer.onnx 'git lfs pull' 'a pointer of Git LFS under the name of an ONNX model'
+printf '<!DOCTYPE html><title>404</title>' >page.pt
+refused page.pt 'a web page' 'a page that a download left'
 : >empty.onnx
-refused empty.onnx '.' 'an empty file'
+refused empty.onnx 'an empty file' 'an empty file'
 mkdir folder
 refused folder 'manifest.json' 'a directory'
 refused /dev/null 'regular' '/dev/null'

@@ -107,6 +107,17 @@ fi
 unzip -q c.tenrec -d folder
 run verify folder
 exits 0 'the unpacked package proves the same'
+run verify folder --json
+exits 0 'verify --json'
+says out '"proved": true' 'says whether it was proved'
+cp -r folder unlisted
+sed 's/"files"/"filez"/' folder/manifest.json >unlisted/manifest.json
+run verify unlisted
+exits 1 'a package whose manifest lists no checksums'
+says talk 'model.onnx has no checksum' 'the file is named'
+run verify unlisted --json
+exits 1 'and with --json'
+says out '"proved": false' 'it is not proved'
 
 # One byte flipped, in the package and in the folder.
 flip() { # FILE OFFSET

@@ -42,10 +42,20 @@ exits 3 'operations of old and new protocols mixed'
 printf 'cat\ndog\nRed deer\n' >labels.txt
 run scan labels.txt
 exits 0 'a text that begins like a pickle'
-printf '\037\213\010\000abc' >model.bin
+gzip -c evil.pkl >model.bin
 run scan model.bin
-exits 3 'a file that gzip has packed'
-says out 'unreadable +packed by gzip: unpack it' 'says what to do'
+exits 3 'a pickle in a file that gzip has packed'
+says out 'DANGEROUS +posix.system' 'is read'
+gzip -c plain.pkl >model.bin
+run scan model.bin
+exits 0 'a harmless one'
+gzip -c plain.pkl | head -c 30 >model.bin
+run scan model.bin
+exits 3 'a gzip file cut short'
+printf 'BZh91AY' >model.bin
+run scan model.bin
+exits 3 'a file that bzip2 has packed'
+says out 'unreadable +packed by bzip2: unpack it' 'says what to do'
 printf 'x\234\145\216\075abc' >model.joblib
 run scan model.joblib
 exits 3 'a file that zlib has packed'
