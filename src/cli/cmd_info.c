@@ -88,7 +88,7 @@ static void print_cost(const struct facts *f, const struct model *m, struct aren
         shape_print(m->graph, &f->shapes[i], &s);
         printf("%s %s%s", i ? "," : " for", m->graph->inputs[i]->name, str_done(&s) ? str_done(&s) : "");
     }
-    puts(f->chosen ? " (free dimensions: 1 first, --size for others)" : "");
+    puts(f->chosen ? " (free dimensions: --batch for the first, --size for others)" : "");
     if (f->macs_unknown)
         printf("               %zu nodes are not counted: their shapes are not known\n", f->macs_unknown);
     if (f->bodies) puts("               bodies of control flow are counted once");
@@ -230,6 +230,7 @@ static int work(struct model *m, struct args *args, struct err *e)
     if (weights && !module) return weights_print(&w, args->words[0], json, args->arena, e);
     struct facts f;
     const char *svg = conf_string(&args->conf, "plot");
+    if (svg && !str_ends(svg, ".svg")) return fail(e, ERR_USAGE, "--plot %s: it must end in .svg", svg);
     int code = open_model(m, args, 0, e);
     if (code == ERR_UNSUPPORTED && module) { /* at least what is there */
         fprintf(stderr, "tenrec: note: %s\n", e->text);
@@ -239,7 +240,7 @@ static int work(struct model *m, struct args *args, struct err *e)
     TRY(code);
     print_report(&m->report, true);
     if (svg) TRY(plot(m, svg, args->arena, e));
-    TRY(facts_collect(&f, m, conf_int(&args->conf, "size"), e));
+    TRY(facts_collect(&f, m, conf_int(&args->conf, "batch"), conf_int(&args->conf, "size"), e));
     return json ? print_as_json(&f, m, args->arena, e) : print_text(&f, m, args->arena);
 }
 
@@ -253,7 +254,8 @@ static int run(struct args *args, struct err *e)
 
 static const struct conf_key keys[] = {
     { "plot", 0, CONF_STRING, "GRAPH.svg", NULL, NULL, 0, 0, "draw the graph" },
-    { "size", 's', CONF_INT, "N", "224", NULL, 1, 1 << 20, "free dimensions but the first, where work is counted" },
+    { "batch", 'b', CONF_INT, "N", "1", NULL, 1, 1 << 20, "the first dimension, where it is free and work is counted" },
+    { "size", 's', CONF_INT, "N", "224", NULL, 1, 1 << 20, "the other free dimensions, where work is counted" },
     KEY_JSON,
     KEYS_OPEN,
     { 0 },

@@ -140,13 +140,13 @@ static int measure_plan(struct facts *f, struct model *m, const struct shape *sh
 }
 
 /* MACs and memory at concrete shapes. What the model will not have is told in no_plan. */
-static int measure(struct counting *c, struct model *m, int64_t size, struct err *e)
+static int measure(struct counting *c, struct model *m, int64_t batch, int64_t size, struct err *e)
 {
     struct facts *f = c->facts;
     struct err bad = { 0 };
     struct shape *shapes = NULL;
     struct graph *g = NULL;
-    int code = concrete_shapes(m->graph, 1, size, &shapes, &bad);
+    int code = concrete_shapes(m->graph, batch, size, &shapes, &bad);
     if (!code && !(g = graph_copy(m->graph, c->arena, &bad))) code = bad.code;
     if (!code) code = pass_bind(g, shapes, &bad);
     count_macs(c, code ? m->graph : g);
@@ -169,14 +169,14 @@ static int most_first(const void *a, const void *b)
     return strcmp(x->op, y->op);
 }
 
-int facts_collect(struct facts *f, struct model *m, int64_t size, struct err *e)
+int facts_collect(struct facts *f, struct model *m, int64_t batch, int64_t size, struct err *e)
 {
     *f = (struct facts){ 0 };
     struct counting c = { f, &m->arena, ARENA_ARRAY(&m->arena, m->graph->n_values, bool), m->graph, false };
     TRY_MEM(c.counted, e);
     count_states(f, m->graph);
     count_graph(&c, m->graph);
-    TRY(measure(&c, m, size, e));
+    TRY(measure(&c, m, batch, size, e));
     if (c.oom) return fail_nomem(e);
     if (f->n) qsort(f->kinds, f->n, sizeof *f->kinds, most_first);
     return 0;

@@ -28,7 +28,7 @@ struct facts {
     const char *no_plan;        /* why there is none; else NULL */
 };
 
-/* The counts at batch 1 and `size` for other free dimensions. Never fails for a model's own faults. */
-int facts_collect(struct facts *f, struct model *m, int64_t size, struct err *e);
+/* The counts at `batch` for a free first dimension and `size` for others. Never fails for a model's own faults. */
+int facts_collect(struct facts *f, struct model *m, int64_t batch, int64_t size, struct err *e);
 
 #endif

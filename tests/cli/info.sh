@@ -9,6 +9,11 @@ says out 'parameters +8 \(32 B\)' 'its parameters'
 says out 'MACs +600 for x\[1,3,10,10\]' 'its MACs, and for which shape'
 says out 'memory +[0-9.]+ k?B for that run' 'its memory'
 says out 'Conv +1 +8 +600' 'and its layers'
+run info segment.onnx --size 10 --batch 3
+says out 'MACs +1.8 k for x\[3,3,10,10\]' 'its MACs for a batch'
+run info segment.onnx --plot graph.png
+exits 2 'a picture under a name of another kind'
+ok 'is not written' "$([ ! -e graph.png ] || echo graph.png)"
 run info segment.onnx --input Nx3x4x5 --json
 exits 0 'as JSON'
 says out '"macs": 120' 'with a shape given'
