@@ -29,13 +29,19 @@ void rng_philox(uint64_t key, uint64_t counter_hi, uint64_t counter_lo, uint32_t
     philox(key, counter_hi, counter_lo, out);
 }
 
-CLONES void rng_uniforms(uint64_t key, uint64_t stream, uint64_t first, int64_t n, double *to)
+CLONES static void uniforms(uint64_t key, uint64_t stream, uint64_t first, int64_t n, double *to)
 {
     for (int64_t i = 0; i < n; i++) {
         uint32_t r[4];
         philox(key, stream, first + (uint64_t)i, r);
         to[i] = (double)(int64_t)(((uint64_t)r[0] << 32 | r[1]) >> 11) * 0x1p-53;
     }
+}
+
+/* Clones have names that no library may hide; so this one has none. */
+void rng_uniforms(uint64_t key, uint64_t stream, uint64_t first, int64_t n, double *to)
+{
+    uniforms(key, stream, first, n, to);
 }
 
 double rng_uniform(uint64_t key, uint64_t stream, uint64_t index)
