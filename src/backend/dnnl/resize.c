@@ -59,6 +59,8 @@ int resize_prepare(struct step *s, struct err *e)
         return fail(e, ERR_UNSUPPORTED, "not (N, C, ...) of 1 to 3 resized dimensions");
     if ((!linear && !is(s->node, "mode", "nearest")) || node_int(s->node, "antialias"))
         return fail(e, ERR_UNSUPPORTED, "not nearest or linear without antialias");
+    if (tensor_bytes(s->in[0]) > INT32_MAX || tensor_bytes(s->out[0]) > INT32_MAX)
+        return fail(e, ERR_UNSUPPORTED, "its code counts bytes in 32 bits");
     TRY(check_scales(s, e));
     TRY(check_positions(s, linear, e));
     TRY(plain_desc(s->in[0], &plain_in, e));
