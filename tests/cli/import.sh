@@ -101,6 +101,11 @@ if [ -e example.npz ]; then
     run verify other.tenrec
     exits 1 'an example that the model does not give'
     says out 'OVER' 'is told with its difference'
+    unzip -q other.tenrec -d lenient
+    sed -i 's/"rtol": *[^,}]*/"rtol": 1e9/' lenient/manifest.json
+    run verify lenient
+    exits 1 'whatever tolerance its manifest asks for'
+    says out 'tolerance of 1e\+09 is more than 0.02' 'and that is told'
 else
     skip 'an example of another program' 'zip is not there'
 fi
