@@ -275,11 +275,24 @@ static bool is_interrupted(void *cookie)
     return interrupt_signal() != 0;
 }
 
+/* Where nobody says: a few samples share a forward pass if there are many, and each knows its part of every output. */
+static int usual_batch(const struct job *job)
+{
+    enum { MANY = 64, SOME = 4 };
+    const struct graph *g = job->model.graph;
+    bool fit = rows_expected(job) >= MANY;
+    for (size_t i = 0; i < g->n_inputs; i++)
+        fit = fit && g->inputs[i]->shape.rank > 1 && g->inputs[i]->shape.dim[0] < 0;
+    for (size_t i = 0; i < g->n_outputs; i++)
+        fit = fit && g->outputs[i]->shape.rank > 0 && g->outputs[i]->shape.dim[0] == g->inputs[0]->shape.dim[0];
+    return fit ? SOME : 1;
+}
+
 static int open_pipeline(struct job *job, struct err *e)
 {
     const struct conf *c = &job->args->conf;
     struct pipeline_options o = {
-        .batch = (int)conf_int(c, "batch"),
+        .batch = conf_int(c, "batch") ? (int)conf_int(c, "batch") : usual_batch(job),
         .threads = (int)conf_int(c, "threads"),
         .rows = rows_expected(job),
         .precision = read_precision(job->args),
@@ -449,7 +462,8 @@ static const struct conf_key keys[] = {
     { "columns", 'c', CONF_LIST, "ROLE=NAME[,NAME]", NULL, NULL, 0, 0,
         "what columns are for, where their names do not say: image, mask, label, boxes, numbers, sequence, id; "
         "image:INPUT=NAME feeds an input of the model" },
-    { "batch", 'b', CONF_INT, "N", "1", NULL, 1, 65536, "samples per forward pass; changes no answer, in no bit" },
+    { "batch", 'b', CONF_INT, "N", "0", NULL, 0, 65536,
+        "samples per forward pass; changes no answer, in no bit; 0: 1, or 4 of many rows where the model takes them" },
     { "threads", 't', CONF_INT, "N", "0", NULL, 0, 4096, "0: as many as this process may use" },
     { "limit", 'n', CONF_INT, "N", "0", NULL, 0, INT64_MAX, "stop after so many rows; 0: all" },
     { "max-errors", 0, CONF_INT, "N", NULL, NULL, 0, INT64_MAX, "exit code 4 when more rows than this have errors" },
