@@ -202,7 +202,7 @@ def machine():
     model = next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.machine())
     flags = next((line.split(": ")[1].split() for line in lines if line.startswith("flags")), [])
     best = [f for f in ("amx_bf16", "avx512_bf16", "avx512_vnni", "avx512f", "avx2") if f in flags]
-    return f"{model}, {os.cpu_count()} processors, {best[0] if best else 'no AVX2'}, Linux {platform.release()}"
+    return f"{model}, {os.cpu_count()} processors, {best[0] if best else 'no AVX2'}"
 
 
 def versions(rows):
