@@ -65,15 +65,6 @@ static int shuffle(struct search *s, const struct node *n)
     return s->b.err->code;
 }
 
-/* Input `i` of a Slice, one number that is known. */
-static bool number(const struct node *n, int i, int64_t none, int64_t *to)
-{
-    const struct value *v = node_in(n, i);
-    const struct tensor *t = v ? value_const(v) : NULL;
-    *to = t ? tensor_get_i64(t, 0) : none;
-    return !v || (t && tensor_count(t) == 1);
-}
-
 /* The Slice's result has its channels from `start` on; the other dimensions whole. */
 static int slice(struct search *s, const struct node *n)
 {
@@ -82,7 +73,8 @@ static int slice(struct search *s, const struct node *n)
     const struct shape *to = &n->out[0]->shape;
     int64_t start, axis, step;
     if (!index || index->shape.rank != 1 || !shape_is_known(to) || to->rank < 3) return 0;
-    if (!number(n, 1, 0, &start) || !number(n, 3, 0, &axis) || !number(n, 4, 1, &step)) return 0;
+    if (!node_const_integer(n, 1, 0, &start) || !node_const_integer(n, 3, 0, &axis)) return 0;
+    if (!node_const_integer(n, 4, 1, &step)) return 0;
     int64_t have = tensor_count(index), count = to->dim[1];
     if (start < 0) start += have;
     if ((axis != 1 && axis != 1 - to->rank) || step != 1 || start < 0 || start + count > have) return 0;

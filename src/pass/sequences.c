@@ -8,6 +8,7 @@
 #include "base/map.h"
 #include "graph/builder.h"
 #include "pass/pass.h"
+#include "pass/uses.h"
 
 enum { ITEMS_MAX = 4096, DEPTH_MAX = 4096 };
 
@@ -29,15 +30,6 @@ static const struct node *maker(struct value *v)
     return v && v->kind == VALUE_NODE ? v->node : NULL;
 }
 
-/* Input `i` as one number; `none` where it is absent. False when it is not known. */
-static bool number(const struct node *n, int i, int64_t none, int64_t *to)
-{
-    const struct value *v = node_in(n, i);
-    const struct tensor *t = v ? value_const(v) : NULL;
-    *to = t && tensor_count(t) == 1 ? tensor_get_i64(t, 0) : none;
-    return !v || (t && tensor_count(t) == 1);
-}
-
 static bool push(struct search *s, struct items *to, struct value *v)
 {
     return to->n < ITEMS_MAX && ARRAY_PUSH(&s->scratch, to->v, to->n, to->cap, v);
@@ -49,7 +41,7 @@ static struct value *lengths_of(struct search *s, const struct node *n, int axis
     int64_t dim = n->in[0]->shape.dim[axis], each = 1, lengths[ITEMS_MAX];
     const struct tensor *t = node_in(n, 1) ? value_const(n->in[1]) : NULL;
     if (t && t->shape.rank == 1) return *count = tensor_count(t), *count <= ITEMS_MAX ? n->in[1] : NULL;
-    if (!number(n, 1, 1, &each) || each < 1 || dim < 0) return NULL;
+    if (!node_const_integer(n, 1, 1, &each) || each < 1 || dim < 0) return NULL;
     *count = dim / each + (dim % each != 0);
     if (*count > ITEMS_MAX) return NULL;
     for (int64_t i = 0; i < *count; i++) lengths[i] = i * each + each <= dim ? each : dim - i * each;
@@ -94,7 +86,7 @@ static bool changed(struct search *s, const struct node *n, struct items *to, in
     int64_t at, last;
     if (!find(s, n->in[0], to, depth + 1)) return false;
     last = (int64_t)to->n - !more;
-    if (!number(n, more ? 2 : 1, last, &at)) return false;
+    if (!node_const_integer(n, more ? 2 : 1, last, &at)) return false;
     if (at < 0) at += (int64_t)to->n;
     if (at < 0 || at > last) return false;
     if (more && !push(s, to, NULL)) return false;
@@ -121,7 +113,7 @@ static bool find(struct search *s, struct value *sequence, struct items *to, int
 static struct value *item(struct search *s, const struct node *n, const struct items *of)
 {
     int64_t at;
-    if (!number(n, 1, 0, &at)) return NULL;
+    if (!node_const_integer(n, 1, 0, &at)) return NULL;
     if (at < 0) at += (int64_t)of->n;
     return at >= 0 && at < (int64_t)of->n ? of->v[at] : NULL; /* a place that is not there is told by the run */
 }

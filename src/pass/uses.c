@@ -47,3 +47,12 @@ bool node_fixed_number(const struct node *n, int i, double none, double *to)
     *to = tensor_get_f64(v->data, 0);
     return true;
 }
+
+bool node_const_integer(const struct node *n, int i, int64_t none, int64_t *to)
+{
+    const struct value *v = node_in(n, i);
+    const struct tensor *t = v ? value_const(v) : NULL;
+    bool known = t && tensor_count(t) == 1;
+    *to = known ? tensor_get_i64(t, 0) : none;
+    return !v || known;
+}

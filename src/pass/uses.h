@@ -23,4 +23,7 @@ struct node *made_by(const struct value *v, const char *op);
 /* The number that input `i` always holds, `none` when it is absent; false when it is not known, or several. */
 bool node_fixed_number(const struct node *n, int i, double none, double *to);
 
+/* The one integer of a constant input `i`, `none` when it is absent; false when it is not known, or several. */
+bool node_const_integer(const struct node *n, int i, int64_t none, int64_t *to);
+
 #endif
