@@ -1,17 +1,15 @@
 /* group_norm.c - Instance, Group and RMSNormalization: lines of numbers that lie side by side.
  *
- * A line is a sample's group of channels, or the last dimensions. Its sums are in double precision, LANES partial ones,
- * in one order whatever the threads; (x - mean) / sqrt(variance + epsilon) * scale + bias is one multiplication and
+ * A line is a sample's group of channels, or the last dimensions. Its sums are in double precision, in one order
+ * whatever the threads; (x - mean) / sqrt(variance + epsilon) * scale + bias is one multiplication and
  * addition a number.
  */
 #include <math.h>
 
-#include "backend/cpu/cpu.h"
+#include "backend/cpu/lanes.h"
 #include "base/err.h"
 #include "base/team.h"
 #include "graph/op.h"
-
-enum { LANES = 16 };
 
 struct lines {
     const float *x, *scale, *bias; /* bias: NULL: none */
@@ -22,28 +20,18 @@ struct lines {
     double epsilon;
 };
 
-INLINE double total(const float *x, int64_t n, double mean, bool squared)
-{
-    double part[LANES] = { 0 }, sum = 0;
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (int l = 0; l < LANES; l++) {
-            double d = (double)x[i + l] - mean;
-            part[l] += squared ? d * d : d;
-        }
-    for (int l = 0; i < n; i++, l++) part[l] += squared ? (x[i] - mean) * (x[i] - mean) : x[i] - mean;
-    for (int l = 0; l < LANES; l++) sum += part[l];
-    return sum;
-}
-
 CLONES static double sum_of(const float *x, int64_t n)
 {
-    return total(x, n, 0, false);
+    double sum;
+    LANE_SUM(sum, n, (double)x[i]);
+    return sum;
 }
 
 CLONES static double squares_of(const float *x, int64_t n, double mean)
 {
-    return total(x, n, mean, true);
+    double sum;
+    LANE_SUM(sum, n, ((double)x[i] - mean) * ((double)x[i] - mean));
+    return sum;
 }
 
 CLONES static void scale_span(const float *x, float *y, int64_t n, float factor, float offset)

@@ -6,14 +6,14 @@
 #include <math.h>
 #include <string.h>
 
-#include "backend/cpu/cpu.h"
+#include "backend/cpu/lanes.h"
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/team.h"
 #include "graph/op.h"
 #include "ops/operand.h"
 
-enum { LANES = 32, PARTS = 32, LEAST_LINES = 8, GRAIN = 1 << 12 };
+enum { PARTS = 32, LEAST_LINES = 8, GRAIN = 1 << 12 };
 
 struct layer {
     int64_t lines, len, parts;
@@ -24,22 +24,6 @@ struct layer {
     double *sums;               /* by part: of dscale, of dbias */
 };
 
-/* The sum of expr, of the place i, over [0, n): place i goes into lane i % LANES. */
-#define SUM(result, n, expr) \
-    do { \
-        double lanes[LANES] = { 0 }; \
-        int64_t whole = (n) / LANES * LANES; \
-        for (int64_t first = 0; first < whole; first += LANES) \
-            for (int64_t k = 0; k < LANES; k++) { \
-                int64_t i = first + k; \
-                lanes[k] += (expr); \
-            } \
-        for (int64_t i = whole; i < (n); i++) lanes[i - whole] += (expr); \
-        for (int64_t half = LANES / 2; half; half /= 2) \
-            for (int64_t k = 0; k < half; k++) lanes[k] += lanes[k + half]; \
-        (result) = lanes[0]; \
-    } while (0)
-
 /* With g = dy scale and u = (x - mean) inverse: dx = inverse (g - mean(g) - u mean(g u)), without mean(g) where nothing
  * is centred; the weights get dy u and dy. */
 CLONES static void differentiate(const struct layer *l, int64_t line, double *restrict dscale, double *restrict dbias)
@@ -49,13 +33,13 @@ CLONES static void differentiate(const struct layer *l, int64_t line, double *re
     float *restrict dx = l->dx + line * n;
     double mean = 0, squares, sum, dot;
     if (l->centred) {
-        SUM(mean, n, (double)x[i]);
+        LANE_SUM(mean, n, (double)x[i]);
         mean /= (double)n;
     }
-    SUM(squares, n, ((double)x[i] - mean) * ((double)x[i] - mean));
+    LANE_SUM(squares, n, ((double)x[i] - mean) * ((double)x[i] - mean));
     double inverse = 1 / sqrt(squares / (double)n + l->epsilon);
-    SUM(sum, n, (double)(dy[i] * scale[i]));
-    SUM(dot, n, (double)(dy[i] * scale[i]) * ((double)x[i] - mean));
+    LANE_SUM(sum, n, (double)(dy[i] * scale[i]));
+    LANE_SUM(dot, n, (double)(dy[i] * scale[i]) * ((double)x[i] - mean));
     double by_mean = l->centred ? sum / (double)n : 0, by_place = dot * inverse / (double)n;
     for (int64_t i = 0; i < n; i++) {
         double u = ((double)x[i] - mean) * inverse, g = (double)(dy[i] * scale[i]);
