@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/team.h"
 #include "graph/builder.h"
 #include "graph/op.h"
 #include "ops/conv_core.h"
@@ -133,21 +134,45 @@ static int weight_infer(struct node *n, struct err *e)
     return infer_same(n, e);
 }
 
+enum { FOLD_BLOCK = 512, FOLD_GRAIN = 16384 };
+
+struct fold {
+    const struct tensor *from;
+    struct tensor *to;
+    const double *factor; /* one a channel */
+    int64_t channels, inner;
+};
+
+/* By blocks that stay in the cache: a weight can be of any size, and this is work of the start. */
+static void fold_elements(void *ctx, int64_t begin, int64_t end)
+{
+    const struct fold *f = ctx;
+    size_t size = dtype_size(f->from->dtype);
+    double block[FOLD_BLOCK];
+    for (int64_t at = begin, n; at < end; at += n) {
+        n = end - at < FOLD_BLOCK ? end - at : FOLD_BLOCK;
+        load_f64(f->from->dtype, (const char *)f->from->data + (size_t)at * size, n, block);
+        for (int64_t i = 0; i < n;) {
+            int64_t row = (at + i) / f->inner, last = (row + 1) * f->inner - at;
+            double factor = f->factor[row % f->channels];
+            for (last = last < n ? last : n; i < last; i++) block[i] *= factor;
+        }
+        store_f64(f->to->dtype, (char *)f->to->data + (size_t)at * size, n, block);
+    }
+}
+
 /* weight * scale / sqrt(variance + epsilon), in double, rounded once */
 static int weight_run(const struct step *s, struct err *e)
 {
     const struct shape *w = &s->in[0]->shape;
     int axis = shape_axis(node_int(s->node, "axis"), w->rank);
-    int64_t count = tensor_count(s->in[0]), channels = w->dim[axis], inner = shape_span(w, axis + 1, w->rank);
-    const double *from = operand_load(s, s->in[0], e), *scale = operand_load(s, s->in[1], e);
-    const double *variance = operand_load(s, s->in[2], e);
-    double *to = operand_zeros(s, count, e), epsilon = node_float(s->node, "epsilon");
-    if (!from || !scale || !variance || !to) return e->code;
-    for (int64_t i = 0; i < count; i++) {
-        int64_t c = i / inner % channels;
-        to[i] = from[i] * (scale[c] / sqrt(variance[c] + epsilon));
-    }
-    operand_store(s, s->out[0], to);
+    int64_t channels = w->dim[axis];
+    const double *scale = operand_load(s, s->in[1], e), *variance = operand_load(s, s->in[2], e);
+    double *factor = operand_zeros(s, channels, e), epsilon = node_float(s->node, "epsilon");
+    if (!scale || !variance || !factor) return e->code;
+    for (int64_t c = 0; c < channels; c++) factor[c] = scale[c] / sqrt(variance[c] + epsilon);
+    struct fold f = { s->in[0], s->out[0], factor, channels, shape_span(w, axis + 1, w->rank) };
+    team_run(s->threads, tensor_count(s->in[0]), FOLD_GRAIN, fold_elements, &f);
     return 0;
 }
 
