@@ -109,12 +109,28 @@ int targets_damaged(char letter, const char *line, struct err *e)
     return fail(e, ERR_DATA, "a damaged line of targets: %c%.60s", letter, line);
 }
 
+enum { DIGITS = 2 * sizeof(double) };
+
+void targets_write_number(struct str *line, double v)
+{
+    char text[DIGITS + 1] = " ";
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    for (int i = DIGITS; i; i--, bits >>= 4) text[i] = "0123456789abcdef"[bits & 15];
+    str_addn(line, text, sizeof text);
+}
+
 int targets_number(const char **line, double *v)
 {
-    char *end;
-    *v = strtod(*line, &end);
-    if (end == *line) return 0;
-    *line = end;
+    const char *p = *line + (**line == ' ');
+    uint64_t bits = 0;
+    for (int i = 0; i < DIGITS; i++, p++) {
+        int digit = *p >= '0' && *p <= '9' ? *p - '0' : *p >= 'a' && *p <= 'f' ? *p - 'a' + 10 : -1;
+        if (digit < 0) return 0;
+        bits = bits << 4 | (unsigned)digit;
+    }
+    memcpy(v, &bits, sizeof *v);
+    *line = p;
     return 1;
 }
 

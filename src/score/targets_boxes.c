@@ -62,8 +62,11 @@ static int judge(struct targets *j, const struct scored *s, struct arena *a, str
     for (size_t i = 0; i < n_truth; i++)
         if (!truth[i].ignored) str_addf(out, " %lld", (long long)truth[i].class);
     str_addf(out, " %zu", n);
-    for (size_t i = 0; i < n; i++)
-        str_addf(out, " %lld %a %u %u", (long long)found[i].class, found[i].score, found[i].matched, found[i].outside);
+    for (size_t i = 0; i < n; i++) {
+        str_addf(out, " %lld", (long long)found[i].class);
+        targets_write_number(out, found[i].score);
+        str_addf(out, " %u %u", found[i].matched, found[i].outside);
+    }
     return 1;
 }
 

@@ -38,10 +38,11 @@ static int judge(struct targets *j, const struct scored *s, struct arena *a, str
     if (truth >= n) return 0;
     for (int64_t i = 1; i < n; i++)
         if (v[i] > v[best]) best = i;
-    str_addf(out, "%c %lld %lld %lld %a", target_class.letter, (long long)truth, (long long)best,
-        (long long)rank_of(v, n, truth), cross_entropy(v, n, truth, j->logits));
+    str_addf(out, "%c %lld %lld %lld", target_class.letter, (long long)truth, (long long)best,
+        (long long)rank_of(v, n, truth));
+    targets_write_number(out, cross_entropy(v, n, truth, j->logits));
     if (j->logits) probabilities(v, n);
-    for (int64_t i = 0; i < n && n <= TARGETS_SCORES; i++) str_addf(out, " %a", v[i]);
+    for (int64_t i = 0; i < n && n <= TARGETS_SCORES; i++) targets_write_number(out, v[i]);
     return 1;
 }
 

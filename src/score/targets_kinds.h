@@ -53,6 +53,8 @@ extern const struct target_kind target_class, target_mask, target_boxes, target_
 
 const json_t *targets_steps(const struct targets *j); /* the postprocessing of the output compared */
 int targets_damaged(char letter, const char *line, struct err *e);
+/* A number behind a blank, as the hexadecimal digits of its bits: exact, and quickly written and read. */
+void targets_write_number(struct str *line, double v);
 /* The next number of a line: 1, or 0 at its end. */
 int targets_number(const char **line, double *v);
 /* A whole number of a line, 0 .. most - 1: 0; else -1. */

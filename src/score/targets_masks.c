@@ -99,7 +99,9 @@ static int judge(struct targets *j, const struct scored *s, struct arena *a, str
         if (truth[i] == TARGETS_IGNORED || truth[i] < 0 || truth[i] >= here.n || p < 0 || p >= here.n) continue;
         confusion_add(&here, truth[i], p, 1);
     }
-    str_addf(out, "%c %a %lld", target_mask.letter, loss, (long long)pixels);
+    str_addc(out, target_mask.letter);
+    targets_write_number(out, loss);
+    str_addf(out, " %lld", (long long)pixels);
     for (int64_t i = 0; i < here.n * here.n; i++)
         if (here.count[i])
             str_addf(out, " %lld %lld %llu", (long long)(i / here.n), (long long)(i % here.n),
@@ -110,10 +112,11 @@ static int judge(struct targets *j, const struct scored *s, struct arena *a, str
 static int add(struct targets *j, const char *p, struct arena *a, struct err *e)
 {
     const char *line = p;
-    double loss, pixels;
-    if (!targets_number(&p, &loss) || !targets_number(&p, &pixels))
+    double loss;
+    int64_t pixels;
+    if (!targets_number(&p, &loss) || targets_whole(&p, INT64_MAX, &pixels))
         return targets_damaged(target_mask.letter, line, e);
-    j->loss += loss, j->losses += pixels;
+    j->loss += loss, j->losses += (double)pixels;
     for (int64_t t, q, n; *p;) {
         if (targets_whole(&p, j->confusion.n, &t) || targets_whole(&p, j->confusion.n, &q) ||
             targets_whole(&p, INT64_MAX, &n))

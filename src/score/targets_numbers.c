@@ -39,9 +39,9 @@ static int judge(struct targets *j, const struct scored *s, struct arena *a, str
     int64_t count = tensor_count(t), before = taken_before(j, s, (int64_t)n, a, e);
     TRY(e->code);
     if (before + count > (int64_t)n) return 0;
-    str_addf(out, "%c", target_numbers.letter);
-    for (int64_t i = 0; i < count; i++) str_addf(out, " %a", truth[before + i]);
-    for (int64_t i = 0; i < count; i++) str_addf(out, " %a", tensor_get_f64(t, i));
+    str_addc(out, target_numbers.letter);
+    for (int64_t i = 0; i < count; i++) targets_write_number(out, truth[before + i]);
+    for (int64_t i = 0; i < count; i++) targets_write_number(out, tensor_get_f64(t, i));
     return 1;
 }
 
