@@ -2,10 +2,13 @@
 """bench.py - Tenrec beside ONNX Runtime and PyTorch on this machine.
 
     bench.py BUILD [--nets a,b] [--threads 1,2] [--batches 1,8] [--rounds 5] [--seconds 0.4]
-                   [--train | --low] [--page FILE]
+                   [--further | --train | --low | --recipes] [--runs 3] [--page FILE]
 
-With --train the runs are steps of training (forward, loss, backward, update by SGD with momentum) beside PyTorch's;
-with --low bfloat16 and 8-bit integers (one file for both programs, by `tenrec quantize`) beside ONNX Runtime's float32.
+With --further it is networks beyond those that are asked for; with --train the runs are steps of training (forward,
+loss, backward, update by SGD with momentum) beside PyTorch's; with --low bfloat16 and 8-bit integers (one file for both
+programs, by `tenrec quantize`) beside ONNX Runtime's float32; with --recipes each network once more by the recipe that
+`tenrec bench --tune` writes for it first. With --runs all rows are measured so often, after the first time without
+PyTorch, and what the runs say is told beneath the table of the first.
 
 All peers of a workload are loaded first; then they take turns, round after round, so that what the machine does
 meanwhile hits all alike. Only ratios within one round are compared. A run in which the kernel took the processor from
@@ -26,15 +29,22 @@ import page
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SHAPES = {"resnet18": "3 224 224", "resnet50": "3 224 224", "mobilenet_v2": "3 224 224", "shufflenet_v2": "3 224 224",
-          "densenet121": "3 224 224", "convnext_tiny": "3 224 224", "vit_b_16": "3 224 224",
-          "vgg16": "3 224 224", "unet": "3 256 256", "deeplabv3": "3 520 520", "lstm": "100 256", "digits": "1 28 28"}
-INFERRED = [net for net in SHAPES if net != "digits"]
-TRAINED = {"digits": (64, 2048), "resnet18": (16,), "unet": (2,), "lstm": (32,)}
-LOW = ["resnet18", "resnet50", "mobilenet_v2", "shufflenet_v2", "vgg16", "unet"]
-PEERS = ["tenrec", "ort", "torch"]
-LOW_PEERS = ["ort", "tenrec-bf16", "torch-bf16", "tenrec-int8", "ort-int8"]
+          "vgg16": "3 224 224", "unet": "3 256 256", "deeplabv3": "3 520 520", "lstm": "100 256", "digits": "1 28 28",
+          "densenet121": "3 224 224", "convnext_tiny": "3 224 224", "vit_b_16": "3 224 224"}
+ASKED = ["resnet18", "resnet50", "mobilenet_v2", "shufflenet_v2", "vgg16", "unet", "deeplabv3", "lstm"]
+# Of each section: its networks with their batches, threads, peers, and whom they are compared to.
+SECTIONS = {
+    "float32": (dict.fromkeys(ASKED, (1, 8)), (1, 2), ["tenrec", "ort", "torch"], "tenrec"),
+    "further": (dict.fromkeys(["densenet121", "convnext_tiny", "vit_b_16"], (1,)), (1, 2), ["tenrec", "ort", "torch"],
+                "tenrec"),
+    "training": ({"digits": (64, 2048), "resnet18": (16,), "unet": (2,), "lstm": (32,)}, (2,),
+                 ["tenrec", "torch", "tenrec-bf16"], "tenrec"),
+    "low precision": (dict.fromkeys(["resnet18", "resnet50", "mobilenet_v2", "shufflenet_v2", "vgg16", "unet"], (1, 8)),
+                      (1, 2), ["ort", "tenrec-bf16", "torch-bf16", "tenrec-int8", "ort-int8"], "ort"),
+    "recipes": (dict.fromkeys(ASKED, (1,)), (2,), ["ort", "tenrec", "tenrec-tuned"], "ort")}
 NAMES = {"tenrec": "Tenrec", "ort": "ONNX Runtime", "torch": "PyTorch", "tenrec-bf16": "Tenrec bf16",
-         "torch-bf16": "PyTorch bf16", "tenrec-int8": "Tenrec int8", "ort-int8": "ONNX Runtime int8"}
+         "torch-bf16": "PyTorch bf16", "tenrec-int8": "Tenrec int8", "ort-int8": "ONNX Runtime int8",
+         "tenrec-tuned": "Tenrec, recipe"}
 AGREE = {"bf16": 0.03, "int8": 0.2}  # share of the sums of outputs; float32: 1e-3
 
 
@@ -83,6 +93,7 @@ def commands(build, net, threads, batch, train):
     return {"tenrec": [tenrec, "infer", f"{model}.onnx"] + tail,
             "ort": ort + [f"{model}.onnx"] + tail,
             "torch": torch + [f"{model}.pt"] + tail,
+            "tenrec-tuned": [tenrec, f"infer:{model}.recipe", f"{model}.onnx"] + tail,
             "tenrec-bf16": [tenrec, "infer-bf16", f"{model}.onnx"] + tail,
             "torch-bf16": torch + [f"bf16:{model}.pt"] + tail,
             "tenrec-int8": [tenrec, "infer", f"{model}.int8.onnx"] + tail,
@@ -142,10 +153,20 @@ def write_quantized(options, net):
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def measure(options, net, threads, batch):
+def write_recipe(options, net, threads, batch):
+    """Which kernels are fastest here for this network, these threads and this batch."""
+    model = f"{options.build}/bench/models/{net}"
+    subprocess.run([f"{options.build}/tenrec", "bench", f"{model}.onnx", "--tune", f"{model}.recipe", "--threads",
+                    str(threads), "--batch", str(batch), "--seconds", "0.1"], check=True, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL)
+
+
+def measure(options, net, threads, batch, names):
     peers = {}
-    for name, command in commands(options.build, net, threads, batch, options.train).items():
-        if name not in options.peers:
+    if "tenrec-tuned" in names:
+        write_recipe(options, net, threads, batch)
+    for name, command in commands(options.build, net, threads, batch, options.section == "training").items():
+        if name not in names:
             continue
         peer = Peer(name, command)
         if peer.facts:
@@ -155,7 +176,7 @@ def measure(options, net, threads, batch):
     for i in range(options.rounds):
         for peer in list(peers.values())[::1 if i % 2 else -1]:
             peer.turn(options.seconds)
-    row = compare(peers, net, threads, batch, "ort" if options.low else "tenrec")
+    row = compare(peers, net, threads, batch, options.reference)
     for peer in peers.values():
         peer.close()
     return row
@@ -210,10 +231,24 @@ def versions(rows):
     return ", ".join(f"{NAMES[p]} {v}" for p, v in found.items())
 
 
-def report(rows, options):
-    what = "a step of training" if options.train else "a batch"
+def again(runs, inverse):
+    """What each of several runs says of Tenrec and of the first peer it is compared with, ONNX Runtime."""
+    told = []
+    for rows in runs:
+        name = next(n for n, e in rows[0]["peers"].items() if "ratio" in e)
+        ratios = {(row["net"], row["threads"], row["batch"]): row["peers"][name]["ratio"] ** (-1 if inverse else 1)
+                  for row in rows}
+        least = min(ratios, key=ratios.get)
+        told.append(f"mean {statistics.geometric_mean(ratios.values()):.2f}, least {ratios[least]:.2f} "
+                    f"({least[0]}, {least[1]} thread{'s' * (least[1] > 1)}, batch {least[2]})")
+    return ["Tenrec beside ONNX Runtime by the clock, run by run of these rows:", *(f"- {line}" for line in told)]
+
+
+def report(runs, options):
+    rows, inverse = runs[0], options.reference == "ort"
+    what = "a step of training" if options.section == "training" else "a batch"
     brackets = "times as long as Tenrec in the same round, by the clock and by processor time; above 1 Tenrec is faster"
-    if options.low:
+    if inverse:
         brackets = "times as fast as ONNX Runtime in float32 in the same round, by the clock and by processor time"
     text = [f"Machine: {machine()}. {versions(rows)}.",
             f"{options.rounds} interleaved rounds of {options.seconds} s a peer.",
@@ -221,10 +256,11 @@ def report(rows, options):
             brackets + ".",
             "`*`: the machine was busy with something else, so the clock is not to be trusted; with one thread the",
             "processor time still is. MB: the most memory that was resident, less what was before the network was",
-            "built or read.", "", table(rows, options.peers, options.low)]
+            "built or read.", "", table(rows, options.peers, inverse)]
+    text += ["", *again(runs, inverse)] if len(runs) > 1 else []
     page.put(options.page, options.section, "\n".join(text))
     with open(f"{options.build}/bench/{options.section}.json", "w", encoding="utf-8") as out:
-        json.dump({"machine": machine(), "rows": rows}, out, indent=1)
+        json.dump({"machine": machine(), "runs": runs}, out, indent=1)
         out.write("\n")
 
 
@@ -232,42 +268,44 @@ def parse():
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("build")
     words.add_argument("--nets", help="of " + ", ".join(SHAPES))
-    words.add_argument("--threads", help="default 1,2; of training 2")
-    words.add_argument("--batches", help="default 1,8; of training what is usual for the network")
+    words.add_argument("--threads", help="default: what the section has, mostly 1,2")
+    words.add_argument("--batches", help="default: what the section has, mostly 1,8")
     words.add_argument("--peers", help="of " + ", ".join(NAMES))
-    words.add_argument("--train", action="store_true", help="measure steps of training")
-    words.add_argument("--low", action="store_true", help="bfloat16 and 8-bit integers")
-    words.add_argument("--rounds", type=int, default=5)
+    section = words.add_mutually_exclusive_group()
+    for flag, name, text in (("--further", "further", "networks beyond those asked for"),
+                             ("--train", "training", "measure steps of training"),
+                             ("--low", "low precision", "bfloat16 and 8-bit integers"),
+                             ("--recipes", "recipes", "each network by a recipe, too")):
+        section.add_argument(flag, dest="section", action="store_const", const=name, help=text)
+    words.add_argument("--runs", type=int, default=1)
+    words.add_argument("--rounds", type=int, default=3)
     words.add_argument("--seconds", type=float, default=0.4)
     words.add_argument("--page", default="performance.md")
     options = words.parse_args()
-    options.section = "training" if options.train else "low precision" if options.low else "float32"
-    usual = list(TRAINED) if options.train else LOW if options.low else INFERRED
-    options.nets = options.nets.split(",") if options.nets else usual
-    options.threads = [int(n) for n in (options.threads or ("2" if options.train else "1,2")).split(",")]
-    usual = ["tenrec", "torch", "tenrec-bf16"] if options.train else LOW_PEERS if options.low else PEERS
-    options.peers = options.peers.split(",") if options.peers else usual
+    options.section = options.section or "float32"
+    nets, threads, peers, options.reference = SECTIONS[options.section]
+    options.batches = [int(n) for n in options.batches.split(",")] if options.batches else None
+    options.threads = [int(n) for n in options.threads.split(",")] if options.threads else threads
+    options.peers = options.peers.split(",") if options.peers else peers
+    names = options.nets.split(",") if options.nets else nets
+    options.workloads = [(net, n, batch) for net in names for n in options.threads
+                         for batch in options.batches or nets.get(net, (1, 8))]
     return options
-
-
-def batches(options, net):
-    if options.batches:
-        return [int(n) for n in options.batches.split(",")]
-    return TRAINED.get(net, (8,)) if options.train else (1, 8)
 
 
 def main():
     options = parse()
-    rows = []
-    for net in options.nets:
-        write_network(options, net)
-        if options.low:
-            write_quantized(options, net)
-        for threads in options.threads:
-            for batch in batches(options, net):
-                rows.append(measure(options, net, threads, batch))
-                print(table(rows[-1:], options.peers, options.low).splitlines()[2], flush=True)
-                report(rows, options)
+    runs = []
+    for i in range(options.runs):
+        runs.append([])
+        peers = [name for name in options.peers if not i or name != "torch"]
+        for net, threads, batch in options.workloads:
+            write_network(options, net)
+            if options.section == "low precision":
+                write_quantized(options, net)
+            runs[-1].append(measure(options, net, threads, batch, peers))
+            print(table(runs[-1][-1:], peers, options.reference == "ort").splitlines()[2], flush=True)
+            report(runs, options)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-/* tenrec.c - Tenrec as a peer: tenrec infer|infer-bf16|train|train-bf16 MODEL THREADS DIMS... */
+/* tenrec.c - Tenrec as a peer: tenrec MODE MODEL THREADS DIMS..., where MODE is infer, infer:RECIPE,
+ * infer-bf16, train or train-bf16. */
 #include <string.h>
 
 #include "backend/backend.h"
@@ -9,6 +10,7 @@
 #include "graph/release.h"
 #include "package/model.h"
 #include "peer.h"
+#include "plan/recipe.h"
 #include "train/step.h"
 
 enum { CLASSES = 2 }; /* that labels are drawn from; every network has as many */
@@ -34,11 +36,12 @@ static void run(void *ctx)
     if (session_run(j->session, (const struct tensor *const *)j->in, j->out, &j->err)) failed(&j->err);
 }
 
-static void open_model(struct job *j, const char *path, const struct shape *x)
+/* TorchScript, which is what is trained, does not say the shape of its input. */
+static void open_model(struct job *j, const char *path, const struct shape *x, bool train)
 {
     struct import_hint hint = { .rank = x->rank };
     for (int i = 0; i < x->rank; i++) hint.dim[i].size = x->dim[i];
-    struct model_options o = { .import = { .inputs = &hint, .n_inputs = 1 } };
+    struct model_options o = { .import = { .inputs = &hint, .n_inputs = train } };
     if (model_open(&j->model, path, &o, &j->err)) failed(&j->err);
     j->graph = j->model.graph;
     if (!(j->in[0] = tensor_new(&j->arena, DT_F32, x, &j->err))) failed(&j->err);
@@ -61,6 +64,16 @@ static void make_step(struct job *j)
     tensor_set_f64(j->in[2], 0, 1e-3);
 }
 
+/* A recipe for something else is no recipe here: the comparison would compare nothing. */
+static const struct recipe *recipe_of(struct job *j, const char *mode)
+{
+    const struct recipe *recipe = NULL;
+    const char *path = strchr(mode, ':'), *ignored = NULL;
+    if (path && recipe_open(&recipe, &j->arena, path + 1, j->model.graph, &ignored, &j->err)) failed(&j->err);
+    if (ignored) fail(&j->err, ERR_DATA, "%s", ignored), failed(&j->err);
+    return recipe;
+}
+
 int main(int argc, char **argv)
 {
     static struct job j;
@@ -69,10 +82,10 @@ int main(int argc, char **argv)
     for (int i = 4; i < argc && x.rank < SHAPE_MAX; i++) x.dim[x.rank++] = atoll(argv[i]);
     double begin = peer_clock(CLOCK_MONOTONIC), before = peer_resident();
     arena_init(&j.arena, NULL);
-    open_model(&j, argv[2], &x);
     bool train = !strncmp(argv[1], "train", 5), narrow = strstr(argv[1], "-bf16");
+    open_model(&j, argv[2], &x, train);
     if (train) make_step(&j);
-    struct session_options o = { .threads = atoi(argv[3]), .packs = j.model.packs,
+    struct session_options o = { .threads = atoi(argv[3]), .packs = j.model.packs, .recipe = recipe_of(&j, argv[1]),
         .precision = narrow ? PRECISION_BF16 : PRECISION_FULL };
     if (narrow && backend_against_bf16()) return 3;
     if (!(j.session = session_new(j.graph, &o, &j.err))) failed(&j.err);

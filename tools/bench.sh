@@ -1,6 +1,6 @@
 #!/bin/sh
 # bench.sh - Tenrec beside ONNX Runtime and PyTorch: bench.sh [OPTION OF bench/bench.py ...]
-# Without options: float32, low precision, steps of training, single operators, and the start of processes.
+# Without options: all sections of docs/performance.md.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -17,8 +17,11 @@ measure() {
     /usr/bin/python3 "bench/$script.py" build --page docs/performance.md "$@"
 }
 [ $# = 0 ] || { measure bench "$@"; exit; }
-measure bench
+measure bench --runs 3
+measure bench --further
+measure bench --recipes
 measure bench --low
 measure bench --train
 measure operators
 measure start
+measure busy
