@@ -128,6 +128,17 @@ static const uint8_t *outside(const struct work *w, const uint8_t *fill)
     return w->labels ? w->outside : fill;
 }
 
+/* Every reference leaves an image alone that has the size. */
+static int resize_to(const struct preprocess_step *s, struct work *w, struct extent to, struct err *e)
+{
+    enum resample_filter filter = w->labels ? RESAMPLE_NEAREST : (enum resample_filter)s->filter;
+    if (to.width == w->img.width && to.height == w->img.height) return 0;
+    if (s->reference == RESAMPLE_PILLOW || filter == RESAMPLE_NEAREST)
+        return image_resize(&w->img, w->arena, &w->img, to.width, to.height, filter, NULL, w->threads, e);
+    return image_resize_as(&w->img, w->arena, &w->img, to.width, to.height, (enum resample_reference)s->reference,
+        (enum resample_method)s->method, e);
+}
+
 static int run_resize(const struct preprocess_step *s, struct work *w, struct err *e)
 {
     struct extent in = { w->img.width, w->img.height }, to = { s->width, s->height };
@@ -138,12 +149,7 @@ static int run_resize(const struct preprocess_step *s, struct work *w, struct er
         box = letterbox_fit(in, to, s->grow, s->choice == 0);
         to = (struct extent){ box.width, box.height };
     }
-    enum resample_filter filter = w->labels ? RESAMPLE_NEAREST : (enum resample_filter)s->filter;
-    if (s->reference == RESAMPLE_PILLOW || filter == RESAMPLE_NEAREST)
-        TRY(image_resize(&w->img, w->arena, &w->img, to.width, to.height, filter, NULL, w->threads, e));
-    else
-        TRY(image_resize_as(&w->img, w->arena, &w->img, to.width, to.height, (enum resample_reference)s->reference,
-            (enum resample_method)s->method, e));
+    TRY(resize_to(s, w, to, e));
     if (s->mode != RESIZE_LETTERBOX) return 0;
     w->from->letterbox = box;
     return image_window(

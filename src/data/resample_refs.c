@@ -289,7 +289,6 @@ int image_resize_as(struct image *out, struct arena *a, const struct image *in, 
     resize_fn *resize = methods[reference][method];
     if (!resize || in->bits != 8)
         return fail(e, ERR_UNSUPPORTED, "resize: this reference does not have this interpolation of 8-bit images");
-    if (width == in->width && height == in->height) return *out = *in, 0;
     TRY(image_new(&img, a, width, height, in->channels, 8, 0, e));
     /* halving both sides, OpenCV takes the mean of four pixels for linear interpolation, too */
     bool halves = reference == RESAMPLE_OPENCV && width * 2 == in->width && height * 2 == in->height;
