@@ -216,13 +216,14 @@ static json_t *shapes_json(const struct bench *b)
 static json_t *as_json(const struct bench *b)
 {
     struct team_limits l = team_limits();
-    return json_pack("{s:s,s:o,s:i,s:i,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:I,s:I,s:I,s:I,s:I,s:I}", "file", b->model.path,
-        "inputs", shapes_json(b), "threads", b->threads, "processors", l.affinity, "cgroup_processors", l.quota,
-        "open_ms", b->open * 1e3, "plan_ms", b->plan * 1e3, "first_run_ms", b->first * 1e3, "p50_ms",
+    return json_pack("{s:s,s:o,s:i,s:i,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:I,s:I,s:I,s:I,s:I,s:I}", "file",
+        b->model.path, "inputs", shapes_json(b), "threads", b->threads, "processors", l.affinity, "cgroup_processors",
+        l.quota, "open_ms", b->open * 1e3, "plan_ms", b->plan * 1e3, "first_run_ms", b->first * 1e3, "p50_ms",
         percentile(b, 50) * 1e3, "p90_ms", percentile(b, 90) * 1e3, "p99_ms", percentile(b, 99) * 1e3, "fastest_ms",
         b->times[0] * 1e3, "samples_per_second", throughput(b), "runs", (json_int_t)b->n, "warm_up_runs",
-        (json_int_t)b->warm_up, "disturbed_runs", (json_int_t)b->disturbed, "run_bytes", (json_int_t)session_memory(b->session), "packed_bytes",
-        (json_int_t)packs_bytes(b->model.packs), "peak_bytes", (json_int_t)memory_peak());
+        (json_int_t)b->warm_up, "disturbed_runs", (json_int_t)b->disturbed, "run_bytes",
+        (json_int_t)session_memory(b->session), "packed_bytes", (json_int_t)packs_bytes(b->model.packs), "peak_bytes",
+        (json_int_t)memory_peak());
 }
 
 /* A few runs of a session that times each step: it is another one, so that watching does not slow down what is told. */

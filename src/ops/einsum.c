@@ -5,148 +5,10 @@
 #include "base/team.h"
 #include "graph/builder.h"
 #include "graph/op.h"
+#include "ops/equation.h"
 #include "ops/infer.h"
 #include "ops/mover.h"
 #include "ops/operand.h"
-
-/* A label is a letter (0 to 51) or a dimension of the ellipsis (52 + place from its end). */
-enum { MAX_OPERANDS = 8, LETTERS = 52, LABELS = LETTERS + SHAPE_MAX };
-
-struct term {
-    int rank, ellipsis; /* ellipsis: how many dimensions it stands for; -1: there is none */
-    signed char label[SHAPE_MAX];
-};
-struct equation {
-    int n;
-    struct term in[MAX_OPERANDS], out;
-    int64_t size[LABELS]; /* DIM_UNKNOWN until known; 0 entries of unused labels do not matter */
-    bool used[LABELS];
-};
-
-static int letter(char c)
-{
-    return c >= 'a' && c <= 'z' ? c - 'a' : c >= 'A' && c <= 'Z' ? c - 'A' + 26 : -1;
-}
-
-static int bad(const char *text, const char *why, struct err *e)
-{
-    return fail(e, ERR_SHAPE, "equation \"%s\": %s", text, why);
-}
-
-/* Reads labels up to ',', '-' or the end; *p moves behind them. `dims` is how many the ellipsis has. */
-static int read_term(const char *text, const char **p, int dims, struct term *t, struct err *e)
-{
-    *t = (struct term){ 0, -1, { 0 } };
-    for (; **p && **p != ',' && **p != '-'; ++*p) {
-        if (**p == ' ') continue;
-        int label = letter(**p), count = 1;
-        if (!strncmp(*p, "...", 3)) {
-            if (t->ellipsis >= 0) return bad(text, "two ellipses in one term", e);
-            t->ellipsis = count = dims;
-            label = LETTERS + dims - 1;
-            *p += 2;
-        } else if (label < 0) return bad(text, "expected letters and \"...\"", e);
-        for (; count-- > 0; label--) {
-            if (t->rank == SHAPE_MAX) return bad(text, "more dimensions than a tensor can have", e);
-            t->label[t->rank++] = (signed char)label;
-        }
-    }
-    return 0;
-}
-
-/* How many letters a term has, and whether an ellipsis. */
-static int count_letters(const char *p, bool *ellipsis)
-{
-    int n = 0;
-    *ellipsis = false;
-    for (; *p && *p != ',' && *p != '-'; p++) {
-        n += letter(*p) >= 0;
-        *ellipsis |= *p == '.';
-    }
-    return n;
-}
-
-/* Without an arrow: the ellipsis, then every letter that occurs once, in alphabetical order (capitals first). */
-static int implied_output(struct equation *q, const char *text, int dims, struct err *e)
-{
-    int seen[LABELS] = { 0 };
-    q->out = (struct term){ 0, dims, { 0 } };
-    for (int i = 0; i < q->n; i++)
-        for (int d = 0; d < q->in[i].rank; d++) seen[q->in[i].label[d]]++;
-    for (int d = dims; d-- > 0;) q->out.label[q->out.rank++] = (signed char)(LETTERS + d);
-    for (int k = 0; k < LETTERS; k++) {
-        int label = (k + 26) % LETTERS;
-        if (seen[label] != 1) continue;
-        if (q->out.rank == SHAPE_MAX) return bad(text, "more dimensions than a tensor can have", e);
-        q->out.label[q->out.rank++] = (signed char)label;
-    }
-    return 0;
-}
-
-static int check_output(const struct equation *q, const char *text, struct err *e)
-{
-    bool seen[LABELS] = { false };
-    for (int d = 0; d < q->out.rank; d++) {
-        int label = q->out.label[d];
-        if (!q->used[label]) return bad(text, "the output has a label that no input has", e);
-        if (seen[label]) return bad(text, "a label occurs twice in the output", e);
-        seen[label] = true;
-    }
-    return 0;
-}
-
-static int add_sizes(struct equation *q, const char *text, int operand, const struct shape *s, struct err *e)
-{
-    const struct term *t = &q->in[operand];
-    for (int d = 0; d < t->rank; d++) {
-        int64_t *size = &q->size[t->label[d]], dim = s->dim[d];
-        if (!q->used[t->label[d]] || *size == 1) *size = dim;
-        else if (dim >= 0 && *size >= 0 && dim != 1 && dim != *size)
-            return bad(text, "a label has different sizes in two places", e);
-        else if (dim != 1 && (*size < 0 && (dim >= 0 || *size == DIM_UNKNOWN))) *size = dim;
-        q->used[t->label[d]] = true;
-    }
-    return 0;
-}
-
-/* Reads the equation for operands of these shapes, whose ranks are known. */
-static int equation_read(struct equation *q, const char *text, const struct shape *const *shapes, int n, struct err *e)
-{
-    const char *p = text;
-    int ellipsis = 0;
-    bool has;
-    *q = (struct equation){ .n = n };
-    if (n > MAX_OPERANDS) return fail(e, ERR_UNSUPPORTED, "%d operands, at most %d", n, MAX_OPERANDS);
-    for (int i = 0; i < n; i++) {
-        int letters = count_letters(p, &has), dims = has ? shapes[i]->rank - letters : 0;
-        if (dims < 0) return bad(text, "a term has more letters than its operand has dimensions", e);
-        TRY(read_term(text, &p, dims, &q->in[i], e));
-        if (q->in[i].rank != shapes[i]->rank) return bad(text, "a term has not as many labels as its operand", e);
-        if (dims > ellipsis) ellipsis = dims;
-        TRY(add_sizes(q, text, i, shapes[i], e));
-        if (i < n - 1 && *p++ != ',') return bad(text, "has not as many terms as operands", e);
-    }
-    if (*p == ',') return bad(text, "has more terms than operands", e);
-    if (!*p) TRY(implied_output(q, text, ellipsis, e));
-    else {
-        if (p[1] != '>') return bad(text, "expected \"->\"", e);
-        p += 2;
-        TRY(read_term(text, &p, ellipsis, &q->out, e));
-        if (*p) return bad(text, "something follows the output", e);
-    }
-    return check_output(q, text, e);
-}
-
-/* The operands begin at input `first`. */
-static int read_node(struct equation *q, const struct node *n, int first, struct err *e)
-{
-    const struct shape *shapes[MAX_OPERANDS];
-    for (int i = first; i < n->n_in && i - first < MAX_OPERANDS; i++) {
-        if (!n->in[i]) return fail(e, ERR_MODEL, "input %d is missing", i);
-        shapes[i - first] = &n->in[i]->shape;
-    }
-    return equation_read(q, node_string(n, "equation"), shapes, n->n_in - first, e);
-}
 
 static bool ranks_known(const struct node *n, int first)
 {
@@ -161,7 +23,7 @@ static int einsum_infer(struct node *n, struct err *e)
     struct shape y = shape_unknown();
     TRY(infer_same_types(n, 0, n->n_in, e));
     if (ranks_known(n, 0)) {
-        TRY(read_node(&q, n, 0, e));
+        TRY(equation_of(&q, n, 0, e));
         y.rank = q.out.rank;
         for (int d = 0; d < y.rank; d++) y.dim[d] = q.size[q.out.label[d]];
     }
@@ -172,15 +34,15 @@ static int einsum_infer(struct node *n, struct err *e)
 /* A sum over labels: target += product of the operands. The first `outer` labels are the target's own. */
 struct job {
     int n, labels, outer;
-    int64_t size[LABELS];
-    int64_t stride[MAX_OPERANDS + 1][LABELS]; /* the target's are last, at index n */
-    const double *x[MAX_OPERANDS + 1];
+    int64_t size[EQUATION_LABELS];
+    int64_t stride[EQUATION_OPERANDS + 1][EQUATION_LABELS]; /* the target's are last, at index n */
+    const double *x[EQUATION_OPERANDS + 1];
     double *y;
 };
 
 static double sum_of(const struct job *j, int64_t *at)
 {
-    int64_t index[LABELS] = { 0 };
+    int64_t index[EQUATION_LABELS] = { 0 };
     double sum = 0;
     for (;;) {
         double product = 1;
@@ -201,7 +63,7 @@ static void targets(void *ctx, int64_t begin, int64_t end)
 {
     const struct job *j = ctx;
     for (int64_t t = begin; t < end; t++) {
-        int64_t at[MAX_OPERANDS + 1] = { 0 }, rest = t;
+        int64_t at[EQUATION_OPERANDS + 1] = { 0 }, rest = t;
         for (int l = j->outer - 1; l >= 0; l--) {
             for (int k = 0; k <= j->n; k++) at[k] += rest % j->size[l] * j->stride[k][l];
             rest /= j->size[l];
@@ -221,7 +83,7 @@ static int place_of(struct job *j, int *place, int label, int64_t size)
 }
 
 static void add_strides(
-    struct job *j, int *place, int k, const struct term *t, const struct shape *s, const struct equation *q)
+    struct job *j, int *place, int k, const struct equation_term *t, const struct shape *s, const struct equation *q)
 {
     int64_t own[SHAPE_MAX];
     shape_strides(s, own);
@@ -232,11 +94,12 @@ static void add_strides(
 }
 
 /* Sums the products of `n` operands (their terms and shapes) into `y`, which holds zeros and is shaped as `target`. */
-static int contract(const struct equation *q, int n, const struct term *const *terms, const struct shape *const *shapes,
-    const double *const *x, const struct term *target, const struct shape *shape, double *y, int threads, struct err *e)
+static int contract(const struct equation *q, int n, const struct equation_term *const *terms,
+    const struct shape *const *shapes, const double *const *x, const struct equation_term *target,
+    const struct shape *shape, double *y, int threads, struct err *e)
 {
     struct job j = { .n = n, .y = y };
-    int place[LABELS];
+    int place[EQUATION_LABELS];
     int64_t tasks = 1, terms_each = 1;
     memset(place, -1, sizeof place);
     for (int d = 0; d < target->rank; d++) /* a broadcast dimension is summed over, not walked */
@@ -287,10 +150,10 @@ static void move_labels(const struct step *s, const struct equation *q)
 static int einsum_run(const struct step *s, struct err *e)
 {
     struct equation q;
-    const struct term *terms[MAX_OPERANDS];
-    const struct shape *shapes[MAX_OPERANDS];
-    const double *x[MAX_OPERANDS];
-    for (int i = 0; i < s->node->n_in && i < MAX_OPERANDS; i++) shapes[i] = &s->in[i]->shape;
+    const struct equation_term *terms[EQUATION_OPERANDS];
+    const struct shape *shapes[EQUATION_OPERANDS];
+    const double *x[EQUATION_OPERANDS];
+    for (int i = 0; i < s->node->n_in && i < EQUATION_OPERANDS; i++) shapes[i] = &s->in[i]->shape;
     TRY(equation_read(&q, node_string(s->node, "equation"), shapes, s->node->n_in, e));
     if (only_moves(&q)) return move_labels(s, &q), 0;
     double *y = operand_zeros(s, tensor_count(s->out[0]), e);
@@ -307,7 +170,7 @@ static int einsum_run(const struct step *s, struct err *e)
 static int einsum_grad(struct grad *g)
 {
     const struct node *n = g->node;
-    struct value *in[MAX_OPERANDS + 1] = { g->dy[0] };
+    struct value *in[EQUATION_OPERANDS + 1] = { g->dy[0] };
     const char *equation = node_string(n, "equation");
     for (int i = 0; i < n->n_in; i++) in[i + 1] = n->in[i];
     for (int i = 0; i < n->n_in; i++)
@@ -322,7 +185,7 @@ static int grad_infer(struct node *n, struct err *e)
     struct equation q;
     if (operand < 0 || operand >= n->n_in - 1) return fail(e, ERR_SHAPE, "operand is %lld", (long long)operand);
     if (ranks_known(n, 1)) {
-        TRY(read_node(&q, n, 1, e));
+        TRY(equation_of(&q, n, 1, e));
         struct shape y = { q.out.rank, { 0 } };
         for (int d = 0; d < y.rank; d++) y.dim[d] = q.size[q.out.label[d]];
         if (!shape_merge(&y, &n->in[0]->shape))
@@ -336,11 +199,11 @@ static int grad_infer(struct node *n, struct err *e)
 static int grad_run(const struct step *s, struct err *e)
 {
     struct equation q;
-    const struct term *terms[MAX_OPERANDS];
-    const struct shape *shapes[MAX_OPERANDS];
-    const double *x[MAX_OPERANDS];
+    const struct equation_term *terms[EQUATION_OPERANDS];
+    const struct shape *shapes[EQUATION_OPERANDS];
+    const double *x[EQUATION_OPERANDS];
     int operand = (int)node_int(s->node, "operand"), n = s->node->n_in - 1;
-    for (int i = 0; i < n && i < MAX_OPERANDS; i++) shapes[i] = &s->in[i + 1]->shape;
+    for (int i = 0; i < n && i < EQUATION_OPERANDS; i++) shapes[i] = &s->in[i + 1]->shape;
     TRY(equation_read(&q, node_string(s->node, "equation"), shapes, n, e));
     double *dx = operand_zeros(s, tensor_count(s->out[0]), e);
     if (!dx) return e->code;
@@ -369,7 +232,7 @@ const struct op ops_einsum[] = {
     { .name = "Einsum",
         .doc = "sum of products over the labels of an equation",
         .min_in = 1,
-        .max_in = MAX_OPERANDS,
+        .max_in = EQUATION_OPERANDS,
         .min_out = 1,
         .max_out = 1,
         .attrs = einsum_attrs,
@@ -384,7 +247,7 @@ const struct op ops_einsum[] = {
     { .name = "EinsumGrad",
         .doc = "gradient of Einsum by one operand, of (dy, all operands)",
         .min_in = 2,
-        .max_in = MAX_OPERANDS + 1,
+        .max_in = EQUATION_OPERANDS + 1,
         .min_out = 1,
         .max_out = 1,
         .flags = OP_OWN | OP_TRAINING_ONLY,
