@@ -99,8 +99,16 @@ static struct equation_term joined(const struct equation_term *a, const struct e
     return t;
 }
 
+/* What lies first in the result is to come from the first factor, so that the result need not be turned. */
+static bool is_swapped(const struct factor *x, const struct factor *y, const struct equation_term *target)
+{
+    for (int d = 0; d < target->rank; d++)
+        if (has(&x->t, target->label[d]) != has(&y->t, target->label[d])) return !has(&x->t, target->label[d]);
+    return false;
+}
+
 /* The product of two factors, summed over what both have and nobody wants: batch, left, right. */
-static void multiply(struct search *s, struct factor *x, const struct factor *y, const bool *wanted)
+static struct factor multiply(struct search *s, const struct factor *x, const struct factor *y, const bool *wanted)
 {
     struct equation_term batch = { .ellipsis = -1 }, left = batch, right = batch, sum = batch;
     for (int d = 0; d < x->t.rank; d++) {
@@ -128,7 +136,7 @@ static void multiply(struct search *s, struct factor *x, const struct factor *y,
     }
     int64_t dims[SHAPE_MAX];
     for (int d = 0; d < all.rank; d++) dims[d] = s->q.size[all.label[d]];
-    *x = (struct factor){ shaped(s, r, dims, all.rank), all };
+    return (struct factor){ shaped(s, r, dims, all.rank), all };
 }
 
 /* How many labels a product of the two would have: those of both that are wanted. */
@@ -168,7 +176,8 @@ static struct value *contract(struct search *s, struct factor *f, int n, const s
         sum_useless(s, &f[0], &f[i].t, wanted);
         struct equation_term t = product_term(&f[0], &f[i], wanted);
         if (s->b.err->code || t.rank == SHAPE_MAX || count(s, &t) > s->room) return NULL;
-        multiply(s, &f[0], &f[i], wanted);
+        bool swap = is_swapped(&f[0], &f[i], target);
+        f[0] = multiply(s, &f[swap ? i : 0], &f[swap ? 0 : i], wanted);
     }
     return s->b.err->code ? NULL : turned(s, &f[0], target);
 }
