@@ -86,6 +86,9 @@ struct backend {
      * last). */
     const struct layout *(*layout_alike)(
         const struct layout *l, const struct shape *shape, struct arena *a, struct err *e);
+    /* A tensor of this type and shape with its channels (dimension 1) last and no padding. NULL: with an error, or this
+     * backend has none for it; NULL hook: for none. */
+    const struct layout *(*layout_last)(const struct tensor *t, struct arena *a, struct err *e);
     /* A step that moves a tensor between two layouts (either may be NULL: plain) of this backend. ERR_UNSUPPORTED
      * between two that are not plain: it is done by way of plain. */
     int (*reorder_prepare)(struct step *s, const struct layout *from, const struct layout *to, struct err *e);

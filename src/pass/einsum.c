@@ -2,10 +2,10 @@
  *
  *   bhid,bhjd->bhij   =>  MatMul (bh, i, d) (bh, d, j)         b, h: of both, and stay; d: of both, and is summed
  *   bi,bj->bij        =>  Mul (b, i, 1) (b, 1, j)              nothing of both is summed
- *   bij->jb           =>  ReduceSum, Transpose                 what only one operand has is summed first
+ *   bij->jb           =>  ReduceSum, Transpose
  *
- * More than two operands are taken from left to right. Diagonals and broadcast dimensions stay with the loops of
- * ops/einsum.c, and so does what would need more room than the largest operand or the result has.
+ * What would be rounded in between stays with the loops of ops/einsum.c: more than two operands, and labels of one of
+ * two that are summed. So do diagonals and broadcast dimensions.
  */
 #include "base/err.h"
 #include "graph/builder.h"
@@ -20,7 +20,6 @@ struct factor {
 struct search {
     struct builder b;
     struct equation q;
-    int64_t room; /* elements of the largest operand or of the result */
 };
 
 static bool has(const struct equation_term *t, int label)
@@ -38,8 +37,7 @@ static void add(struct equation_term *t, int label)
 static int64_t count(const struct search *s, const struct equation_term *t)
 {
     int64_t n = 1;
-    for (int d = 0; d < t->rank; d++)
-        if (__builtin_mul_overflow(n, s->q.size[t->label[d]], &n)) return INT64_MAX;
+    for (int d = 0; d < t->rank; d++) n *= s->q.size[t->label[d]];
     return n;
 }
 
@@ -59,19 +57,6 @@ static bool fits(const struct search *s, const struct factor *f)
     for (int d = 0; d < f->t.rank; d++)
         if (have->dim[d] != s->q.size[f->t.label[d]]) return false;
     return is_plain(&f->t);
-}
-
-/* Sums over the labels that nobody behind asks for. */
-static void sum_useless(struct search *s, struct factor *f, const struct equation_term *next, const bool *wanted)
-{
-    int64_t axes[SHAPE_MAX];
-    size_t n = 0;
-    struct equation_term left = { .ellipsis = -1 };
-    for (int d = 0; d < f->t.rank; d++)
-        if (wanted[f->t.label[d]] || (next && has(next, f->t.label[d]))) add(&left, f->t.label[d]);
-        else axes[n++] = d;
-    if (n) f->v = emit(&s->b, "ReduceSum", ATTRS(attr_int("keepdims", 0)), f->v, emit_i64s(&s->b, axes, n));
-    f->t = left;
 }
 
 /* The factor with its labels in this order. */
@@ -99,6 +84,19 @@ static struct equation_term joined(const struct equation_term *a, const struct e
     return t;
 }
 
+/* One operand, summed over the labels that the target lacks. */
+static struct value *sum(struct search *s, const struct factor *x, const struct equation_term *target)
+{
+    int64_t axes[SHAPE_MAX];
+    size_t n = 0;
+    struct factor left = { x->v, { .ellipsis = -1 } };
+    for (int d = 0; d < x->t.rank; d++)
+        if (has(target, x->t.label[d])) add(&left.t, x->t.label[d]);
+        else axes[n++] = d;
+    if (n) left.v = emit(&s->b, "ReduceSum", ATTRS(attr_int("keepdims", 0)), x->v, emit_i64s(&s->b, axes, n));
+    return turned(s, &left, target);
+}
+
 /* What lies first in the result is to come from the first factor, so that the result need not be turned. */
 static bool is_swapped(const struct factor *x, const struct factor *y, const struct equation_term *target)
 {
@@ -107,79 +105,47 @@ static bool is_swapped(const struct factor *x, const struct factor *y, const str
     return false;
 }
 
-/* The product of two factors, summed over what both have and nobody wants: batch, left, right. */
-static struct factor multiply(struct search *s, const struct factor *x, const struct factor *y, const bool *wanted)
+/* Two operands, multiplied and summed over what both have and the target lacks: batch, left, right. */
+static struct value *multiply(
+    struct search *s, const struct factor *x, const struct factor *y, const struct equation_term *target)
 {
-    struct equation_term batch = { .ellipsis = -1 }, left = batch, right = batch, sum = batch;
+    struct equation_term batch = { .ellipsis = -1 }, left = batch, right = batch, inner = batch;
     for (int d = 0; d < x->t.rank; d++) {
         int label = x->t.label[d];
-        add(!has(&y->t, label) ? &left : wanted[label] ? &batch : &sum, label);
+        add(!has(&y->t, label) ? &left : has(target, label) ? &batch : &inner, label);
     }
     for (int d = 0; d < y->t.rank; d++)
         if (!has(&x->t, y->t.label[d])) add(&right, y->t.label[d]);
-    int64_t nb = count(s, &batch), nl = count(s, &left), nr = count(s, &right), nk = count(s, &sum);
-    struct equation_term bl = joined(&batch, &left), bls = joined(&bl, &sum), bs = joined(&batch, &sum),
-                         bsr = joined(&bs, &right), all = joined(&bl, &right);
-    struct value *a = turned(s, x, &bls), *c = turned(s, y, &bsr), *r;
-    bool stacked = batch.rank, products = sum.rank && (left.rank || right.rank);
-    if (products) {
-        a = shaped(s, a, (int64_t[]){ nb, nl, nk } + !stacked, 2 + stacked);
-        c = shaped(s, c, (int64_t[]){ nb, nk, nr } + !stacked, 2 + stacked);
-        r = emit(&s->b, "MatMul", NO_ATTRS, a, c);
-    } else {
-        a = shaped(s, a, (int64_t[]){ nb, nl, nk }, 3);
-        c = shaped(s, c, (int64_t[]){ nb, sum.rank ? 1 : nr, sum.rank ? nk : 1 }, 3);
-        if (!sum.rank) c = shaped(s, c, (int64_t[]){ nb, 1, nr }, 3);
-        r = emit(&s->b, "Mul", NO_ATTRS, a, c);
-        if (sum.rank)
-            r = emit(&s->b, "ReduceSum", ATTRS(attr_int("keepdims", 0)), r, emit_i64s(&s->b, (int64_t[]){ 2 }, 1));
-    }
+    const struct equation_term bl = joined(&batch, &left), first = joined(&bl, &inner), bi = joined(&batch, &inner),
+                               second = joined(&bi, &right), made = joined(&bl, &right);
+    const int64_t nb = count(s, &batch), nl = count(s, &left), nr = count(s, &right), ni = count(s, &inner);
+    bool flat = !batch.rank; /* matrices, not stacks of them */
+    struct value *a = shaped(s, turned(s, x, &first), (int64_t[]){ nb, nl, ni } + flat, 3 - flat);
+    struct value *c = shaped(s, turned(s, y, &second), (int64_t[]){ nb, ni, nr } + flat, 3 - flat);
+    struct value *product = emit(&s->b, inner.rank ? "MatMul" : "Mul", NO_ATTRS, a, c);
     int64_t dims[SHAPE_MAX];
-    for (int d = 0; d < all.rank; d++) dims[d] = s->q.size[all.label[d]];
-    return (struct factor){ shaped(s, r, dims, all.rank), all };
+    for (int d = 0; d < made.rank; d++) dims[d] = s->q.size[made.label[d]];
+    return turned(s, &(struct factor){ shaped(s, product, dims, made.rank), made }, target);
 }
 
-/* How many labels a product of the two would have: those of both that are wanted. */
-static struct equation_term product_term(const struct factor *x, const struct factor *y, const bool *wanted)
+/* Whether each label of `a` is one of `b` or of `c`. */
+static bool within(const struct equation_term *a, const struct equation_term *b, const struct equation_term *c)
 {
-    struct equation_term t = { .ellipsis = -1 };
-    for (int d = 0; d < x->t.rank; d++)
-        if (wanted[x->t.label[d]]) add(&t, x->t.label[d]);
-    for (int d = 0; d < y->t.rank && t.rank < SHAPE_MAX; d++)
-        if (wanted[y->t.label[d]] && !has(&x->t, y->t.label[d])) add(&t, y->t.label[d]);
-    return t;
+    for (int d = 0; d < a->rank; d++)
+        if (!has(b, a->label[d]) && !has(c, a->label[d])) return false;
+    return true;
 }
 
 /* The sum of products of these factors with the target's labels; NULL: the loops must do it. */
-static struct value *contract(struct search *s, struct factor *f, int n, const struct equation_term *target)
+static struct value *contract(struct search *s, const struct factor *f, int n, const struct equation_term *target)
 {
-    bool wanted[EQUATION_LABELS] = { false };
-    s->room = count(s, target);
-    if (!is_plain(target)) return NULL;
-    for (int i = 0; i < n; i++) {
-        if (!fits(s, &f[i])) return NULL;
-        int64_t own = count(s, &f[i].t);
-        if (own > s->room) s->room = own;
-    }
-    for (int d = 0; d < target->rank; d++) {
-        bool known = false;
-        for (int i = 0; i < n; i++) known = known || has(&f[i].t, target->label[d]);
-        if (!known) return NULL; /* a gradient that is broadcast */
-    }
-    for (int i = 0; i < n; i++) {
-        for (int label = 0; label < EQUATION_LABELS; label++) {
-            wanted[label] = has(target, label);
-            for (int k = i + 1; k < n; k++) wanted[label] = wanted[label] || has(&f[k].t, label);
-        }
-        sum_useless(s, &f[i], i ? &f[0].t : NULL, wanted);
-        if (!i) continue;
-        sum_useless(s, &f[0], &f[i].t, wanted);
-        struct equation_term t = product_term(&f[0], &f[i], wanted);
-        if (s->b.err->code || t.rank == SHAPE_MAX || count(s, &t) > s->room) return NULL;
-        bool swap = is_swapped(&f[0], &f[i], target);
-        f[0] = multiply(s, &f[swap ? i : 0], &f[swap ? 0 : i], wanted);
-    }
-    return s->b.err->code ? NULL : turned(s, &f[0], target);
+    if (n > 2 || !is_plain(target)) return NULL;
+    for (int i = 0; i < n; i++)
+        if (!fits(s, &f[i]) || (n == 2 && !within(&f[i].t, &f[!i].t, target))) return NULL;
+    if (!within(target, &f[0].t, &f[n - 1].t)) return NULL; /* a gradient that is broadcast */
+    if (n == 1) return sum(s, &f[0], target);
+    bool swap = is_swapped(&f[0], &f[1], target);
+    return multiply(s, &f[swap], &f[!swap], target);
 }
 
 /* The gradient is the same sum with dy in the operand's place. */

@@ -202,25 +202,67 @@ static bool is_kept(const struct graph *g, const struct value *v)
     return false;
 }
 
-/* A view is its input's memory under another shape: no step. */
-static int view(struct choice *c, const struct node *n, bool *done, struct err *e)
+/* The node's result is the memory of `from`, which is in the layout `before`, seen in `after`. */
+static int look(struct choice *c, const struct node *n, const struct layout *before, const struct layout *after,
+    struct err *e)
 {
-    struct plan *p = c->p;
-    struct place *from = p->of_value[n->in[0]->id];
-    *done = false;
-    if (!(n->op->flags & OP_VIEW) || n->n_out != 1 || is_kept(p->graph, n->out[0])) return 0;
-    if (n->in[0]->dtype != n->out[0]->dtype || !shape_is_known(&n->out[0]->shape)) return 0;
-    if (!(from = in_layout(c, from, NULL, e))) return e->code;
-    if (from->kind == PLACE_DYNAMIC) return 0;
+    struct place *from = in_layout(c, c->p->of_value[n->in[0]->id], before, e), *to;
+    if (!from) return e->code;
     struct tensor t = from->tensor;
     t.shape = n->out[0]->shape;
-    struct place *to = plan_place(p, from->kind, &t, e);
-    if (!to) return e->code;
+    t.layout = after;
+    if (!(to = plan_place(c->p, from->kind, &t, e))) return e->code;
     to->root = place_root(from);
     to->index = from->index;
-    p->of_value[n->out[0]->id] = to;
-    *done = true;
+    c->p->of_value[n->out[0]->id] = to;
     return 0;
+}
+
+/* Channels last; NULL: no backend has that for the tensor, or an error. */
+static const struct layout *last_layout(struct choice *c, const struct value *v, struct err *e)
+{
+    const struct tensor t = { .dtype = v->dtype, .shape = v->shape };
+    const struct layout *l = NULL;
+    for (size_t b = 0; c->o->backends && c->o->backends[b] && !l && !e->code; b++)
+        if (c->o->backends[b]->layout_last) l = c->o->backends[b]->layout_last(&t, &c->p->arena, e);
+    return l;
+}
+
+/* By how many places a Transpose moves the dimensions behind the first round; 0: it does something else. */
+static size_t rotation(const struct node *n, size_t *rank)
+{
+    const int64_t *perm = node_ints(n, "perm", rank);
+    if (*rank < 3 || perm[0] != 0) return 0;
+    for (size_t i = 1; i < *rank; i++)
+        if (perm[i] != 1 + (int64_t)(i - 1 + (size_t)perm[1] - 1) % (int64_t)(*rank - 1)) return 0;
+    return (size_t)perm[1] - 1;
+}
+
+/* A Transpose that brings channels to the front or to the end of an image moves nothing where a layout says it. */
+static int turn(struct choice *c, const struct node *n, bool *done, struct err *e)
+{
+    size_t rank, by = rotation(n, &rank);
+    const struct place *from = c->p->of_value[n->in[0]->id];
+    const struct layout *last = NULL;
+    bool to_front = !from->tensor.layout && by + 2 == rank, to_end = from->tensor.layout && by == 1;
+    if (from->kind != PLACE_ARENA && from->kind != PLACE_INPUT) return 0;
+    if (to_front) last = last_layout(c, n->out[0], e);
+    if (to_end) last = last_layout(c, n->in[0], e);
+    if (!last) return e->code;
+    *done = true;
+    return look(c, n, to_front ? NULL : last, to_front ? last : NULL, e);
+}
+
+/* A view is its input's memory under another shape or in another order: no step. */
+static int view(struct choice *c, const struct node *n, bool *done, struct err *e)
+{
+    *done = false;
+    bool views = n->op->flags & OP_VIEW, same = n->in[0]->dtype == n->out[0]->dtype;
+    if (n->n_out != 1 || !same || is_kept(c->p->graph, n->out[0])) return 0;
+    if (!shape_is_known(&n->out[0]->shape) || c->p->of_value[n->in[0]->id]->kind == PLACE_DYNAMIC) return 0;
+    if (node_is(n, "Transpose")) return turn(c, n, done, e);
+    *done = views;
+    return views ? look(c, n, NULL, NULL, e) : 0;
 }
 
 static int make_outputs(struct choice *c, struct plan_step *s, struct err *e)

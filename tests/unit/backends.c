@@ -162,6 +162,45 @@ TEST(convolutions_activations_and_poolings_share_layouts)
     arena_release(&f.a);
 }
 
+static int steps_of(const struct plan *p, const char *op)
+{
+    int n = 0;
+    for (size_t i = 0; i < p->n_steps; i++) n += p->steps[i]->step.node && node_is(p->steps[i]->step.node, op);
+    return n;
+}
+
+/* As exporters of frameworks with channels last write it: each convolution between two turns. One that is read as a
+ * matrix, too, and one whose other reader works in place. */
+TEST(turns_of_channels_move_nothing)
+{
+    static const int64_t front[][5] = { { 0, 2, 1 }, { 0, 3, 1, 2 }, { 0, 4, 1, 2, 3 } };
+    static const int64_t end[][5] = { { 0, 2, 1 }, { 0, 2, 3, 1 }, { 0, 2, 3, 4, 1 } };
+    for (int k = 0; k < 3; k++) {
+        struct fixture f;
+        int64_t dims[6] = { 2, 9, 9, 9, 9 }, kernel[6] = { 8, 8, 3, 3, 3 }, pads[6] = { 1, 1, 1, 1, 1, 1 };
+        size_t rank = (size_t)k + 3;
+        dims[rank - 1] = 8, dims[rank] = kernel[rank] = 0;
+        begin(&f);
+        struct value *x = input(&f, dims);
+        for (int i = 0; i < 3; i++) {
+            struct value *y = emit(&f.b, "Transpose", ATTRS(attr_ints("perm", front[k], rank)), x);
+            const struct attr *padded = ATTRS(attr_ints("pads", pads, 2 * (rank - 2)));
+            y = emit(&f.b, "Conv", padded, y, weight(&f, kernel));
+            y = emit(&f.b, "Transpose", ATTRS(attr_ints("perm", end[k], rank)), y);
+            x = emit(&f.b, "Sigmoid", NO_ATTRS, emit(&f.b, "Add", NO_ATTRS, x, y));
+            if (i == 1) graph_output(f.g, emit(&f.b, "MatMul", NO_ATTRS, y, weight(&f, DIMS(8, 3))), &f.e);
+        }
+        graph_output(f.g, emit(&f.b, "ReduceSum", NO_ATTRS, x, emit_i64s(&f.b, DIMS(1), 1)), &f.e);
+        check_graph(&f, 2, 1e-5);
+        struct session *s = session_new(f.g, &(struct session_options){ .threads = 1 }, &f.e);
+        const struct plan *p = plan_of(&f, s);
+        if (p && p->steps[0]->step.kernel) CHECK_INT(steps_of(p, "Transpose"), 0);
+        CHECK_OK(f.e.code, &f.e);
+        session_free(s);
+        arena_release(&f.a);
+    }
+}
+
 TEST(convolutions_of_every_kind)
 {
     static const struct {

@@ -54,6 +54,13 @@ int bytes_last_layout(struct arena *a, const struct tensor *t, const struct layo
     return 0;
 }
 
+const struct layout *bytes_last(const struct tensor *t, struct arena *a, struct err *e)
+{
+    const struct layout *to = NULL;
+    if (dtype_size(t->dtype) == 1 && tensor_count(t) > 0) bytes_last_layout(a, t, &to, e);
+    return to;
+}
+
 int bytes_want_last(struct step *s, int i, struct err *e)
 {
     const struct layout *have = s->in[i]->layout;

@@ -18,6 +18,8 @@ const struct layout *bytes_weight_layout(struct arena *a, const struct bytes_wei
 int64_t bytes_weight_panels(const struct bytes_weight *w); /* of one group; of all where it is deep */
 int64_t bytes_weight_panel_size(const struct bytes_weight *w); /* 16-bit numbers of one */
 
+/* The backend's layout_last(): of types of one byte. */
+const struct layout *bytes_last(const struct tensor *t, struct arena *a, struct err *e);
 /* (N, positions, C) in memory, whatever the type; NULL without error where that is row-major anyway. */
 int bytes_last_layout(struct arena *a, const struct tensor *t, const struct layout **to, struct err *e);
 /* Asks for input `i` with channels last, as it lies where it does already. */

@@ -113,6 +113,7 @@ const struct backend backend_cpu = {
     .kernels = kernels,
     .layout_same = panel_same,
     .layout_copy = panel_copy,
+    .layout_last = bytes_last,
     .reorder_prepare = panel_reorder_prepare,
     .reorder_run = panel_reorder_run,
 };

@@ -105,6 +105,7 @@ const struct backend backend_dnnl = {
     .layout_same = layout_same,
     .layout_copy = layout_copy,
     .layout_alike = layout_alike,
+    .layout_last = layout_last,
     .reorder_prepare = reorder_prepare,
     .reorder_run = job_run,
     .multiplies = multiplies,

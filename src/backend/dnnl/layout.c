@@ -204,6 +204,15 @@ const struct layout *layout_alike(
     return layout_make(a, &plain, &own, &to, e) ? NULL : to;
 }
 
+const struct layout *layout_last(const struct tensor *t, struct arena *a, struct err *e)
+{
+    const struct layout *to = NULL;
+    struct desc plain, own;
+    bool taken = (t->dtype == DT_F32 || t->dtype == DT_BF16) && t->shape.rank > 2 && tensor_count(t) > 0;
+    if (!taken || !cpu_engine() || plain_desc(t, &plain, e) || last_desc(t, &own, e)) return NULL;
+    return layout_make(a, &plain, &own, &to, e) ? NULL : to;
+}
+
 int reorder_prepare(struct step *s, const struct layout *from, const struct layout *to, struct err *e)
 {
     const struct dnnl_layout *a = (const struct dnnl_layout *)from, *b = (const struct dnnl_layout *)to;

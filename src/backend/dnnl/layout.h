@@ -54,6 +54,7 @@ bool layout_same(const struct layout *a, const struct layout *b);
 struct layout *layout_copy(const struct layout *l, struct arena *a, struct err *e);
 const struct layout *layout_alike(
     const struct layout *l, const struct shape *shape, struct arena *a, struct err *e);
+const struct layout *layout_last(const struct tensor *t, struct arena *a, struct err *e);
 int reorder_prepare(struct step *s, const struct layout *from, const struct layout *to, struct err *e);
 
 static inline struct tensor *job_tensor(const struct step *s, int i)
