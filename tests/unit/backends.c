@@ -169,6 +169,13 @@ static int steps_of(const struct plan *p, const char *op)
     return n;
 }
 
+static bool has_steps_by(const struct plan *p, const char *backend)
+{
+    for (size_t i = 0; i < p->n_steps; i++)
+        if (p->steps[i]->step.kernel && !strcmp(p->steps[i]->backend->name, backend)) return true;
+    return false;
+}
+
 /* As exporters of frameworks with channels last write it: each convolution between two turns. One that is read as a
  * matrix, too, and one whose other reader works in place. */
 TEST(turns_of_channels_move_nothing)
@@ -194,7 +201,7 @@ TEST(turns_of_channels_move_nothing)
         check_graph(&f, 2, 1e-5);
         struct session *s = session_new(f.g, &(struct session_options){ .threads = 1 }, &f.e);
         const struct plan *p = plan_of(&f, s);
-        if (p && p->steps[0]->step.kernel) CHECK_INT(steps_of(p, "Transpose"), 0);
+        if (p && has_steps_by(p, "dnnl")) CHECK_INT(steps_of(p, "Transpose"), 0);
         CHECK_OK(f.e.code, &f.e);
         session_free(s);
         arena_release(&f.a);
