@@ -13,6 +13,7 @@ static struct attr *required(const struct op *op, struct arena *a)
 {
     static const int64_t one[] = { 1 };
     static const double real[] = { 1 };
+    static const char *const text[] = { "Neg" }; /* of FusedElementwise */
     size_t n = 0, i = 0;
     for (const struct attr_spec *s = op->attrs; s && s->name; s++) n += s->presence == ATTR_REQUIRED;
     struct attr *list = ARENA_ARRAY(a, n + 1, struct attr);
@@ -24,6 +25,7 @@ static struct attr *required(const struct op *op, struct arena *a)
         else if (s->type == ATTR_STRING) list[i].s = "ij,jk->ik"; /* the one text that has to be there: Einsum's */
         else if (s->type == ATTR_INTS) list[i].ints = one;
         else if (s->type == ATTR_FLOATS) list[i].floats = real;
+        else if (s->type == ATTR_STRINGS) list[i].strings = text;
         i++;
     }
     return list;

@@ -50,8 +50,8 @@ static int count(const struct graph *g, const char *op)
     return n;
 }
 
-/* The passes leave `nodes` nodes, `ops` of them `op`; a session answers what the nodes did one by one. */
-static void check(struct fixture *f, struct value *y, const char *op, int ops, int nodes)
+/* The passes up to `last` leave `nodes` nodes, `ops` of them `op`; a session answers what the nodes did one by one. */
+static void check_up_to(struct fixture *f, const char *last, struct value *y, const char *op, int ops, int nodes)
 {
     struct tensor *want = NULL, got = { 0 };
     CHECK_OK(graph_output(f->b.g, y, &f->e), &f->e);
@@ -64,10 +64,15 @@ static void check(struct fixture *f, struct value *y, const char *op, int ops, i
         CHECK_NEAR(tensor_get_f64(&got, i), is, within * (1 + fabs(is)));
     }
     session_free(s);
-    CHECK_OK(pass_run(f->b.g, PASS_PLAN, NULL, &f->e), &f->e);
+    CHECK_OK(pass_run(f->b.g, PASS_PLAN, last, &f->e), &f->e);
     CHECK_INT(count(f->b.g, op), ops);
     CHECK_INT((int)f->b.g->n_nodes, nodes);
     arena_release(&f->a);
+}
+
+static void check(struct fixture *f, struct value *y, const char *op, int ops, int nodes)
+{
+    check_up_to(f, "fuse", y, op, ops, nodes);
 }
 
 TEST(powers_by_small_numbers_are_products_and_roots)
@@ -296,4 +301,46 @@ TEST(halves_that_are_asked_for_stay)
     check(&f, by(&f, "Mul", y, 3), "Cast", 2, 3);
     begin_with(&f, DT_F16); /* a formula whose numbers were rounded with the rest */
     check(&f, spelled_gelu(&f, 0, false, M_SQRT1_2), "Gelu", 1, 3);
+}
+
+static struct value *one(struct fixture *f, const char *op, struct value *x)
+{
+    return emit(&f->b, op, NO_ATTRS, x);
+}
+
+/* Both operands of a step may be of the group, numbers on either side, attributes other than their defaults. */
+TEST(elementwise_operators_in_a_row_are_one_sweep)
+{
+    struct fixture f;
+    begin(&f);
+    struct value *x = f.x, *half = emit_scalar(&f.b, DT_F32, 0.5), *y = two(&f, "Sub", half, by(&f, "Mul", x, 3));
+    y = emit(&f.b, "Clip", NO_ATTRS, one(&f, "Round", y), emit_scalar(&f.b, DT_F32, -2), emit_scalar(&f.b, DT_F32, 5));
+    y = two(&f, "Div", y, by(&f, "Add", one(&f, "Sigmoid", x), 1));
+    y = two(&f, "Max", y, emit(&f.b, "LeakyRelu", ATTRS(attr_float("alpha", 0.3)), y));
+    check_up_to(&f, "chains", two(&f, "Add", y, x), "FusedElementwise", 1, 1);
+}
+
+TEST(a_sweep_has_no_more_steps_and_operands_than_fit)
+{
+    struct fixture f;
+    begin(&f);
+    struct value *y = f.x;
+    for (int i = 0; i < 30; i++) y = one(&f, i % 2 ? "Softsign" : "Exp", y);
+    check_up_to(&f, "chains", y, "FusedElementwise", 2, 2);
+    begin(&f);
+    y = f.x;
+    for (int i = 0; i < 12; i++) y = by(&f, "Add", y, i);
+    check_up_to(&f, "chains", y, "FusedElementwise", 2, 2);
+}
+
+/* What others read is written to memory, and what is broadcast is no number. */
+TEST(what_others_read_ends_a_sweep)
+{
+    struct fixture f;
+    begin(&f);
+    struct value *y = by(&f, "Add", one(&f, "Exp", f.x), 1), *sum = emit(&f.b, "ReduceSum", NO_ATTRS, y);
+    check_up_to(&f, "chains", two(&f, "Div", one(&f, "Log", y), sum), "FusedElementwise", 2, 3);
+    begin(&f);
+    sum = emit(&f.b, "ReduceSum", NO_ATTRS, f.x, emit_i64s(&f.b, (int64_t[]){ 1 }, 1));
+    check_up_to(&f, "chains", one(&f, "Exp", two(&f, "Sub", one(&f, "Tanh", f.x), sum)), "FusedElementwise", 0, 4);
 }

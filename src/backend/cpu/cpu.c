@@ -53,6 +53,7 @@ static const struct kernel kernels[] = {
     KERNEL("AveragePoolGrad", pool_grad_prepare, average_pool_grad_run),
     KERNEL("AdaptiveAveragePoolGrad", pool_grad_prepare, average_pool_grad_run),
     MAP_LIST(MAP, MAP)
+    { "FusedElementwise", "cpu", true, chain_accepts, chain_prepare, chain_run },
     { "ClipGrad", "cpu", true, accepts, clip_grad_map_prepare, clip_grad_map_run },
     REDUCE("ReduceMax", reduce_accepts),
     REDUCE("ReduceMin", reduce_accepts),

@@ -14,6 +14,12 @@
 #define FUSED(a, b, c) ((a) * (b) + (c))
 #endif
 
+INLINE float clamp(float x, float low, float high)
+{
+    x = x < low ? low : x;
+    return x > high ? high : x;
+}
+
 /* 2^n exp(r), n the whole number nearest to x / ln 2: the polynomial of Cephes' expf; within 2 ulp. Adding 1.5 * 2^23
  * rounds to whole numbers, and leaves n in the low bits. */
 INLINE float exp_parts(float x, float *power)
@@ -85,6 +91,12 @@ INLINE float fast_log(float x)
     y = x > 3.40282347e38f ? x : y;
     y = x == 0 ? -__builtin_inff() : y;
     return x >= 0 ? y : __builtin_nanf("");
+}
+
+/* log(1 + exp(x)), within 1.2e-7 of the value or of its last place. */
+INLINE float fast_softplus(float x)
+{
+    return (x > 0 ? x : 0) + fast_log(1 + fast_exp(-__builtin_fabsf(x)));
 }
 
 /* A quotient of polynomials in x^2, fitted to erf(x) / x by least squares at the nodes of Chebyshev up to 3.93, where

@@ -14,12 +14,6 @@
 
 enum { GRAIN = 1 << 14, BLOCK = 256 };
 
-INLINE float clamp(float x, float low, float high)
-{
-    x = x < low ? low : x;
-    return x > high ? high : x;
-}
-
 /* exp(x) of x below 0, down to 0 */
 INLINE float vanishing_exp(float x)
 {
