@@ -1,4 +1,6 @@
 /* slice.c - regular parts of a tensor: taking them out, putting them back, cropping. */
+#include "ops/slice.h"
+
 #include <string.h>
 
 #include "base/err.h"
@@ -106,18 +108,12 @@ static int slice_infer(struct node *n, struct err *e)
     return infer_sized(n, 0, n->in[0]->dtype, &s, e);
 }
 
-/* A part of a row-major tensor: its shape, strides, and the offset of its first element. */
-struct part {
-    struct shape shape;
-    int64_t stride[SHAPE_MAX], offset;
-};
-
-static int part_of(const struct step *s, const struct shape *x, int first, struct part *p, struct err *e)
+/* Of a tensor of this shape; p->stride holds its strides. */
+static int take_part(const struct step *s, const struct shape *x, int first, struct slice_part *p, struct err *e)
 {
     struct slice c;
     TRY(slice_read(&c, from_step, s, s->node, first, e));
     TRY(slice_shape(&c, x, &p->shape, e));
-    shape_strides(x, p->stride);
     p->offset = 0;
     for (int i = 0; i < c.starts.n; i++) {
         int d = (int)c.axes.at[i];
@@ -129,8 +125,27 @@ static int part_of(const struct step *s, const struct shape *x, int first, struc
     return 0;
 }
 
+static int same_part(const struct slice_part *p, const struct tensor *piece, struct err *e)
+{
+    return shape_equal(&p->shape, &piece->shape) ? 0
+                                                 : fail(e, ERR_SHAPE, "the slice has another shape than expected here");
+}
+
+int slice_part_of(const struct step *s, struct slice_part *p, struct err *e)
+{
+    TRY(take_part(s, &s->in[0]->shape, 1, p, e));
+    return same_part(p, s->out[0], e);
+}
+
+/* Of a row-major tensor. */
+static int part_of(const struct step *s, const struct shape *x, int first, struct slice_part *p, struct err *e)
+{
+    shape_strides(x, p->stride);
+    return take_part(s, x, first, p, e);
+}
+
 /* Between a part of `whole` and a tensor whose strides are `other` (0 where it is broadcast). */
-static void move_part(const struct step *s, const struct part *p, const struct tensor *whole,
+static void move_part(const struct step *s, const struct slice_part *p, const struct tensor *whole,
     const struct tensor *piece, const int64_t *other, bool out_of_whole)
 {
     struct move m = { 0 };
@@ -142,18 +157,12 @@ static void move_part(const struct step *s, const struct part *p, const struct t
         &m, s->threads, dtype_size(whole->dtype), out_of_whole ? piece->data : at, out_of_whole ? at : piece->data);
 }
 
-static int same_part(const struct part *p, const struct tensor *piece, struct err *e)
-{
-    return shape_equal(&p->shape, &piece->shape) ? 0
-                                                 : fail(e, ERR_SHAPE, "the slice has another shape than expected here");
-}
-
 static int slice_run(const struct step *s, struct err *e)
 {
-    struct part p;
+    struct slice_part p;
     int64_t own[SHAPE_MAX];
-    TRY(part_of(s, &s->in[0]->shape, 1, &p, e));
-    TRY(same_part(&p, s->out[0], e));
+    shape_strides(&s->in[0]->shape, p.stride);
+    TRY(slice_part_of(s, &p, e));
     shape_strides(&p.shape, own);
     move_part(s, &p, s->in[0], s->out[0], own, true);
     return 0;
@@ -179,7 +188,7 @@ static int slice_grad_infer(struct node *n, struct err *e)
 
 static int slice_grad_run(const struct step *s, struct err *e)
 {
-    struct part p;
+    struct slice_part p;
     int64_t own[SHAPE_MAX];
     TRY(part_of(s, &s->out[0]->shape, 2, &p, e));
     TRY(same_part(&p, s->in[0], e));
@@ -212,7 +221,7 @@ static int scatter_infer(struct node *n, struct err *e)
 
 static int scatter_run(const struct step *s, struct err *e)
 {
-    struct part p;
+    struct slice_part p;
     const struct tensor *update = s->in[1];
     int64_t own[SHAPE_MAX], strides[SHAPE_MAX];
     TRY(view_run(s, e)); /* may lie in the same place already */

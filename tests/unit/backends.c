@@ -208,6 +208,33 @@ TEST(turns_of_channels_move_nothing)
     }
 }
 
+static struct value *sliced(struct fixture *f, struct value *x, int64_t axis, int64_t start, int64_t end, int64_t step)
+{
+    return emit(&f->b, "Slice", NO_ATTRS, x, emit_i64s(&f->b, &start, 1), emit_i64s(&f->b, &end, 1),
+        emit_i64s(&f->b, &axis, 1), emit_i64s(&f->b, &step, 1));
+}
+
+/* Halves of channels, rows from behind, one channel, one row: none costs a reorder where channels lie last. */
+TEST(parts_of_images_stay_as_they_lie)
+{
+    struct fixture f;
+    begin(&f);
+    const struct attr *same = ATTRS(INTS("pads", 1, 1, 1, 1));
+    struct value *y = emit(&f.b, "Conv", same, input(&f, DIMS(2, 3, 11, 9)), weight(&f, DIMS(12, 3, 3, 3)));
+    struct value *a = sliced(&f, y, 1, 0, 6, 1), *b = sliced(&f, sliced(&f, y, 1, 6, 12, 1), 2, -1, -100, -1);
+    struct value *one = sliced(&f, y, 1, 3, 4, 1), *row = sliced(&f, y, -2, 4, 5, 1);
+    y = emit(&f.b, "Mul", NO_ATTRS, emit(&f.b, "Tanh", NO_ATTRS, a), emit(&f.b, "Sigmoid", NO_ATTRS, b));
+    graph_output(f.g, emit(&f.b, "Conv", same, y, weight(&f, DIMS(8, 6, 3, 3))), &f.e);
+    graph_output(f.g, emit(&f.b, "Conv", same, one, weight(&f, DIMS(4, 1, 3, 3))), &f.e);
+    graph_output(f.g, emit(&f.b, "Conv", same, row, weight(&f, DIMS(4, 12, 3, 3))), &f.e);
+    check_graph(&f, 2, 1e-5);
+    struct session *s = session_new(f.g, &(struct session_options){ .threads = 1 }, &f.e);
+    const struct plan *p = plan_of(&f, s);
+    if (p && has_steps_by(p, "dnnl")) CHECK_INT(reference_steps(p), 0);
+    session_free(s);
+    arena_release(&f.a);
+}
+
 TEST(convolutions_of_every_kind)
 {
     static const struct {

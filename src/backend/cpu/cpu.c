@@ -48,6 +48,7 @@ static const struct kernel kernels[] = {
     KERNEL("ConvGradBias", conv_grad_bias_prepare, conv_grad_bias_run),
     KERNEL("SumTo", sum_to_prepare, sum_to_run),
     { "Gather", "cpu", false, gather_channels_accepts, gather_channels_prepare, gather_channels_run },
+    { "Slice", "cpu", false, slice_last_accepts, slice_last_prepare, slice_last_run },
     KERNEL("MaxPoolGrad", pool_grad_prepare, max_pool_grad_run),
     KERNEL("AdaptiveMaxPoolGrad", pool_grad_prepare, max_pool_grad_run),
     KERNEL("AveragePoolGrad", pool_grad_prepare, average_pool_grad_run),
