@@ -213,7 +213,8 @@ typedef void storer_i64(void *dst, int64_t n, const int64_t *src);
     static void load_f64_##id(const void *src, int64_t n, double *dst) \
     { \
         for (int64_t i = 0; i < n; i++) { \
-            type x = ((const type *)src)[i]; \
+            type x; \
+            memcpy(&x, (const char *)src + (size_t)i * sizeof x, sizeof x); \
             dst[i] = to_f64; \
         } \
     } \
@@ -227,7 +228,8 @@ typedef void storer_i64(void *dst, int64_t n, const int64_t *src);
     static void load_i64_##id(const void *src, int64_t n, int64_t *dst) \
     { \
         for (int64_t i = 0; i < n; i++) { \
-            type x = ((const type *)src)[i]; \
+            type x; \
+            memcpy(&x, (const char *)src + (size_t)i * sizeof x, sizeof x); \
             dst[i] = to_i64; \
         } \
     } \

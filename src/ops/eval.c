@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "graph/aligned.h"
 #include "graph/op.h"
 #include "graph/sequence.h"
 #include "ops/eval.h"
@@ -31,6 +32,19 @@ static struct node *bound_node(const struct node *n, struct tensor *const *in, s
         values[i].data = in[i];
     }
     return m;
+}
+
+/* What reference kernels may read: weights that lie anywhere in a file are copied into `a`. NULL with the error. */
+static struct tensor **aligned_inputs(struct tensor *const *in, int n, struct arena *a, struct err *e)
+{
+    struct tensor **list = ARENA_ARRAY(a, n, struct tensor *);
+    if (!list) return fail_nomem(e), NULL;
+    for (int i = 0; i < n; i++) {
+        const struct tensor *t = in[i] ? tensor_aligned(a, in[i], e) : NULL;
+        if (in[i] && !t) return NULL;
+        list[i] = (struct tensor *)(uintptr_t)t;
+    }
+    return list;
 }
 
 struct tensor *step_resize(const struct step *s, int i, enum dtype t, const struct shape *shape, struct err *e)
@@ -87,15 +101,16 @@ int op_eval_for(const struct host *h, const struct node *n, struct tensor *const
 {
     struct arena scratch;
     arena_init(&scratch, a->mem);
-    struct node *m = bound_node(n, in, &scratch);
+    struct tensor **list = aligned_inputs(in, n->n_in, &scratch, e);
+    struct node *m = list ? bound_node(n, list, &scratch) : NULL;
     struct step s = { .node = m,
-        .in = (struct tensor **)(uintptr_t)in,
+        .in = list,
         .out = out,
         .threads = threads,
         .host = h,
         .arena = a,
         .scratch = &scratch };
-    int code = m ? evaluate(&s, m, e) : fail_nomem(e);
+    int code = m ? evaluate(&s, m, e) : e->code ? e->code : fail_nomem(e);
     arena_release(&scratch);
     return code < 0 ? node_err(n, e) : 0;
 }

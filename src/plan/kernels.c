@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "base/team.h"
+#include "graph/aligned.h"
 #include "graph/op.h"
 #include "plan/packs.h"
 #include "plan/plan.h"
@@ -96,22 +97,27 @@ static void settle_state(struct choice *c, struct place *from, const struct layo
     form->settled = true;
 }
 
+/* A weight that never changes, in the form a kernel wants: `from` itself where it has it. */
+static struct place *packed(struct choice *c, struct place *from, const struct layout *want, struct err *e)
+{
+    const struct tensor *form = c->o->packs ? packs_get(c->o->packs, &from->tensor, want, c->o->threads, e)
+                                            : tensor_aligned(&c->p->arena, &from->tensor, e);
+    if (form == &from->tensor && !want) return from;
+    struct place *to = form ? plan_place(c->p, PLACE_CONST, form, e) : NULL;
+    return c->o->packs || !want || !to ? to : reorder_step(c, to, want, e);
+}
+
 /* A place with the content of `from` in layout `want`: made once. */
 static struct place *in_layout(struct choice *c, struct place *from, const struct layout *want, struct err *e)
 {
     settle_state(c, from, want);
-    if (same_layout(from->tensor.layout, want)) return from;
+    bool is_weight = place_root(from)->kind == PLACE_CONST && !from->tensor.layout;
+    if (!is_weight && same_layout(from->tensor.layout, want)) return from;
     for (size_t i = 0; i < c->n_reorders; i++)
         if (c->reorders[i].from == from && same_layout(c->reorders[i].to->tensor.layout, want))
             return c->reorders[i].to;
-    struct place *to;
-    if (place_root(from)->kind == PLACE_CONST && !from->tensor.layout && c->o->packs) {
-        const struct tensor *packed = packs_get(c->o->packs, &from->tensor, want, c->o->threads, e);
-        to = packed ? plan_place(c->p, PLACE_CONST, packed, e) : NULL;
-    } else {
-        to = reordered(c, from, want, e);
-    }
-    if (!to) return NULL;
+    struct place *to = is_weight ? packed(c, from, want, e) : reordered(c, from, want, e);
+    if (!to || to == from) return to;
     if (!array_grow(&c->p->arena, (void **)(void *)&c->reorders, c->n_reorders, &c->cap_reorders, sizeof *c->reorders))
         return fail_nomem(e), NULL;
     c->reorders[c->n_reorders].from = from;
@@ -206,8 +212,9 @@ static bool is_kept(const struct graph *g, const struct value *v)
 static int look(struct choice *c, const struct node *n, const struct layout *before, const struct layout *after,
     struct err *e)
 {
-    struct place *from = in_layout(c, c->p->of_value[n->in[0]->id], before, e), *to;
-    if (!from) return e->code;
+    struct place *from = c->p->of_value[n->in[0]->id], *to;
+    bool is_weight = place_root(from)->kind == PLACE_CONST && !from->tensor.layout; /* stays where it is, to be packed */
+    if (!is_weight && !(from = in_layout(c, from, before, e))) return e->code;
     struct tensor t = from->tensor;
     t.shape = n->out[0]->shape;
     t.layout = after;

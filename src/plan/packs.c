@@ -1,40 +1,10 @@
 /* packs.c - the cache of packed weights. */
-#include "plan/packs.h"
-
-#include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/arena.h"
 #include "base/array.h"
 #include "base/err.h"
-#include "graph/op.h"
-
-enum { BLANK_MIN = 1024 /* elements of a result that a blank cache does not compute */ };
-
-struct pack {
-    const void *data; /* of the plain weight: its identity, kept from being reused by a reference to its blob */
-    struct tensor *packed;
-};
-struct result {
-    const struct op *op;
-    size_t n_attrs;
-    const struct attr *attrs;
-    int n_in, n_out;
-    struct tensor *in; /* no data: none */
-    struct tensor **out;
-};
-struct packs {
-    struct arena arena;
-    pthread_mutex_t lock;
-    struct pack *items;
-    size_t n, cap, bytes;
-    struct blob *shelf; /* where weights are put, one behind the other */
-    size_t shelf_size, shelf_used;
-    struct result *results;
-    size_t n_results, cap_results;
-    bool blank;
-};
+#include "graph/aligned.h"
+#include "plan/packs_parts.h"
 
 struct packs *packs_new(const struct mem *mem)
 {
@@ -81,8 +51,7 @@ int reorder_once(const struct tensor *from, struct tensor *to, int threads, stru
     return code;
 }
 
-/* The memory of a weight is its identity: it must not be given to another one while the cache lives. */
-static int keep(struct packs *p, const struct tensor *weight, struct err *e)
+int packs_keep(struct packs *p, const struct tensor *weight, struct err *e)
 {
     return weight->blob && blob_adopt(&p->arena, blob_ref(weight->blob)) ? fail_nomem(e) : 0;
 }
@@ -114,7 +83,7 @@ static void *place_for(struct packs *p, size_t bytes, struct blob **of)
     return (unsigned char *)blob_data(p->shelf) + p->shelf_used - size;
 }
 
-static int give_memory(struct packs *p, struct tensor *t, size_t bytes, struct err *e)
+int packs_memory(struct packs *p, struct tensor *t, size_t bytes, struct err *e)
 {
     if (!p->blank) return (t->data = place_for(p, bytes, &t->blob)) ? 0 : fail_nomem(e);
     t->blob = blob_zeros(p->arena.mem, bytes);
@@ -123,140 +92,59 @@ static int give_memory(struct packs *p, struct tensor *t, size_t bytes, struct e
     return 0;
 }
 
-static struct tensor *pack(
+/* Moves the content of a weight to where it is packed, and gives back what the move took. */
+static int move(struct packs *p, const struct tensor *weight, struct tensor *to, int threads, struct err *e)
+{
+    struct arena scratch;
+    arena_init(&scratch, p->arena.mem);
+    const struct tensor *from = packs_content(p, weight, &scratch, threads, e);
+    if (from) reorder_once(from, to, threads, e);
+    arena_release(&scratch);
+    return e->code;
+}
+
+static const struct tensor *pack(
     struct packs *p, const struct tensor *weight, const struct layout *layout, int threads, struct err *e)
 {
     struct tensor *t = ARENA_NEW(&p->arena, struct tensor);
     if (!t) return fail_nomem(e), NULL;
     *t = *weight;
-    t->layout = layout->backend->layout_copy(layout, &p->arena, e);
-    if (!t->layout) return NULL;
-    if (give_memory(p, t, layout->bytes, e)) return NULL;
-    if (!p->blank) blob_fetch(weight->blob, weight->data, (size_t)tensor_bytes(weight));
-    if (!p->blank && reorder_once(weight, t, threads, e)) return NULL;
-    if (!p->blank) blob_forget(weight->blob, weight->data, (size_t)tensor_bytes(weight));
+    if (layout && !(t->layout = layout->backend->layout_copy(layout, &p->arena, e))) return NULL;
+    size_t bytes = layout ? layout->bytes : (size_t)tensor_bytes(weight);
+    if (packs_memory(p, t, bytes, e)) return NULL;
+    if (!p->blank && layout && move(p, weight, t, threads, e)) return NULL;
+    if (!p->blank && !layout) tensor_copy_content(weight, t->data);
+    packs_dismiss(p, weight);
     struct pack item = { weight->data, t };
-    if (keep(p, weight, e)) return NULL;
+    if (packs_keep(p, weight, e)) return NULL;
     if (!ARRAY_PUSH(&p->arena, p->items, p->n, p->cap, item)) return fail_nomem(e), NULL;
-    p->bytes += layout->bytes;
+    p->bytes += bytes;
     return t;
+}
+
+static bool same_layout(const struct layout *a, const struct layout *b)
+{
+    if (!a || !b) return a == b;
+    return a->backend == b->backend && a->backend->layout_same(a, b);
+}
+
+static const struct tensor *find_pack(const struct packs *p, const struct tensor *weight, const struct layout *layout)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        const struct tensor *t = p->items[i].packed;
+        if (p->items[i].data == weight->data && shape_equal(&t->shape, &weight->shape) && same_layout(t->layout, layout))
+            return t;
+    }
+    return NULL;
 }
 
 const struct tensor *packs_get(
     struct packs *p, const struct tensor *weight, const struct layout *layout, int threads, struct err *e)
 {
-    const struct tensor *found = NULL;
     pthread_mutex_lock(&p->lock);
-    for (size_t i = 0; i < p->n && !found; i++) {
-        const struct tensor *t = p->items[i].packed;
-        if (p->items[i].data == weight->data && shape_equal(&t->shape, &weight->shape) &&
-            t->layout->backend == layout->backend && layout->backend->layout_same(t->layout, layout))
-            found = t;
-    }
-    if (!found) found = pack(p, weight, layout, threads, e);
+    const struct tensor *found;
+    if (!layout && tensor_is_aligned(weight)) found = packs_settle(p, weight, threads, e) ? NULL : weight;
+    else if (!(found = find_pack(p, weight, layout))) found = pack(p, weight, layout, threads, e);
     pthread_mutex_unlock(&p->lock);
     return found;
-}
-
-static bool same_attr(const struct attr *a, const struct attr *b)
-{
-    if (strcmp(a->name, b->name) || a->type != b->type || a->n != b->n) return false;
-    switch (a->type) {
-    case ATTR_INT: return a->i == b->i;
-    case ATTR_FLOAT: return a->f == b->f;
-    case ATTR_STRING: return !strcmp(a->s, b->s);
-    case ATTR_INTS: return !memcmp(a->ints, b->ints, a->n * sizeof *a->ints);
-    default: return false;
-    }
-}
-
-static bool is_result_of(const struct result *r, const struct node *n, struct tensor *const *in)
-{
-    if (r->op != n->op || r->n_in != n->n_in || r->n_out != n->n_out || r->n_attrs != n->n_attrs) return false;
-    for (size_t i = 0; i < n->n_attrs; i++)
-        if (!same_attr(&r->attrs[i], &n->attrs[i])) return false;
-    for (int i = 0; i < n->n_in; i++) {
-        if (r->in[i].data != (in[i] ? in[i]->data : NULL)) return false;
-        if (in[i] && (r->in[i].dtype != in[i]->dtype || !shape_equal(&r->in[i].shape, &in[i]->shape))) return false;
-    }
-    return true;
-}
-
-static bool is_kept_kind(const struct node *n)
-{
-    for (size_t i = 0; i < n->n_attrs; i++)
-        if (!same_attr(&n->attrs[i], &n->attrs[i])) return false;
-    return n->op->run && !(n->op->flags & (OP_RANDOM | OP_EFFECT | OP_SHAPE_ONLY));
-}
-
-static int copy_attrs(struct packs *p, struct result *r, const struct node *n, struct err *e)
-{
-    struct attr *list = ARENA_ARRAY(&p->arena, n->n_attrs, struct attr);
-    TRY_MEM(list, e);
-    for (size_t i = 0; i < n->n_attrs; i++) {
-        list[i] = n->attrs[i];
-        if (!(list[i].name = arena_strdup(&p->arena, n->attrs[i].name))) return fail_nomem(e);
-        if (list[i].type == ATTR_STRING && !(list[i].s = arena_strdup(&p->arena, n->attrs[i].s))) return fail_nomem(e);
-        if (list[i].type != ATTR_INTS) continue;
-        int64_t *ints = ARENA_ARRAY(&p->arena, list[i].n, int64_t);
-        TRY_MEM(ints, e);
-        if (list[i].n) memcpy(ints, n->attrs[i].ints, list[i].n * sizeof *ints);
-        list[i].ints = ints;
-    }
-    r->attrs = list;
-    r->n_attrs = n->n_attrs;
-    return 0;
-}
-
-static int blank_results(struct packs *p, const struct node *n, struct tensor **out, struct err *e)
-{
-    for (int i = 0; i < n->n_out; i++) {
-        struct tensor *t = out[i] = ARENA_NEW(&p->arena, struct tensor);
-        TRY_MEM(t, e);
-        *t = (struct tensor){ .dtype = n->out[i]->dtype, .shape = n->out[i]->shape };
-        TRY(give_memory(p, t, (size_t)tensor_bytes(t), e));
-    }
-    return 0;
-}
-
-/* Large results of known shape; small ones may decide how a plan looks. */
-static bool may_be_blank(const struct packs *p, const struct node *n)
-{
-    for (int i = 0; i < n->n_out; i++)
-        if (!dtype_is_float(n->out[i]->dtype) || shape_count(&n->out[i]->shape) < BLANK_MIN) return false;
-    return p->blank;
-}
-
-static int compute(
-    struct packs *p, struct result *r, const struct node *n, struct tensor *const *in, int threads, struct err *e)
-{
-    *r = (struct result){ .op = n->op, .n_in = n->n_in, .n_out = n->n_out };
-    r->in = ARENA_ARRAY(&p->arena, n->n_in, struct tensor);
-    r->out = ARENA_ARRAY(&p->arena, n->n_out, struct tensor *);
-    if (!r->in || !r->out) return fail_nomem(e);
-    TRY(copy_attrs(p, r, n, e));
-    for (int i = 0; i < n->n_in; i++) {
-        if (!in[i]) continue;
-        r->in[i] = *in[i];
-        TRY(keep(p, in[i], e));
-    }
-    TRY(may_be_blank(p, n) ? blank_results(p, n, r->out, e) : op_eval(n, in, r->out, &p->arena, threads, e));
-    for (int i = 0; i < n->n_out; i++) p->bytes += (size_t)tensor_bytes(r->out[i]);
-    for (int i = 0; i < n->n_in; i++)
-        if (in[i] && !p->blank) blob_forget(in[i]->blob, in[i]->data, (size_t)tensor_bytes(in[i]));
-    return ARRAY_PUSH(&p->arena, p->results, p->n_results, p->cap_results, *r) ? 0 : fail_nomem(e);
-}
-
-int packs_results(
-    struct packs *p, const struct node *n, struct tensor *const *in, struct tensor **out, int threads, struct err *e)
-{
-    if (!is_kept_kind(n)) return 0;
-    struct result fresh, *found = NULL;
-    pthread_mutex_lock(&p->lock);
-    for (size_t i = 0; i < p->n_results && !found; i++)
-        if (is_result_of(&p->results[i], n, in)) found = &p->results[i];
-    int code = found ? 0 : compute(p, found = &fresh, n, in, threads, e);
-    for (int i = 0; i < n->n_out && !code; i++) out[i] = found->out[i];
-    pthread_mutex_unlock(&p->lock);
-    return code ? code : 1;
 }

@@ -7,9 +7,11 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "graph/aligned.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "raw data are little-endian and used as they are");
 
+enum { STAYS_IN_FILE = 16 << 10 }; /* bytes of a tensor that is not copied, wherever it lies */
 enum { SPARSE_BYTES_MAX = 1 << 28 }; /* of the dense form, whose size no bytes of the file stand for */
 
 struct external {
@@ -139,19 +141,16 @@ static int take_packed(struct onnx_source *s, struct tensor *t, const unsigned c
     return 0;
 }
 
-/* Lets the tensor lie in the file when its address allows. */
+/* Lets the tensor lie in the file. A small one, whose copy costs little, only where its address allows kernels to read
+ * it. */
 static int take_raw(
     struct onnx_source *s, struct tensor *t, struct bytes raw, struct blob *blob, size_t want, struct err *e)
 {
     if (raw.len != want) return fail(e, ERR_MODEL, "%zu bytes of data, the shape needs %zu", raw.len, want);
     if (is_packed(t)) return take_packed(s, t, raw.data, e);
-    size_t size = dtype_size(t->dtype), align = size > 8 ? 8 : size;
-    if (want && (uintptr_t)raw.data % align == 0) {
-        t->data = (void *)(uintptr_t)raw.data;
-        t->blob = blob;
-        return 0;
-    }
-    struct tensor *copy = tensor_copy(s->arena, t->dtype, &t->shape, raw.data, e);
+    if (want) t->data = (void *)(uintptr_t)raw.data, t->blob = blob;
+    if (want >= STAYS_IN_FILE || (want && tensor_is_aligned(t))) return 0;
+    const struct tensor *copy = tensor_copy(s->arena, t->dtype, &t->shape, raw.data, e);
     if (!copy) return e->code;
     blob_forget(blob, raw.data, raw.len);
     *t = *copy;

@@ -1,0 +1,36 @@
+/* aligned.c - tensors whose elements lie anywhere in a file. */
+#include "graph/aligned.h"
+
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+
+enum { PIECE = 1 << 20 }; /* bytes of a file that are in memory at a time while they are copied */
+
+bool tensor_is_aligned(const struct tensor *t)
+{
+    size_t size = dtype_size(t->dtype), align = size > 8 ? 8 : size;
+    return t->layout || !align || (uintptr_t)t->data % align == 0;
+}
+
+void tensor_copy_content(const struct tensor *t, void *to)
+{
+    const unsigned char *from = t->data;
+    size_t bytes = (size_t)tensor_bytes(t);
+    for (size_t at = 0, n; at < bytes; at += n) {
+        n = bytes - at < PIECE ? bytes - at : PIECE;
+        blob_fetch(t->blob, from + at, n);
+        memcpy((unsigned char *)to + at, from + at, n);
+        blob_forget(t->blob, from + at, n);
+    }
+    blob_forget(t->blob, from, bytes); /* the pages between two pieces */
+}
+
+const struct tensor *tensor_aligned(struct arena *a, const struct tensor *t, struct err *e)
+{
+    if (tensor_is_aligned(t)) return t;
+    struct tensor *copy = tensor_new(a, t->dtype, &t->shape, e);
+    if (copy) tensor_copy_content(t, copy->data);
+    return copy;
+}
