@@ -47,6 +47,7 @@ static int add_nested(struct plan_step *s, const struct run *r, struct nested *x
     o.explain = NULL;
     o.states_of = NULL;
     o.profile = false;
+    o.within = true;
     if (graph_tidy(x->graph, e) || !(x->session = session_new(x->graph, &o, e))) return e->code;
     if (arena_closer(arena_of(s), free_session, x->session)) return fail_nomem(e);
     x->next = s->nested;

@@ -226,6 +226,7 @@ static struct plan *make_plan(struct session *s, const struct shape *shapes, str
     struct plan_options o = { .threads = s->o.threads,
         .packs = s->packs,
         .states = forms,
+        .constants_vary = s->o.within,
         .explain = s->o.explain,
         .precision = s->o.precision,
         .recipe = s->o.recipe,

@@ -31,6 +31,7 @@ struct session_options {
     const struct mem *mem;           /* NULL: the default */
     int64_t turns_max;               /* of one Loop; 0: HOST_TURNS (ops/kernel.h) */
     int64_t bytes_max;               /* of one sequence, or of what one Loop gathers; 0: the memory that is free */
+    bool within;                     /* constants of its graph may be those of one plan of another session */
     bool nested;                     /* runs one node for another session */
     bool (*cancelled)(void *cookie); /* asked between steps; true ends the run with ERR_CANCELLED */
     void *cookie;

@@ -3,6 +3,7 @@
 
 #include "base/array.h"
 #include "base/err.h"
+#include "base/memory.h"
 #include "base/str.h"
 #include "base/team.h"
 #include "graph/aligned.h"
@@ -10,6 +11,8 @@
 #include "plan/packs.h"
 #include "plan/plan.h"
 #include "plan/recipe.h"
+
+enum { GROWS_FREELY = 1 << 20 }; /* bytes that a result of weights may have beyond twice theirs */
 
 struct choice {
     struct plan *p;
@@ -213,7 +216,7 @@ static int look(struct choice *c, const struct node *n, const struct layout *bef
     struct err *e)
 {
     struct place *from = c->p->of_value[n->in[0]->id], *to;
-    bool is_weight = place_root(from)->kind == PLACE_CONST && !from->tensor.layout; /* stays where it is, to be packed */
+    bool is_weight = place_root(from)->kind == PLACE_CONST && !from->tensor.layout; /* stays, to be packed */
     if (!is_weight && !(from = in_layout(c, from, before, e))) return e->code;
     struct tensor t = from->tensor;
     t.shape = n->out[0]->shape;
@@ -359,12 +362,30 @@ static int prepare(struct choice *c, struct plan_step *s, struct err *e)
     return 0;
 }
 
-/* Whether the value comes from weights that never change alone: computed once per model. Constants are left out: they
- * may belong to this plan's shapes. */
+/* 0 where the shape is not known. */
+static int64_t bytes_of(const struct value *v)
+{
+    int64_t bytes = tensor_bytes(&(struct tensor){ .dtype = v->dtype, .shape = v->shape });
+    return bytes < 0 ? 0 : bytes;
+}
+
+/* Whether the value comes from what never changes alone, so that it is computed once per model: weights, and constants
+ * but for those that this plan's shapes have made. */
 static bool is_of_weights(const struct choice *c, const struct value *v)
 {
     const struct place *p = c->p->of_value[v->id];
-    return v->kind != VALUE_CONST && place_root((struct place *)(uintptr_t)p)->kind == PLACE_CONST;
+    if (v->kind == VALUE_CONST) return plan_is_fixed(c->p, v);
+    return place_root((struct place *)(uintptr_t)p)->kind == PLACE_CONST;
+}
+
+/* A few numbers of a file may stand for more memory than there is: then runs need it, and say so before they begin. */
+static bool has_room(const struct node *n)
+{
+    int64_t in = GROWS_FREELY, out = 0;
+    for (int i = 0; i < n->n_in; i++)
+        if (n->in[i]) in += 2 * bytes_of(n->in[i]);
+    for (int i = 0; i < n->n_out; i++) out += bytes_of(n->out[i]);
+    return out <= in || (uint64_t)out <= memory_available() / 2;
 }
 
 static int of_weights(struct choice *c, const struct node *n, bool *done, struct err *e)
@@ -379,6 +400,7 @@ static int of_weights(struct choice *c, const struct node *n, bool *done, struct
         if (!is_of_weights(c, n->in[i])) return 0;
         in[i] = &p->of_value[n->in[i]->id]->tensor;
     }
+    if (!has_room(n)) return 0;
     int code = packs_results(c->o->packs, n, in, out, c->o->threads, e);
     *done = code > 0;
     for (int i = 0; i < n->n_out && *done; i++)

@@ -132,8 +132,8 @@ static const struct tensor *find_pack(const struct packs *p, const struct tensor
 {
     for (size_t i = 0; i < p->n; i++) {
         const struct tensor *t = p->items[i].packed;
-        if (p->items[i].data == weight->data && shape_equal(&t->shape, &weight->shape) && same_layout(t->layout, layout))
-            return t;
+        if (p->items[i].data != weight->data || !shape_equal(&t->shape, &weight->shape)) continue;
+        if (same_layout(t->layout, layout)) return t;
     }
     return NULL;
 }

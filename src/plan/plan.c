@@ -1,6 +1,8 @@
 /* plan.c - from a graph and input shapes to a plan. */
 #include "plan/plan.h"
 
+#include <stdlib.h>
+
 #include "base/array.h"
 #include "base/err.h"
 #include "graph/builder.h"
@@ -56,6 +58,29 @@ static int separate_states(struct graph *g, struct err *e)
     return e->code ? e->code : graph_tidy(g, e);
 }
 
+static int earlier(const void *a, const void *b)
+{
+    uintptr_t x = (uintptr_t) * (const void *const *)a, y = (uintptr_t) * (const void *const *)b;
+    return (x > y) - (x < y);
+}
+
+static int find_fixed(struct plan *p, struct err *e)
+{
+    const struct graph *g = p->graph;
+    p->fixed = ARENA_ARRAY(&p->arena, g->n_values, const void *);
+    TRY_MEM(p->fixed, e);
+    for (size_t i = 0; i < g->n_values; i++)
+        if (g->values[i]->kind == VALUE_CONST) p->fixed[p->n_fixed++] = g->values[i]->data->data;
+    if (p->n_fixed) qsort(p->fixed, p->n_fixed, sizeof *p->fixed, earlier);
+    return 0;
+}
+
+bool plan_is_fixed(const struct plan *p, const struct value *v)
+{
+    const void *data = v->data->data;
+    return p->n_fixed && bsearch(&data, p->fixed, p->n_fixed, sizeof *p->fixed, earlier);
+}
+
 static bool lacks_kernel(const struct node *n)
 {
     return !n->op->run;
@@ -65,6 +90,7 @@ static int build(
     struct plan *p, const struct graph *g, const struct shape *inputs, const struct plan_options *o, struct err *e)
 {
     if (!(p->graph = graph_copy(g, &p->arena, e))) return e->code;
+    if (!o->constants_vary) TRY(find_fixed(p, e));
     TRY(pass_bind(p->graph, inputs, e));
     TRY(pass_run(p->graph, PASS_PLAN, NULL, e));
     TRY(pass_precision(p->graph, o->precision, e));

@@ -54,6 +54,8 @@ struct plan_step {
 struct plan {
     struct arena arena;
     struct graph *graph;
+    const void **fixed; /* where the contents of the model's constants lie, sorted: they are the same in every plan */
+    size_t n_fixed;
     struct plan_step **steps;
     size_t n_steps, cap_steps;
     struct place **places;
@@ -76,6 +78,7 @@ struct plan_options {
     int threads;
     const struct backend *const *backends; /* ends with NULL; NULL: reference kernels only */
     struct state_form *states; /* one per state, read and settled; NULL: plain, changing where the graph says so */
+    bool constants_vary; /* the graph's own may be other ones in its next session: nothing is kept of them */
     enum precision precision;
     const struct recipe *recipe;           /* NULL: the backends' own rules */
     struct packs *packs;                   /* packed weights shared by plans of one model; NULL: packed anew */
@@ -92,6 +95,8 @@ int plan_schedule(struct plan *p, struct node ***order, struct err *e);
 int plan_kernels(struct plan *p, struct node *const *order, const struct plan_options *o, struct err *e);
 int plan_memory(struct plan *p, struct err *e);
 
+/* Whether the constant is the model's: the same in every plan. */
+bool plan_is_fixed(const struct plan *p, const struct value *v);
 struct place *plan_place(struct plan *p, enum place_kind kind, const struct tensor *t, struct err *e);
 struct place *place_root(struct place *p);
 void place_drop(struct place *p); /* of a dynamic place: its content is let go of */

@@ -55,7 +55,7 @@ static int read_initializers(struct onnx_reader *r, struct onnx_scope *scope, co
 {
     for (size_t i = 0; i < from->initializer.n; i++) {
         const struct onnx_tensor *t = &from->initializer.items[i];
-        TRY(add_initializer(r, scope, t->name, onnx_tensor_load(&r->source, t, r->err)));
+        TRY(add_initializer(r, scope, t->name, onnx_weight_load(&r->source, t, r->err)));
     }
     for (size_t i = 0; i < from->sparse_initializer.n; i++) {
         const struct onnx_sparse *t = &from->sparse_initializer.items[i];

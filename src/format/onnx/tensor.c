@@ -141,15 +141,15 @@ static int take_packed(struct onnx_source *s, struct tensor *t, const unsigned c
     return 0;
 }
 
-/* Lets the tensor lie in the file. A small one, whose copy costs little, only where its address allows kernels to read
- * it. */
+/* Lets the tensor lie in the file. What is small, or no weight, only where its address allows kernels to read it. */
 static int take_raw(
     struct onnx_source *s, struct tensor *t, struct bytes raw, struct blob *blob, size_t want, struct err *e)
 {
     if (raw.len != want) return fail(e, ERR_MODEL, "%zu bytes of data, the shape needs %zu", raw.len, want);
     if (is_packed(t)) return take_packed(s, t, raw.data, e);
     if (want) t->data = (void *)(uintptr_t)raw.data, t->blob = blob;
-    if (want >= STAYS_IN_FILE || (want && tensor_is_aligned(t))) return 0;
+    bool may_lie_anywhere = want >= STAYS_IN_FILE && dtype_is_float(t->dtype);
+    if (may_lie_anywhere || (want && tensor_is_aligned(t))) return 0;
     const struct tensor *copy = tensor_copy(s->arena, t->dtype, &t->shape, raw.data, e);
     if (!copy) return e->code;
     blob_forget(blob, raw.data, raw.len);
@@ -237,7 +237,7 @@ static int load(
     return take_typed(s, t, from, typed, scratch, e);
 }
 
-const struct tensor *onnx_tensor_load(struct onnx_source *s, const struct onnx_tensor *from, struct err *e)
+const struct tensor *onnx_weight_load(struct onnx_source *s, const struct onnx_tensor *from, struct err *e)
 {
     struct tensor *t = ARENA_NEW(s->arena, struct tensor);
     if (!t) return fail_nomem(e), NULL;
@@ -247,6 +247,12 @@ const struct tensor *onnx_tensor_load(struct onnx_source *s, const struct onnx_t
     arena_release(&scratch);
     if (code < 0) return err_prefix(e, "tensor \"%s\"", from->name), NULL;
     return t;
+}
+
+const struct tensor *onnx_tensor_load(struct onnx_source *s, const struct onnx_tensor *from, struct err *e)
+{
+    const struct tensor *t = onnx_weight_load(s, from, e);
+    return t ? tensor_aligned(s->arena, t, e) : NULL;
 }
 
 /* Row-major place of the i-th entry; -1 when it lies outside. */

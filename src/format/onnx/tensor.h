@@ -17,6 +17,8 @@ int onnx_source_init(struct onnx_source *s, struct arena *a, const struct format
 /* A tensor in the source's arena; its data lie in the mapped file where they are aligned, else they are copied.
  * Errors name the tensor. NULL on error. */
 const struct tensor *onnx_tensor_load(struct onnx_source *s, const struct onnx_tensor *t, struct err *e);
+/* The same of an initializer: large floats are not copied, so they may lie anywhere (graph/aligned.h). */
+const struct tensor *onnx_weight_load(struct onnx_source *s, const struct onnx_tensor *t, struct err *e);
 /* The dense form. */
 const struct tensor *onnx_sparse_load(struct onnx_source *s, const struct onnx_sparse *t, struct err *e);
 const char *onnx_type_name(int64_t data_type); /* also of types that are not taken */
