@@ -93,6 +93,11 @@ struct backend {
      * between two that are not plain: it is done by way of plain. */
     int (*reorder_prepare)(struct step *s, const struct layout *from, const struct layout *to, struct err *e);
     int (*reorder_run)(const struct step *s, struct err *e);
+    /* A large plain tensor goes into a layout of this backend part by part: of how many of its bytes each part may be a
+     * multiple (but for the last), 0: none; and a step that moves one. Its in[0] holds the part alone, aligned, its
+     * out[0] the whole in that layout. NULL: never. */
+    size_t (*part_bytes)(const struct layout *to);
+    int (*part_prepare)(struct step *s, const struct layout *to, size_t at, size_t bytes, struct err *e);
     const char *(*version)(void); /* of a library whose other versions have other kernels; NULL: none */
     enum rate (*multiplies)(enum dtype t); /* NULL: only float32 */
 };

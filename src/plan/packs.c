@@ -92,10 +92,47 @@ int packs_memory(struct packs *p, struct tensor *t, size_t bytes, struct err *e)
     return 0;
 }
 
+/* Bytes of a file that are in memory at a time while a large weight is packed, about. */
+enum { PART = 8 << 20, LEAST_IN_PARTS = 4 * PART };
+
+static int move_part(
+    const struct tensor *weight, struct tensor *to, size_t at, size_t bytes, int threads, struct err *e)
+{
+    struct arena a;
+    arena_init(&a, NULL);
+    int64_t count = (int64_t)(bytes / dtype_size(weight->dtype));
+    struct tensor part = { .dtype = weight->dtype, .shape = shape_of(1, &count), .blob = weight->blob };
+    part.data = (unsigned char *)weight->data + at;
+    blob_fetch(part.blob, part.data, bytes);
+    struct tensor *in = (struct tensor *)(uintptr_t)tensor_aligned(&a, &part, e);
+    struct step s = { .in = &in, .out = &to, .threads = threads, .arena = &a, .scratch = &a };
+    const struct backend *backend = to->layout->backend;
+    if (in && !backend->part_prepare(&s, to->layout, at, bytes, e)) {
+        if (s.work_bytes && !(s.work = arena_alloc(&a, s.work_bytes))) fail_nomem(e);
+        else backend->reorder_run(&s, e);
+    }
+    blob_forget(part.blob, part.data, bytes);
+    arena_release(&a);
+    return e->code;
+}
+
+/* Bytes of one part; 0: the weight is packed as a whole. */
+static size_t part_of(const struct packs *p, const struct tensor *weight, const struct layout *layout)
+{
+    const struct backend *b = layout->backend;
+    if (tensor_bytes(weight) < LEAST_IN_PARTS || !b->part_bytes || packs_is_made(p, weight)) return 0;
+    size_t unit = b->part_bytes(layout);
+    return unit && unit < PART ? PART / unit * unit : unit;
+}
+
 /* Moves the content of a weight to where it is packed, and gives back what the move took. */
 static int move(struct packs *p, const struct tensor *weight, struct tensor *to, int threads, struct err *e)
 {
     struct arena scratch;
+    size_t part = part_of(p, weight, to->layout), all = (size_t)tensor_bytes(weight);
+    for (size_t at = 0; part && at < all && !e->code; at += part)
+        move_part(weight, to, at, all - at < part ? all - at : part, threads, e);
+    if (part) return e->code;
     arena_init(&scratch, p->arena.mem);
     const struct tensor *from = packs_content(p, weight, &scratch, threads, e);
     if (from) reorder_once(from, to, threads, e);

@@ -97,6 +97,11 @@ static struct result *result_of(const struct packs *p, const struct tensor *t)
     return NULL;
 }
 
+bool packs_is_made(const struct packs *p, const struct tensor *weight)
+{
+    return result_of(p, weight) != NULL;
+}
+
 /* Runs the node on what its inputs hold at this time. */
 static int evaluate(
     struct packs *p, const struct result *r, struct tensor **out, struct arena *a, int threads, struct err *e)

@@ -42,6 +42,8 @@ int packs_memory(struct packs *p, struct tensor *t, size_t bytes, struct err *e)
 /* `weight` as kernels may read it, for as long as `scratch` lives; its pages are fetched. NULL with the error. */
 const struct tensor *packs_content(
     struct packs *p, const struct tensor *weight, struct arena *scratch, int threads, struct err *e);
+/* Whether it is a result. */
+bool packs_is_made(const struct packs *p, const struct tensor *weight);
 /* Something was made of the weight: its memory is given back where it can be had again. */
 void packs_dismiss(struct packs *p, const struct tensor *weight);
 /* If the tensor is a result, its content is there from now on, for whoever reads it as it is. */

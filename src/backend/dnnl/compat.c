@@ -141,6 +141,42 @@ size_t desc_bytes(const struct desc *d)
     return dnnl_memory_desc_get_size(&d->v);
 }
 
+int desc_outer(const struct desc *plain, const struct desc *own, int64_t *step)
+{
+    const dnnl_blocking_desc_t *x = &plain->v.format_desc.blocking, *y = &own->v.format_desc.blocking;
+    int outer = -1;
+    if (plain->v.format_kind != dnnl_blocked || own->v.format_kind != dnnl_blocked) return -1;
+    if (x->inner_nblks || own->v.extra.flags || !desc_has_dims(own, plain->v.ndims, plain->v.dims)) return -1;
+    for (int i = 0; i < plain->v.ndims; i++)
+        if (plain->v.dims[i] > 1 && (outer < 0 || x->strides[i] > x->strides[outer])) outer = i;
+    if (outer < 0) return -1;
+    int64_t count = 1;
+    for (int i = 0; i < plain->v.ndims; i++) count *= plain->v.dims[i];
+    if (x->strides[outer] * plain->v.dims[outer] != count) return -1;
+    *step = 1;
+    for (int i = 0; i < y->inner_nblks; i++)
+        if (y->inner_idxs[i] == outer) *step *= y->inner_blks[i];
+    return outer;
+}
+
+int desc_part(struct desc *part, const struct desc *d, int dim, int64_t begin, int64_t n, struct err *e)
+{
+    dnnl_dims_t dims, from = { 0 };
+    TRY(own_dims(dims, d->v.ndims, d->v.dims, e));
+    dims[dim] = n, from[dim] = begin;
+    return status_fail(dnnl_memory_desc_init_submemory(&part->v, &d->v, dims, from), "part of a memory form", e);
+}
+
+int desc_cut(struct desc *cut, const struct desc *d, int dim, int64_t n, struct err *e)
+{
+    dnnl_dims_t dims;
+    TRY(own_dims(dims, d->v.ndims, d->v.dims, e));
+    dims[dim] = n;
+    TRY(desc_strided(cut, d->v.ndims, dims, d->v.format_desc.blocking.strides, e));
+    cut->v.data_type = d->v.data_type;
+    return 0;
+}
+
 /* Primitives. */
 
 static void close_attr(void *p)

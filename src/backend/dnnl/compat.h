@@ -36,6 +36,13 @@ int desc_rank(const struct desc *d);
 const int64_t *desc_dims(const struct desc *d);
 bool desc_has_dims(const struct desc *d, int rank, const int64_t *dims);
 size_t desc_bytes(const struct desc *d);
+/* The dimension along which `plain`, without gaps, lies one row behind the other, where rows of the same tensor in the
+ * form of `own` can be told from others `step` at a time; -1: there is none. */
+int desc_outer(const struct desc *plain, const struct desc *own, int64_t *step);
+/* Rows begin .. begin + n along a dimension, where they lie in the memory of `d`. */
+int desc_part(struct desc *part, const struct desc *d, int dim, int64_t begin, int64_t n, struct err *e);
+/* n rows along a dimension, by themselves, as the rows of `d` lie. */
+int desc_cut(struct desc *cut, const struct desc *d, int dim, int64_t n, struct err *e);
 
 /* A primitive in the making. Everything it holds is closed with the arena. */
 struct primitive {

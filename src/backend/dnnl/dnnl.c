@@ -108,6 +108,8 @@ const struct backend backend_dnnl = {
     .layout_last = layout_last,
     .reorder_prepare = reorder_prepare,
     .reorder_run = job_run,
+    .part_bytes = part_bytes,
+    .part_prepare = part_prepare,
     .multiplies = multiplies,
     .version = library_version,
 };

@@ -226,3 +226,29 @@ int reorder_prepare(struct step *s, const struct layout *from, const struct layo
     TRY(job_arg(j, DNNL_ARG_TO, &s->out[0], target, e));
     return job_end(j, e);
 }
+
+size_t part_bytes(const struct layout *to)
+{
+    const struct dnnl_layout *l = (const struct dnnl_layout *)to;
+    int64_t rows;
+    int d = desc_outer(&l->plain, &l->own, &rows);
+    return d < 0 ? 0 : desc_bytes(&l->plain) / (size_t)desc_dims(&l->plain)[d] * (size_t)rows;
+}
+
+int part_prepare(struct step *s, const struct layout *to, size_t at, size_t bytes, struct err *e)
+{
+    const struct dnnl_layout *l = (const struct dnnl_layout *)to;
+    struct desc from, part;
+    int64_t rows;
+    int d = desc_outer(&l->plain, &l->own, &rows);
+    if (d < 0) return fail(e, ERR_UNSUPPORTED, "no parts of this form");
+    size_t row = desc_bytes(&l->plain) / (size_t)desc_dims(&l->plain)[d];
+    struct job *j = job_begin(s, e);
+    if (!j) return e->code;
+    TRY(desc_part(&part, &l->own, d, (int64_t)(at / row), (int64_t)(bytes / row), e));
+    TRY(desc_cut(&from, &l->plain, d, (int64_t)(bytes / row), e));
+    TRY(make_reorder(&j->primitive, &from, &part, e));
+    TRY(job_arg(j, DNNL_ARG_FROM, &s->in[0], &from, e));
+    TRY(job_arg(j, DNNL_ARG_TO, &s->out[0], &part, e));
+    return job_end(j, e);
+}

@@ -56,6 +56,8 @@ const struct layout *layout_alike(
     const struct layout *l, const struct shape *shape, struct arena *a, struct err *e);
 const struct layout *layout_last(const struct tensor *t, struct arena *a, struct err *e);
 int reorder_prepare(struct step *s, const struct layout *from, const struct layout *to, struct err *e);
+size_t part_bytes(const struct layout *to);
+int part_prepare(struct step *s, const struct layout *to, size_t at, size_t bytes, struct err *e);
 
 static inline struct tensor *job_tensor(const struct step *s, int i)
 {
