@@ -6,10 +6,17 @@
 #include "graph/aligned.h"
 #include "graph/op.h"
 #include "graph/release.h"
+#include "graph/sequence.h"
 #include "plan/packs_parts.h"
 
 enum { BLANK_MIN = 1024 /* elements of a result that a blank cache does not compute */ };
 enum { LEAST_GONE = 64 << 10 /* bytes of a result that is not kept beside what was made of it */ };
+
+static bool same_tensor(const struct tensor *a, const struct tensor *b)
+{
+    if (a->dtype != b->dtype || a->dtype == DT_STRING || !shape_equal(&a->shape, &b->shape)) return false;
+    return a->data == b->data || !memcmp(a->data, b->data, (size_t)tensor_bytes(a));
+}
 
 static bool same_attr(const struct attr *a, const struct attr *b)
 {
@@ -18,6 +25,7 @@ static bool same_attr(const struct attr *a, const struct attr *b)
     case ATTR_INT: return a->i == b->i;
     case ATTR_FLOAT: return a->f == b->f;
     case ATTR_STRING: return !strcmp(a->s, b->s);
+    case ATTR_TENSOR: return same_tensor(a->tensor, b->tensor);
     case ATTR_INTS: return !memcmp(a->ints, b->ints, a->n * sizeof *a->ints);
     default: return false;
     }
@@ -51,6 +59,8 @@ static int copy_attrs(struct packs *p, struct node *to, const struct node *n, st
         list[i] = n->attrs[i];
         if (!(list[i].name = arena_strdup(&p->arena, n->attrs[i].name))) return fail_nomem(e);
         if (list[i].type == ATTR_STRING && !(list[i].s = arena_strdup(&p->arena, n->attrs[i].s))) return fail_nomem(e);
+        if (list[i].type == ATTR_TENSOR && !(list[i].tensor = tensor_keep(&p->arena, n->attrs[i].tensor, e)))
+            return e->code;
         if (list[i].type != ATTR_INTS) continue;
         int64_t *ints = ARENA_ARRAY(&p->arena, list[i].n, int64_t);
         TRY_MEM(ints, e);
