@@ -368,6 +368,28 @@ TEST(weights_are_states_and_small_ones_constants)
     build_release(&b);
 }
 
+/* At every distance from a multiple of their size, by one letter more in a name. */
+TEST(large_weights_stay_in_the_file_wherever_it_has_them)
+{
+    enum { SIDE = 80 };
+    for (size_t letters = 1; letters <= 4; letters++) {
+        struct onnx_build b;
+        build_init(&b, 17);
+        proto_put_text(&b.graph, 10, &"word"[4 - letters]);
+        build_weights(&b, "w", "80 80", SIDE * SIDE);
+        put_value(&b.graph, 12, "y", 1, "80 80");
+        build_op(&b, "Relu", "w", "y");
+        struct graph *g = build_read(&b);
+        CHECK_OK(b.err.code, &b.err);
+        if (g) {
+            const struct tensor *w = g->states[0]->data;
+            CHECK_INT(blob_size(w->blob), build_bytes(&b).len);
+            CHECK_NEAR(tensor_get_f64(w, SIDE * SIDE - 1), SIDE * SIDE, 0);
+        }
+        build_release(&b);
+    }
+}
+
 TEST(typed_fields_hold_data_too)
 {
     struct onnx_build b;
