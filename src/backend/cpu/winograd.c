@@ -19,6 +19,9 @@
 #include "graph/op.h"
 
 enum { CACHE = 1 << 20, MOST_TILES = 96, LEAST_TILES = 16, LEAST_CHANNELS = 64 };
+/* Transformed filters of so many bytes (four times what the weights have) gain a few percent of the time where an image
+ * has only the least of tiles: they are not worth the memory there. */
+enum { LARGE_FILTERS = 128 << 20 };
 
 struct wino {
     struct tiling t;
@@ -209,7 +212,9 @@ static int pays(const struct step *s, struct wino *p, struct err *e)
     p->changing = !s->in[1]->data;
     if (p->changing && !(weight->kind == VALUE_STATE && weight->next) && !node_is(s->node, "ConvGradInput"))
         return fail(e, ERR_UNSUPPORTED, "a weight that others change");
-    if (p->changing ? tiling_pays(t, p->f.n, p->f.k) : t->tiles[0] * t->tiles[1] >= LEAST_TILES) return 0;
+    int64_t bytes = WINO_POINTS * packed_floats(p->f.k, p->f.n) * (int64_t)sizeof(float);
+    int64_t least = bytes < LARGE_FILTERS ? LEAST_TILES : LEAST_TILES + 1;
+    if (p->changing ? tiling_pays(t, p->f.n, p->f.k) : t->tiles[0] * t->tiles[1] >= least) return 0;
     return fail(e, ERR_UNSUPPORTED, "the transforms would not pay");
 }
 
