@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "base/team.h"
 #include "exec/run.h"
+#include "graph/aligned.h"
 #include "plan/packs.h"
 
 struct cached {
@@ -39,9 +40,7 @@ static struct tensor *state_new(struct session *s, const struct tensor *content,
     *t = (struct tensor){ .dtype = content->dtype, .shape = content->shape };
     if (!(t->blob = blob_new(s->o.mem, (size_t)tensor_bytes(content)))) return fail_nomem(e), NULL;
     t->data = blob_data(t->blob);
-    memcpy(t->data, content->data, (size_t)tensor_bytes(content));
-    blob_forget(content->blob, content->data, (size_t)tensor_bytes(content));
-    return t;
+    return tensor_copy_content(content, t->data, e) ? blob_unref(t->blob), NULL : t;
 }
 
 /* The state of that name in the session that lends its states, with whether it is settled; NULL: none. */

@@ -1,6 +1,7 @@
 /* tensor.c - blobs and tensors. */
 #include "graph/tensor.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -82,13 +83,14 @@ bool blob_holds(const struct blob *b, const void *data, size_t size)
     return at >= begin && size <= b->size && at - begin <= b->size - size;
 }
 
-void blob_fetch(const struct blob *b, const void *data, size_t size)
+bool blob_fetch(const struct blob *b, const void *data, size_t size)
 {
 #if defined MADV_POPULATE_READ
     uintptr_t page = 4096, from = (uintptr_t)data & ~(page - 1), to = ((uintptr_t)data + size + page - 1) & ~(page - 1);
-    if (b && b->is_file && blob_holds(b, data, size) && to > from) madvise((void *)from, to - from, MADV_POPULATE_READ);
+    if (!b || !b->is_file || !size || !blob_holds(b, data, size)) return true;
+    return !madvise((void *)from, to - from, MADV_POPULATE_READ) || errno != EFAULT;
 #else
-    (void)b, (void)data, (void)size;
+    return (void)b, (void)data, (void)size, true;
 #endif
 }
 

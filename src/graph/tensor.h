@@ -26,8 +26,9 @@ struct blob *blob_wrap(
 /* Marks what is wrapped as a private mapping of a file that nobody writes to. */
 void blob_is_file(struct blob *b);
 bool blob_holds(const struct blob *b, const void *data, size_t size);
-/* A part of such a mapping is about to be read: it is mapped at once instead of page by page. */
-void blob_fetch(const struct blob *b, const void *data, size_t size);
+/* A part of such a mapping is about to be read: it is mapped at once instead of page by page. False: it cannot be read,
+ * since the file has become shorter; nothing else is refused, and other blobs never. */
+bool blob_fetch(const struct blob *b, const void *data, size_t size);
 /* The memory of a part of such a mapping is given back until it is read again; nothing happens to other blobs, nor to
  * memory outside. */
 void blob_forget(const struct blob *b, const void *data, size_t size);

@@ -103,8 +103,7 @@ static int move_part(
     int64_t count = (int64_t)(bytes / dtype_size(weight->dtype));
     struct tensor part = { .dtype = weight->dtype, .shape = shape_of(1, &count), .blob = weight->blob };
     part.data = (unsigned char *)weight->data + at;
-    blob_fetch(part.blob, part.data, bytes);
-    struct tensor *in = (struct tensor *)(uintptr_t)tensor_aligned(&a, &part, e);
+    struct tensor *in = (struct tensor *)(uintptr_t)(tensor_fetch(&part, e) ? NULL : tensor_aligned(&a, &part, e));
     struct step s = { .in = &in, .out = &to, .threads = threads, .arena = &a, .scratch = &a };
     const struct backend *backend = to->layout->backend;
     if (in && !backend->part_prepare(&s, to->layout, at, bytes, e)) {
@@ -150,7 +149,7 @@ static const struct tensor *pack(
     size_t bytes = layout ? layout->bytes : (size_t)tensor_bytes(weight);
     if (packs_memory(p, t, bytes, e)) return NULL;
     if (!p->blank && layout && move(p, weight, t, threads, e)) return NULL;
-    if (!p->blank && !layout) tensor_copy_content(weight, t->data);
+    if (!p->blank && !layout && tensor_copy_content(weight, t->data, e)) return NULL;
     packs_dismiss(p, weight);
     struct pack item = { weight->data, t };
     if (packs_keep(p, weight, e)) return NULL;

@@ -140,8 +140,9 @@ const struct tensor *packs_content(
         t->blob = again->blob;
         return t;
     }
-    if (!p->blank && tensor_is_aligned(weight)) blob_fetch(weight->blob, weight->data, (size_t)tensor_bytes(weight));
-    return p->blank ? weight : tensor_aligned(scratch, weight, e);
+    if (p->blank) return weight;
+    if (tensor_is_aligned(weight)) return tensor_fetch(weight, e) ? NULL : weight;
+    return tensor_aligned(scratch, weight, e);
 }
 
 void packs_dismiss(struct packs *p, const struct tensor *weight)

@@ -2,9 +2,14 @@
  * constants alone: every use of them gives what the interpreter gives, and nothing is held twice. */
 #include "tap.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "exec/session.h"
+#include "format/format.h"
 #include "graph/aligned.h"
 #include "graph/builder.h"
 #include "ops/interpret.h"
@@ -97,6 +102,54 @@ static void check_sessions(struct fixture *f)
         }
         session_free(s);
     }
+}
+
+/* Whether the kernel tells of pages that cannot be read before they are. */
+static bool can_ask(void)
+{
+#if defined MADV_POPULATE_READ
+    void *page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    bool can = page != MAP_FAILED && !madvise(page, 4096, MADV_POPULATE_READ);
+    if (page != MAP_FAILED) munmap(page, 4096);
+    return can;
+#else
+    return false;
+#endif
+}
+
+/* As a whole, in parts, at odd addresses, and as a state that a session copies. */
+TEST(a_file_cut_short_under_its_weights_is_an_error)
+{
+    static const struct {
+        int64_t rows, offset;
+        bool changes;
+    } cases[] = { { 300, 0, false }, { 300, 1, false }, { 9000, 0, false }, { 9000, 3, false }, { 300, 0, true } };
+    char path[64];
+    snprintf(path, sizeof path, "/tmp/tenrec-cut-%d", (int)getpid());
+    for (size_t i = 0; i < sizeof cases / sizeof *cases && can_ask(); i++) {
+        struct fixture f;
+        begin(&f);
+        struct shape shape = SHAPE(cases[i].rows, 1000);
+        size_t bytes = (size_t)cases[i].rows * 4000;
+        struct tensor *t = ARENA_NEW(&f.a, struct tensor), *in = filled(&f, DT_F32, SHAPE(1, cases[i].rows)), out;
+        struct bytes file;
+        CHECK_OK(file_write(&f.a, path, arena_alloc(&f.a, bytes + 4), bytes + 4, &f.e), &f.e);
+        *t = (struct tensor){ .dtype = DT_F32, .shape = shape, .blob = mapped_file(&f.a, path, &file, &f.e) };
+        t->data = (void *)(uintptr_t)(file.data + cases[i].offset);
+        struct value *w = graph_state(f.g, NULL, t, VALUE_TRAINABLE, &f.e);
+        graph_output(f.g, emit(&f.b, "MatMul", NO_ATTRS, input(&f, in->shape), w), &f.e);
+        if (cases[i].changes) w->next = emit(&f.b, "Neg", NO_ATTRS, w);
+        CHECK_OK(graph_tidy(f.g, &f.e), &f.e);
+        CHECK(!truncate(path, 8192));
+        struct session *s = session_new(f.g, &(struct session_options){ .packs = f.packs }, &f.e);
+        if (s) session_run(s, (const struct tensor *[]){ in }, &out, &f.e);
+        CHECK_INT(f.e.code, ERR_IO);
+        CHECK(strstr(f.e.text, "was cut short"));
+        session_free(s);
+        err_clear(&f.e);
+        end(&f);
+    }
+    unlink(path);
 }
 
 TEST(weights_may_lie_anywhere_whatever_reads_them)
