@@ -171,7 +171,7 @@ TEST(weights_may_lie_anywhere_whatever_reads_them)
     end(&f);
 }
 
-/* 34 MB in rows that are no whole blocks; the dimension that lies outermost is that of the results, then of the sums. */
+/* 34 MB in rows that are no whole blocks; the dimension that lies outermost is that of the results, then the sums'. */
 TEST(large_weights_are_packed_part_by_part)
 {
     struct fixture f;
@@ -239,13 +239,14 @@ TEST(what_comes_from_constants_is_computed_once)
     end(&f);
 }
 
-/* x (N, 600) + zeros of its shape */
+/* x (N, 600) + as many constants */
 TEST(what_one_plans_shapes_make_is_not_kept)
 {
     struct fixture f;
     begin(&f);
-    struct value *x = input(&f, SHAPE(graph_symbol(f.g, "N"), 600)), *zeros = constant_of(&f, emit(&f.b, "Shape", NO_ATTRS, x));
-    graph_output(f.g, emit(&f.b, "Add", NO_ATTRS, x, emit(&f.b, "Sin", NO_ATTRS, zeros)), &f.e);
+    struct value *x = input(&f, SHAPE(graph_symbol(f.g, "N"), 600));
+    struct value *same = constant_of(&f, emit(&f.b, "Shape", NO_ATTRS, x));
+    graph_output(f.g, emit(&f.b, "Add", NO_ATTRS, x, emit(&f.b, "Sin", NO_ATTRS, same)), &f.e);
     CHECK_OK(graph_tidy(f.g, &f.e), &f.e);
     struct session *s = session_new(f.g, &(struct session_options){ .packs = f.packs }, &f.e);
     for (int64_t n = 500; n < 503; n++) {
