@@ -165,12 +165,11 @@ static struct tensor *channel_scales(struct packer *p, const struct tensor *w, i
     struct shape s = shape_of(1, &w->shape.dim[axis]);
     struct tensor *t = tensor_new(p->g->arena, DT_F32, &s, p->e);
     int64_t inner = shape_span(&w->shape, axis + 1, w->shape.rank), n = w->shape.dim[axis];
-    const float *from = w->data;
     if (!t) return NULL;
     float *to = t->data;
     for (int64_t i = 0; i < tensor_count(w); i++) {
         int64_t c = i / inner % n;
-        to[c] = fmaxf(to[c], fabsf(from[i]));
+        to[c] = fmaxf(to[c], (float)fabs(tensor_get_f64(w, i)));
     }
     float steps = p->o->weight_bits == 7 ? 63 : 127;
     for (int64_t c = 0; c < n; c++) to[c] = to[c] > 0 && isfinite(to[c]) ? to[c] / steps : 1;

@@ -37,16 +37,23 @@ size_t packs_bytes(struct packs *p)
     return p->bytes;
 }
 
-int reorder_once(const struct tensor *from, struct tensor *to, int threads, struct err *e)
+static int reorder(const struct tensor *from, struct tensor *to, int threads, struct arena *a, struct err *e)
 {
     const struct layout *owner = to->layout ? to->layout : from->layout;
+    const struct tensor *aligned = tensor_aligned(a, from, e);
+    if (!aligned) return e->code;
+    struct tensor source = *aligned, *in = &source;
+    struct step s = { .in = &in, .out = &to, .threads = threads, .arena = a, .scratch = a };
+    TRY(owner->backend->reorder_prepare(&s, from->layout, to->layout, e));
+    if (s.work_bytes) TRY_MEM(s.work = arena_alloc(a, s.work_bytes), e);
+    return owner->backend->reorder_run(&s, e);
+}
+
+int reorder_once(const struct tensor *from, struct tensor *to, int threads, struct err *e)
+{
     struct arena a;
     arena_init(&a, NULL);
-    struct tensor source = *from, *in = &source;
-    struct step s = { .in = &in, .out = &to, .threads = threads, .arena = &a, .scratch = &a };
-    int code = owner->backend->reorder_prepare(&s, from->layout, to->layout, e);
-    if (!code && s.work_bytes && !(s.work = arena_alloc(&a, s.work_bytes))) code = fail_nomem(e);
-    if (!code) code = owner->backend->reorder_run(&s, e);
+    int code = reorder(from, to, threads, &a, e);
     arena_release(&a);
     return code;
 }
@@ -95,23 +102,34 @@ int packs_memory(struct packs *p, struct tensor *t, size_t bytes, struct err *e)
 /* Bytes of a file that are in memory at a time while a large weight is packed, about. */
 enum { PART = 8 << 20, LEAST_IN_PARTS = 4 * PART };
 
+/* `part` of a weight, which begins at byte `at`. */
 static int move_part(
-    const struct tensor *weight, struct tensor *to, size_t at, size_t bytes, int threads, struct err *e)
+    const struct tensor *part, size_t at, struct tensor *to, int threads, struct arena *a, struct err *e)
 {
-    struct arena a;
-    arena_init(&a, NULL);
-    int64_t count = (int64_t)(bytes / dtype_size(weight->dtype));
-    struct tensor part = { .dtype = weight->dtype, .shape = shape_of(1, &count), .blob = weight->blob };
-    part.data = (unsigned char *)weight->data + at;
-    struct tensor *in = (struct tensor *)(uintptr_t)(tensor_fetch(&part, e) ? NULL : tensor_aligned(&a, &part, e));
-    struct step s = { .in = &in, .out = &to, .threads = threads, .arena = &a, .scratch = &a };
-    const struct backend *backend = to->layout->backend;
-    if (in && !backend->part_prepare(&s, to->layout, at, bytes, e)) {
-        if (s.work_bytes && !(s.work = arena_alloc(&a, s.work_bytes))) fail_nomem(e);
-        else backend->reorder_run(&s, e);
+    const struct backend *b = to->layout->backend;
+    TRY(tensor_fetch(part, e));
+    struct tensor *in = (struct tensor *)(uintptr_t)tensor_aligned(a, part, e);
+    struct step s = { .in = &in, .out = &to, .threads = threads, .arena = a, .scratch = a };
+    if (!in) return e->code;
+    TRY(b->part_prepare(&s, to->layout, at, (size_t)tensor_bytes(part), e));
+    if (s.work_bytes) TRY_MEM(s.work = arena_alloc(a, s.work_bytes), e);
+    return b->reorder_run(&s, e);
+}
+
+static int move_parts(const struct tensor *weight, struct tensor *to, size_t bytes, int threads, struct err *e)
+{
+    size_t all = (size_t)tensor_bytes(weight);
+    for (size_t at = 0; at < all && !e->code; at += bytes) {
+        size_t n = all - at < bytes ? all - at : bytes;
+        struct tensor part = { .dtype = weight->dtype, .blob = weight->blob };
+        part.shape = shape_of(1, (int64_t[]){ (int64_t)(n / dtype_size(weight->dtype)) });
+        part.data = (unsigned char *)weight->data + at;
+        struct arena a;
+        arena_init(&a, NULL);
+        move_part(&part, at, to, threads, &a, e);
+        arena_release(&a);
+        blob_forget(part.blob, part.data, n);
     }
-    blob_forget(part.blob, part.data, bytes);
-    arena_release(&a);
     return e->code;
 }
 
@@ -128,10 +146,8 @@ static size_t part_of(const struct packs *p, const struct tensor *weight, const 
 static int move(struct packs *p, const struct tensor *weight, struct tensor *to, int threads, struct err *e)
 {
     struct arena scratch;
-    size_t part = part_of(p, weight, to->layout), all = (size_t)tensor_bytes(weight);
-    for (size_t at = 0; part && at < all && !e->code; at += part)
-        move_part(weight, to, at, all - at < part ? all - at : part, threads, e);
-    if (part) return e->code;
+    size_t part = part_of(p, weight, to->layout);
+    if (part) return move_parts(weight, to, part, threads, e);
     arena_init(&scratch, p->arena.mem);
     const struct tensor *from = packs_content(p, weight, &scratch, threads, e);
     if (from) reorder_once(from, to, threads, e);
