@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "backend/backend.h"
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/file.h"
@@ -117,7 +118,15 @@ static bool can_ask(void)
 #endif
 }
 
-/* As a whole, in parts, at odd addresses, and as a state that a session copies. */
+static bool has_backend(const char *name)
+{
+    for (size_t i = 0; backend_list[i]; i++)
+        if (!strcmp(backend_list[i]->name, name)) return true;
+    return false;
+}
+
+/* As a whole, in parts, at odd addresses, and as a state that a session copies. Without oneDNN nothing is packed, and
+ * kernels read what is aligned where it lies. */
 TEST(a_file_cut_short_under_its_weights_is_an_error)
 {
     static const struct {
@@ -127,6 +136,7 @@ TEST(a_file_cut_short_under_its_weights_is_an_error)
     char path[64];
     snprintf(path, sizeof path, "/tmp/tenrec-cut-%d", (int)getpid());
     for (size_t i = 0; i < sizeof cases / sizeof *cases && can_ask(); i++) {
+        if (!has_backend("dnnl") && !cases[i].offset && !cases[i].changes) continue;
         struct fixture f;
         begin(&f);
         struct shape shape = SHAPE(cases[i].rows, 1000);
