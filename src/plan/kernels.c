@@ -12,7 +12,9 @@
 #include "plan/plan.h"
 #include "plan/recipe.h"
 
-enum { GROWS_FREELY = 1 << 20 }; /* bytes that a result of weights may have beyond twice theirs */
+/* A result of weights is always kept when it has no more bytes than so many times theirs and so many more; what has
+ * grown beyond (an Expand), if that is a small part of the memory there is. */
+enum { GROWS_TIMES = 8, GROWS_FREELY = 1 << 20, SMALL_PART = 8 };
 
 struct choice {
     struct plan *p;
@@ -381,11 +383,11 @@ static bool is_of_weights(const struct choice *c, const struct value *v)
 /* A few numbers of a file may stand for more memory than there is: then runs need it, and say so before they begin. */
 static bool has_room(const struct node *n)
 {
-    int64_t in = GROWS_FREELY, out = 0;
+    double in = GROWS_FREELY, out = 0;
     for (int i = 0; i < n->n_in; i++)
-        if (n->in[i]) in += 2 * bytes_of(n->in[i]);
-    for (int i = 0; i < n->n_out; i++) out += bytes_of(n->out[i]);
-    return out <= in || (uint64_t)out <= memory_available() / 2;
+        if (n->in[i]) in += GROWS_TIMES * (double)bytes_of(n->in[i]);
+    for (int i = 0; i < n->n_out; i++) out += (double)bytes_of(n->out[i]);
+    return out <= in || out <= (double)memory_available() / SMALL_PART;
 }
 
 static int of_weights(struct choice *c, const struct node *n, bool *done, struct err *e)
