@@ -215,11 +215,14 @@ static const struct {
     { "LSTM", "f32[6,3,40] f32[1,280,40] f32[1,280,70] f32[1,560] - f32[1,3,70] f32[1,3,70] | hidden_size=70; "
               "f32[5,7,300] f32[2,132,300] f32[2,132,33] f32[2,264] | direction=bidirectional outputs=3; "
               "f32[2,4,3] f32[1,128,3] f32[1,128,32] | direction=reverse layout=1 outputs=3; f32[5,13,9] f32[1,160,9] "
-              "f32[1,160,40] f32[1,320]" },
+              "f32[1,160,40] f32[1,320]; f32[300,1,5] f32[2,12,5] f32[2,12,3] | direction=bidirectional outputs=3; "
+              "f32[70,9,5] f32[2,12,5] f32[2,12,3] f32[2,24] | direction=bidirectional outputs=3; f32[3,130,5] "
+              "f32[1,132,5] f32[1,132,33]; f32[9,70,5] f32[1,132,5] f32[1,132,33] f32[1,264] | layout=1 outputs=3" },
     { "GRU", "f32[13,5,9] f32[2,120,9] f32[2,120,40] f32[2,240] | direction=bidirectional layout=1 "
              "linear_before_reset=1; "
              "f32[6,3,40] f32[1,210,40] f32[1,210,70] f32[1,420] - f32[1,3,70] | linear_before_reset=1; f32[5,4,3] "
-             "f32[2,99,3] f32[2,99,33] f32[2,198] | direction=bidirectional layout=1 outputs=2 linear_before_reset=1" },
+             "f32[2,99,3] f32[2,99,33] f32[2,198] | direction=bidirectional layout=1 outputs=2 linear_before_reset=1; "
+             "f32[70,9,5] f32[2,9,5] f32[2,9,3] f32[2,18] | direction=bidirectional outputs=2 linear_before_reset=1" },
     { "RNN", "f32[6,3,40] f32[1,70,40] f32[1,70,70] f32[1,140] - f32[1,3,70]; f32[5,4,3] f32[1,33,3] f32[1,33,33] | "
              "direction=reverse layout=1 outputs=2" },
     { "LSTMGrad", "f32[4,3,40] f32[1,280,40] f32[1,280,70] f32[1,560] - f32[1,3,70] f32[1,3,70] f32[4,1,3,70] "

@@ -62,10 +62,39 @@ INLINE float fast_sigmoid(float x)
     return 1 / (1 + fast_exp(-x));
 }
 
-/* Within 1.2e-7 of the true value, not of its last place near 0. */
+/* x, not beyond -most and most; NaN stays. As integers the bits of floats above 0 ascend, and so do those of floats
+ * below it, as integers without a sign: two minima, where compilers make branches of two comparisons. */
+INLINE float within(float x, float most)
+{
+    union {
+        float f;
+        int32_t i;
+        uint32_t u;
+    } y = { x }, high = { most }, low = { -most };
+    y.i = y.i > high.i ? high.i : y.i;
+    y.u = y.u > low.u ? low.u : y.u;
+    return x == x ? y.f : x;
+}
+
+/* A quotient of polynomials in x^2, fitted to tanh(x) / x by least squares at the nodes of Chebyshev up to 9.02, where
+ * tanh is 1 to the last place of a float, weighted so that the largest error is small: 4e-7 of the value's size. */
 INLINE float fast_tanh(float x)
 {
-    return 1 - 2 / (fast_exp(2 * x) + 1);
+    x = within(x, 9.02f);
+    float s = x * x, p = FUSED(1.331639287e-8f, s, 2.058172488e-5f), q = FUSED(7.760971319e-7f, s, 3.282927225e-4f);
+    p = FUSED(p, s, 3.493937992e-3f);
+    q = FUSED(q, s, 2.587071851e-2f);
+    p = FUSED(p, s, 1.337964087e-1f);
+    q = FUSED(q, s, 4.671295636e-1f);
+    p = FUSED(p, s, 9.999999796e-1f);
+    q = FUSED(q, s, 1);
+    return x * p / q;
+}
+
+/* The sigmoid in half of fast_sigmoid()'s time, within 2e-7: enough for what weighs sums, not where it is near 0. */
+INLINE float gate_sigmoid(float x)
+{
+    return FUSED(fast_tanh(0.5f * x), 0.5f, 0.5f);
 }
 
 /* The polynomial of Cephes' logf about 1; within 2 ulp. What lies below the normal numbers is raised by 2^23 first. */

@@ -19,6 +19,8 @@
         for (int r = 0; r < rows; r++) \
             for (int p = 0; p < panels; p++) \
                 for (int v = 0; v < PANEL / width; v++) sum[r][p][v] = (vector){ 0 }; \
+        for (int r = 0; r < rows && !fresh; r++) /* what lies there is on its way while the sums are made */ \
+            for (int v = 0; v < panels * PANEL; v += 16) __builtin_prefetch(c + r * g->c_row + v, 1); \
         for (int64_t i = 0; i < k; i++) \
             for (int r = 0; r < rows; r++) { \
                 vector x = spread(a[r * g->a_row + i * g->a_col]); \

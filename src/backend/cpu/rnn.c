@@ -1,4 +1,4 @@
-/* rnn.c - LSTM, GRU and RNN of float32: the inputs of all steps in one product, then step by step.
+/* rnn.c - LSTM, GRU and RNN of float32: the inputs of some steps in one product, then these step by step.
  *
  * Each number is a sum in fixed order, biases, inputs, units: so a sample has the same answer in every batch.
  */
@@ -12,15 +12,17 @@
 #include "graph/op.h"
 #include "ops/rnn_shape.h"
 
+enum { ENOUGH = 4, SIDE = 4 }; /* rows and panels that keep a product busy */
+
 /* gates i, o, f, g */
 CLONES static void lstm_step(int64_t n, int64_t width, float *restrict p, const float *h, const float *c,
     const float *inner, float *restrict h_to, float *restrict c_to)
 {
     float *restrict i = p, *restrict o = p + width, *restrict f = p + 2 * width, *restrict g = p + 3 * width;
     for (int64_t j = 0; j < n; j++) {
-        i[j] = fast_sigmoid(i[j]);
-        o[j] = fast_sigmoid(o[j]);
-        f[j] = fast_sigmoid(f[j]);
+        i[j] = gate_sigmoid(i[j]);
+        o[j] = gate_sigmoid(o[j]);
+        f[j] = gate_sigmoid(f[j]);
         g[j] = fast_tanh(g[j]);
         c_to[j] = f[j] * c[j] + i[j] * g[j];
         h_to[j] = o[j] * fast_tanh(c_to[j]);
@@ -33,8 +35,8 @@ CLONES static void gru_step(int64_t n, int64_t width, float *restrict p, const f
 {
     float *restrict z = p, *restrict r = p + width, *restrict g = p + 2 * width;
     for (int64_t j = 0; j < n; j++) {
-        z[j] = fast_sigmoid(z[j]);
-        r[j] = fast_sigmoid(r[j]);
+        z[j] = gate_sigmoid(z[j]);
+        r[j] = gate_sigmoid(r[j]);
         g[j] = fast_tanh(g[j] + r[j] * inner[j]);
         h_to[j] = (1 - z[j]) * g[j] + z[j] * h[j];
     }
@@ -71,6 +73,7 @@ int layer_check(const struct step *s, struct err *e)
 
 void layer_init(struct layer *l, const struct step *s)
 {
+    enum { ROWS = 256 }; /* that are multiplied at once: what they give stays in the second cache until it is read */
     const struct rnn_cell *cell = rnn_cell_of(s->node);
     const struct shape *x = &s->in[0]->shape, *w = &s->in[1]->shape;
     int k = 0;
@@ -86,6 +89,8 @@ void layer_init(struct layer *l, const struct step *s)
         .reversed = !strcmp(node_string(s->node, "direction"), "reverse"),
         .threads = s->threads };
     l->width = panels_of(l->hidden) * PANEL;
+    l->chunk = l->batch < ROWS ? ROWS / (l->batch ? l->batch : 1) : 1;
+    if (l->chunk > l->steps) l->chunk = l->steps;
 }
 
 int layer_want_weights(struct step *s, const struct layer *l, struct err *e)
@@ -96,20 +101,29 @@ int layer_want_weights(struct step *s, const struct layer *l, struct err *e)
     return e->code;
 }
 
+/* Rows of gates, and vectors of h and of c. */
+static int64_t gate_rows(const struct layer *l)
+{
+    return (l->keep ? l->steps : l->chunk) * l->batch;
+}
+
+static int64_t state_rows(const struct layer *l)
+{
+    return (l->keep ? l->steps + 1 : 2) * l->batch;
+}
+
 size_t layer_floats(const struct layer *l)
 {
-    int64_t rows = l->steps * l->batch, kept = l->keep ? l->steps + 1 : 2;
-    int64_t vectors = rows * l->cell->gates + 2 * kept * l->batch + (l->cell->has_inner ? rows : 0);
+    int64_t vectors = gate_rows(l) * (l->cell->gates + l->cell->has_inner) + 2 * state_rows(l);
     return (size_t)(vectors * l->width);
 }
 
 void layer_place(struct layer *l, float *memory)
 {
-    int64_t rows = l->steps * l->batch, kept = l->keep ? l->steps + 1 : 2;
     l->gates = memory;
-    l->h = l->gates + rows * l->cell->gates * l->width;
-    l->c = l->h + kept * l->batch * l->width;
-    l->inner = l->c + kept * l->batch * l->width;
+    l->h = l->gates + gate_rows(l) * l->cell->gates * l->width;
+    l->c = l->h + state_rows(l) * l->width;
+    l->inner = l->c + state_rows(l) * l->width;
 }
 
 static const float *bias_of(const struct layer *l, bool recurrent, int gate)
@@ -118,23 +132,22 @@ static const float *bias_of(const struct layer *l, bool recurrent, int gate)
     return l->bias ? l->bias + at * l->hidden : NULL;
 }
 
-/* Both biases; the candidate of a GRU keeps them apart. */
-static void start_rows(void *ctx, int64_t begin, int64_t end)
+/* Panels of one row: both biases; the candidate of a GRU keeps them apart. */
+static void start_row(const struct layer *l, int64_t row, struct share part)
 {
-    const struct layer *l = ctx;
-    int64_t n = l->hidden, last = l->cell->gates - 1;
-    for (int64_t row = begin; row < end; row++)
-        for (int g = 0; g <= last; g++) {
-            float *p = l->gates + (row * l->cell->gates + g) * l->width;
-            const float *b = bias_of(l, false, g), *rb = bias_of(l, true, g);
-            bool apart = l->cell->has_inner && g == last;
-            memset(p, 0, (size_t)l->width * sizeof *p);
-            for (int64_t j = 0; b && j < n; j++) p[j] = apart ? b[j] : b[j] + rb[j];
-            if (!apart) continue;
-            float *inner = l->inner + row * l->width;
-            memset(inner, 0, (size_t)l->width * sizeof *inner);
-            if (rb) memcpy(inner, rb, (size_t)n * sizeof *inner);
-        }
+    int64_t from = part.begin * PANEL, to = part.end * PANEL, last = l->cell->gates - 1;
+    int64_t end = to < l->hidden ? to : l->hidden;
+    for (int g = 0; g <= last; g++) {
+        float *p = l->gates + (row * l->cell->gates + g) * l->width;
+        const float *b = bias_of(l, false, g), *rb = bias_of(l, true, g);
+        bool apart = l->cell->has_inner && g == last;
+        memset(p + from, 0, (size_t)(to - from) * sizeof *p);
+        for (int64_t j = from; b && j < end; j++) p[j] = apart ? b[j] : b[j] + rb[j];
+        if (!apart) continue;
+        float *inner = l->inner + row * l->width;
+        memset(inner + from, 0, (size_t)(to - from) * sizeof *inner);
+        for (int64_t j = from; rb && j < end; j++) inner[j] = rb[j];
+    }
 }
 
 static const float *matrix(const struct layer *l, const float *packed, int64_t k, int gate)
@@ -142,26 +155,51 @@ static const float *matrix(const struct layer *l, const float *packed, int64_t k
     return packed + (l->d * l->cell->gates + gate) * packed_floats(k, l->hidden);
 }
 
-/* Panels of W of all gates, times all rows of x. */
-static void input_panels(void *ctx, int64_t begin, int64_t end)
+/* Rows that lie evenly apart, in x and among the gates. */
+struct rows {
+    int64_t n, x, gates;
+};
+
+/* The rows of a share through some steps: `each` as even as can be and enough, so often as the result says. */
+static struct rows split_rows(const struct layer *l, int64_t k, int64_t steps, struct share part, struct rows *each)
+{
+    int64_t x = layer_row(l, layer_time(l, k), 0), gates = layer_gates(l, k, part, 0), n = part.samples;
+    struct rows step = { steps, layer_row(l, layer_time(l, k + 1), 0) - x, layer_gates(l, k + 1, part, 0) - gates };
+    struct rows sample = { n, layer_row(l, layer_time(l, k), 1) - x, layer_gates(l, k, part, 1) - gates };
+    bool even = step.x == n * sample.x && step.gates == n * sample.gates;
+    if (even) return *each = (struct rows){ steps * n, sample.x, sample.gates }, (struct rows){ 1, 0, 0 };
+    return *each = n < ENOUGH ? step : sample, n < ENOUGH ? sample : step;
+}
+
+/* What the inputs of the chunk that begins with step k give to gates. Few panels of W stay in the caches. */
+static void input_units(const void *ctx, int64_t k, struct share part)
 {
     const struct layer *l = ctx;
-    int64_t each = l->width / PANEL;
-    for (int64_t p = begin; p < end; p++) {
-        int gate = (int)(p / each);
-        struct product g = { .m = l->steps * l->batch, .n = l->width, .k = l->inputs, .a = l->x, .a_row = l->inputs,
-            .a_col = 1, .b = matrix(l, l->w, l->inputs, gate), .c = l->gates + gate * l->width,
-            .c_row = l->cell->gates * l->width };
-        product_panels(&g, p % each, p % each + 1);
-    }
+    int64_t steps = l->chunk < l->steps - k ? l->chunk : l->steps - k;
+    for (int64_t i = 0; i < steps; i++)
+        for (int64_t b = 0; b < part.samples; b++) start_row(l, layer_gates(l, k + i, part, b), part);
+    struct rows each, times = split_rows(l, k, steps, part, &each);
+    int64_t apart = l->cell->gates * l->width;
+    const float *x = l->x + layer_row(l, layer_time(l, k), part.sample) * l->inputs;
+    float *to = l->gates + layer_gates(l, k, part, 0) * apart;
+    for (int i = 0; i < l->cell->gates; i++)
+        for (int64_t p = part.begin, next; p < part.end; p = next) {
+            next = p + SIDE < part.end ? p + SIDE : part.end;
+            for (int64_t j = 0; j < times.n; j++) {
+                struct product g = { .m = each.n, .n = l->width, .k = l->inputs, .a = x + j * times.x * l->inputs,
+                    .a_row = each.x * l->inputs, .a_col = 1, .b = matrix(l, l->w, l->inputs, i),
+                    .c = to + j * times.gates * apart + i * l->width, .c_row = each.gates * apart };
+                product_panels(&g, p, next);
+            }
+        }
 }
 
 /* Units of some samples, through step k. */
 static void step_units(const void *ctx, int64_t k, struct share part)
 {
     const struct layer *l = ctx;
-    int64_t t = layer_time(l, k), apart = l->batch_first ? l->steps : 1, n = l->width;
-    int64_t row = layer_row(l, t, part.sample);
+    int64_t t = layer_time(l, k), n = l->width;
+    int64_t row = layer_gates(l, k, part, 0), apart = layer_gates(l, k, part, 1) - row;
     const float *h = layer_after(l, l->h, k - 1), *c = layer_after(l, l->c, k - 1);
     float *h_to = layer_after(l, l->h, k), *c_to = layer_after(l, l->c, k);
     int gates = l->cell->gates;
@@ -201,7 +239,8 @@ static void walk_samples(void *ctx, int64_t begin, int64_t end)
     const struct walk *w = ctx;
     struct share part = { begin, end - begin, 0, w->l->width / PANEL };
     for (int64_t i = 0; i < w->l->steps; i++)
-        for (int s = 0; s < w->n; s++) w->stages[s].run(w->ctx, step_at(w, i), part);
+        for (int s = 0; s < w->n; s++)
+            if (i % w->stages[s].every == 0) w->stages[s].run(w->ctx, step_at(w, i), part);
 }
 
 static void walk_panels(void *ctx, int64_t begin, int64_t end)
@@ -212,7 +251,7 @@ static void walk_panels(void *ctx, int64_t begin, int64_t end)
 
 void layer_walk(const struct layer *l, const struct stage *stages, int n, bool back, const void *ctx)
 {
-    enum { ENOUGH = 4, WORTH = 65536 }; /* samples that fill a product's rows; multiplications worth a meeting */
+    enum { WORTH = 65536 }; /* multiplications that are worth a meeting */
     struct walk w = { l, stages, n, 0, back, ctx, 0 };
     if (l->batch >= ENOUGH * l->threads) {
         team_run(l->threads, l->batch, ENOUGH, walk_samples, &w);
@@ -220,7 +259,8 @@ void layer_walk(const struct layer *l, const struct stage *stages, int n, bool b
     }
     for (int64_t i = 0; i < l->steps; i++)
         for (w.stage = 0, w.k = step_at(&w, i); w.stage < n; w.stage++)
-            team_run(l->threads, l->width / PANEL, 1 + WORTH / stages[w.stage].work, walk_panels, &w);
+            if (i % stages[w.stage].every == 0)
+                team_run(l->threads, l->width / PANEL, 1 + WORTH / (stages[w.stage].work + 1), walk_panels, &w);
 }
 
 static void start_state(const struct layer *l, const float *initial, float *to)
@@ -238,15 +278,13 @@ static void end_state(const struct layer *l, const float *from, float *to)
 
 void layer_forward(struct layer *l)
 {
-    int64_t rows = l->steps * l->batch, panels = l->width / PANEL;
-    int64_t last = l->keep ? l->steps : 1;
-    memset(l->h, 0, (size_t)((last + 1) * l->batch * l->width) * sizeof *l->h);
+    memset(l->h, 0, (size_t)(state_rows(l) * l->width) * sizeof *l->h);
     start_state(l, l->h0, layer_after(l, l->h, -1));
     start_state(l, l->c0, layer_after(l, l->c, -1));
-    team_run(l->threads, rows, 1 + 65536 / (l->cell->gates * l->width), start_rows, l);
-    team_run(l->threads, panels * l->cell->gates, 1, input_panels, l);
-    struct stage step = { step_units, l->batch * l->cell->gates * l->hidden * PANEL };
-    layer_walk(l, &step, 1, false, l);
+    int64_t work = l->batch * l->cell->gates * PANEL;
+    const struct stage stages[] = { { input_units, work * l->inputs * l->chunk, l->chunk },
+        { step_units, work * l->hidden, 1 } };
+    layer_walk(l, stages, 2, false, l);
     end_state(l, layer_after(l, l->h, l->steps - 1), l->yh);
     if (l->cell->has_c) end_state(l, layer_after(l, l->c, l->steps - 1), l->yc);
 }

@@ -8,13 +8,14 @@
 struct layer {
     const struct cell *cell;
     int64_t steps, batch, inputs, hidden, directions, width;
+    int64_t chunk; /* steps whose inputs are multiplied at once */
     bool batch_first, reversed, keep; /* keep: h and c of every step, for the way back */
     int threads;
     const float *x, *w, *r, *bias, *h0, *c0; /* w, r: packed, one matrix per direction and gate; others as ONNX says */
     float *y, *yh, *yc;                      /* may be NULL */
-    float *gates;                            /* (rows, gates, width): what goes into them, then what comes out */
+    float *gates; /* (rows, or those of a chunk, gates, width): what goes into them, then what comes out */
     float *h, *c;   /* (steps + 1 or 2, batch, width): after each step, the initial ones first */
-    float *inner;                            /* GRU: (rows, width): R h + bias of the candidate */
+    float *inner; /* GRU: (as many, width): R h + bias of the candidate */
     int64_t d;                               /* the present direction */
 };
 struct cell {
@@ -46,6 +47,7 @@ struct share {
 struct stage {
     void (*run)(const void *ctx, int64_t k, struct share part);
     int64_t work; /* multiplications of one panel */
+    int64_t every; /* of so many steps only the first */
 };
 /* All stages for every step, the last step first when `back`. Many samples are shared out among threads, which then
  * never meet; of few the units are, and threads meet after each stage. */
@@ -69,6 +71,12 @@ static inline int64_t layer_state(const struct layer *l, int64_t b)
 static inline int64_t layer_time(const struct layer *l, int64_t k)
 {
     return l->reversed || l->d ? l->steps - 1 - k : k;
+}
+/* Row of gates for step k of a share's sample b; without `keep` only the present chunk has some, share by share. */
+static inline int64_t layer_gates(const struct layer *l, int64_t k, struct share part, int64_t b)
+{
+    if (l->keep) return layer_row(l, layer_time(l, k), part.sample + b);
+    return part.sample * l->chunk + k % l->chunk * part.samples + b;
 }
 /* h or c after step k; -1: the initial one. (batch, width) */
 static inline float *layer_after(const struct layer *l, float *v, int64_t k)

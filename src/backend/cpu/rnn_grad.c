@@ -179,7 +179,7 @@ static void through_time(struct gradient *g)
 {
     const struct layer *l = &g->l;
     int64_t work = l->batch * l->cell->gates * PANEL;
-    const struct stage stages[] = { { step_units, 4 * work }, { step_recurrent, work * l->hidden } };
+    const struct stage stages[] = { { step_units, 4 * work, 1 }, { step_recurrent, work * l->hidden, 1 } };
     load_state(l, g->dyh, g->dh);
     load_state(l, g->dyc, g->dc);
     layer_walk(l, stages, 2, true, g);
