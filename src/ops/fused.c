@@ -1,8 +1,9 @@
-/* fused.c - what plan passes make of several operators: convolutions and products with what follows them, folded
- * normalisations. */
+/* fused.c - what plan passes make of several operators: convolutions, products and normalisations with what stands
+ * around them, folded normalisations. */
 #include <math.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/err.h"
 #include "base/team.h"
 #include "graph/builder.h"
@@ -10,6 +11,7 @@
 #include "ops/conv_core.h"
 #include "ops/eval.h"
 #include "ops/infer.h"
+#include "ops/mover.h"
 #include "ops/operand.h"
 
 /* --- FusedConv: x, weight, bias, residual --- */
@@ -105,6 +107,56 @@ static int product_expand(struct builder *b, const struct node *n, struct value 
     for (int i = 2; i < 4; i++)
         if (node_in(n, i)) y = emit(b, "Add", NO_ATTRS, y, n->in[i]);
     out[0] = activated(b, n, y);
+    return 0;
+}
+
+/* --- FusedNormalization: x, scale, bias, mean, variance, more pieces of x --- */
+
+enum { PIECES = 5 }; /* the place of the second piece */
+
+static const struct attr_spec norm_attrs[] = {
+    ACTIVATION_ATTRS,
+    { "epsilon", ATTR_FLOAT, ATTR_DEFAULT, .f = 1e-5, .doc = "added to the variance" },
+    { 0 },
+};
+
+/* Adds the channels of another piece. */
+static int join_channels(const struct node *n, int i, struct shape *y, struct err *e)
+{
+    if (!n->in[i]) return fail(e, ERR_MODEL, "input %d is missing", i);
+    struct shape x = n->in[i]->shape;
+    int64_t had = y->dim[1], more = x.rank > 1 ? x.dim[1] : DIM_UNKNOWN;
+    if (x.rank > 1) x.dim[1] = had;
+    if (!shape_merge(y, &x)) return fail(e, ERR_SHAPE, "input %d differs from the first in more than channels", i);
+    if (had < 0 || more < 0) y->dim[1] = DIM_UNKNOWN;
+    else if (__builtin_add_overflow(had, more, &y->dim[1])) return fail(e, ERR_SHAPE, "the result is too large");
+    return 0;
+}
+
+static int norm_infer(struct node *n, struct err *e)
+{
+    TRY(infer_same_types(n, 0, n->n_in, e));
+    TRY(infer_rank(n, 0, 2, SHAPE_MAX, e));
+    struct shape y = n->in[0]->shape;
+    for (int i = PIECES; i < n->n_in && y.rank >= 0; i++) TRY(join_channels(n, i, &y, e));
+    for (int i = 1; i < PIECES; i++) {
+        struct shape vector = shape_of(1, &(int64_t){ y.rank < 0 ? DIM_UNKNOWN : y.dim[1] });
+        if (!shape_merge(&vector, &n->in[i]->shape))
+            return fail(e, ERR_SHAPE, "input %d is no vector of the result's channels", i);
+    }
+    return infer_sized(n, 0, n->in[0]->dtype, &y, e);
+}
+
+static int norm_expand(struct builder *b, const struct node *n, struct value **out)
+{
+    struct value *x = n->in[0], **pieces = ARENA_ARRAY(b->g->arena, n->n_in, struct value *);
+    TRY_MEM(pieces, b->err);
+    pieces[0] = x;
+    for (int i = PIECES; i < n->n_in; i++) pieces[i - PIECES + 1] = n->in[i];
+    if (n->n_in > PIECES) x = builder_emit(b, "Concat", ATTRS(attr_int("axis", 1)), pieces, n->n_in - PIECES + 1);
+    const struct attr epsilon = attr_float("epsilon", node_float(n, "epsilon"));
+    out[0] = activated(b, n,
+        emit(b, "BatchNormalization", ATTRS(epsilon), x, n->in[1], n->in[2], n->in[3], n->in[4]));
     return 0;
 }
 
@@ -236,6 +288,21 @@ const struct op ops_fused[] = {
         .samples = "f32[2,3,8] f32[8,16] f32[16] f32[2,3,16] | activation=Gelu; f32[5,7] f32[9,7] f32[9] | transB=1 "
                    "activation=Relu; f32[1,4,6] f32[6,5] - f32[1,4,5]; f32[3,70] f32[70,40] f32[40] | activation=Clip "
                    "alpha=-0.5 beta=0.75" },
+    { .name = "FusedNormalization",
+        .doc = "x and pieces, joined along channels, normalized and through an activation, of (x, scale, bias, mean, "
+               "variance, pieces ...)",
+        .min_in = PIECES,
+        .max_in = OP_VARIADIC,
+        .min_out = 1,
+        .max_out = 1,
+        .flags = OP_OWN | OP_INPLACE,
+        .attrs = norm_attrs,
+        .infer = norm_infer,
+        .run = step_run_expanded,
+        .expand = norm_expand,
+        .samples = "f32[2,3,4,5] f32[3] f32[3] f32[3] f32+[3] | activation=Relu; f32[2,3,7] f32[9] f32[9] f32[9] "
+                   "f32+[9] f32[2,4,7] f32[2,2,7] | epsilon=0.01; f32[3,4] f32[6] f32[6] f32[6] f32+[6] f32[3,2] | "
+                   "activation=Relu" },
     { .name = "FoldedWeight",
         .doc = "weight * scale / sqrt(variance + epsilon), of (weight, scale, variance)",
         .min_in = 3,

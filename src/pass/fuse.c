@@ -1,8 +1,9 @@
 /* fuse.c - convolutions and products take in what follows them: a bias or a fixed batch normalisation, a residual, an
- * activation.
+ * activation; other such normalisations the joining in front of them, and Relu.
  *
  *   Conv -> BatchNormalization -> Add(residual) -> activation      =>  FusedConv, of a folded weight and bias
  *   MatMul -> Add(bias) -> Add(residual) -> activation             =>  FusedMatMul, where the matrix never changes
+ *   Concat(channels) -> BatchNormalization -> Relu                 =>  FusedNormalization, where it is fixed
  *
  * Each but the first may be missing. A normalisation is folded when all its numbers are weights that never change; the
  * folding is two nodes of weights alone, which a plan computes once per model. A state that changes is never folded.
@@ -221,6 +222,37 @@ static int fuse_product(struct fusion *f, struct node *n)
     return c.last == n->out[0] && !found ? 0 : emit_fused(f, &c, "FusedMatMul");
 }
 
+/* A fixed normalisation of float32 that no convolution took. */
+static bool is_fixed_norm(const struct node *n)
+{
+    if (node_int(n, "training_mode") || n->n_out > 1 || n->out[0]->dtype != DT_F32 || n->out[0]->shape.rank < 2)
+        return false;
+    for (int i = 1; i < 5; i++)
+        if (!value_is_fixed(n->in[i]) || n->in[i]->dtype != DT_F32) return false;
+    return true;
+}
+
+static int fuse_norm(struct fusion *f, struct node *n)
+{
+    struct builder b = { f->g, f->e, .where = n->where, .name = n->name };
+    if (!is_fixed_norm(n)) return 0;
+    const struct node *join = made_by(n->in[0], "Concat"), *act = uses_only(&f->uses, n->out[0]);
+    if (join && (uses_only(&f->uses, n->in[0]) != n || shape_axis(node_int(join, "axis"), n->out[0]->shape.rank) != 1))
+        join = NULL;
+    if (!node_is(act, "Relu")) act = NULL;
+    if (!join && !act) return 0;
+    int n_in = 5 + (join ? join->n_in - 1 : 0);
+    struct value **in = ARENA_ARRAY(f->g->arena, n_in, struct value *);
+    TRY_MEM(in, f->e);
+    for (int i = 0; i < n_in; i++) in[i] = i < 5 ? n->in[i] : join->in[i - 4];
+    if (join) in[0] = join->in[0];
+    struct value *y = builder_emit(&b, "FusedNormalization", ATTRS(attr_string("activation", act ? "Relu" : ""),
+        attr_float("epsilon", node_float(n, "epsilon"))), in, n_in);
+    if (f->e->code) return f->e->code;
+    graph_alias(act ? act->out[0] : n->out[0], y);
+    return 0;
+}
+
 struct visit {
     const char *op;
     int (*visit)(struct fusion *f, struct node *n);
@@ -250,7 +282,10 @@ static int fuse(struct graph *g, struct err *e)
 {
     static const struct visit visits[] = { { "Conv", fuse_conv }, { "ConvTranspose", fuse_conv },
         { "MatMul", fuse_product }, { "Gemm", fuse_product }, { 0 } };
-    return each(g, visits, e);
+    static const struct visit left[] = { { "BatchNormalization", fuse_norm }, { 0 } };
+    TRY(each(g, visits, e));
+    return each(g, left, e);
 }
 
-const struct pass pass_fuse = { "fuse", "convolutions and products take in what follows them", PASS_PLAN, fuse };
+const struct pass pass_fuse = { "fuse", "convolutions, products and normalisations take in what stands around them",
+    PASS_PLAN, fuse };

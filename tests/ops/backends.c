@@ -166,6 +166,7 @@ static const struct {
               "f32[1,8,5,6,7] f32[8,8,3,3,3] | pads=1,1,1,1,1,1" },
     { "ConvTranspose", "f32[2,16,7,7] f32[16,24,2,2] f32[24] | strides=2,2; f32[2,16,7,7] f32[16,1,4,4] | strides=2,2 "
                        "pads=1,1,1,1 group=16" },
+    { "FusedNormalization", "f32[2,19,9,11] f32[70] f32[70] f32[70] f32+[70] f32[2,51,9,11] | activation=Relu" },
     { "ConvGradInput", "f32[2,40,10,10] f32[40,32,3,3] f32[2,32,10,10] | pads=1,1,1,1; f32[2,24,5,5] f32[24,1,3,3] "
                        "f32[2,24,10,10] | group=24 pads=1,1,1,1 strides=2,2" },
     { "ConvGradWeight", "f32[2,40,10,10] f32[2,32,10,10] f32[40,32,3,3] | pads=1,1,1,1; f32[2,24,5,5] f32[2,24,10,10] "
@@ -352,6 +353,7 @@ static const struct {
     { "BatchNormalization", 1, 3, 4, 0, { { .name = "training_mode", .type = ATTR_INT, .i = 1 } } },
     { "BatchNormalizationGrad", 2, 3, 3, 0, { { .name = "training_mode", .type = ATTR_INT, .i = 1 } } },
     { "BatchNormalizationGrad", 2, 3, 3, 0, { { 0 } } },
+    { "FusedNormalization", 1, 1, 4, 0, { { .name = "activation", .type = ATTR_STRING, .s = "Relu" } } },
     { "ConvGradBias", 1, 1, 0, 0, { { 0 } } },
     { "AdaptiveAveragePoolGrad", 2, 1, 0, 1, { { 0 } } },
     { "AdaptiveAveragePoolGrad", 2, 1, 0, 4, { { 0 } } },
@@ -512,25 +514,34 @@ TEST(large_convolutions_agree_and_do_not_see_their_neighbours)
         }
 }
 
-TEST(pieces_in_a_layout_are_joined)
+/* Two convolutions' channels, of which the first has so many. */
+static void try_pieces(const char *op, int64_t channels)
 {
-    if (!backend_list[0]) SKIP("no backend was built");
     struct arena a;
-    struct problem p = { .n_in = 1, .n_out = 1, .op = op_registry.find("Concat"), .text = "of convolutions" };
+    struct problem p = { .n_in = 1, .n_out = 1, .op = op_registry.find(op), .text = "of convolutions" };
     arena_init(&a, NULL);
     struct trial t = { .p = &p, .a = &a };
     t.g = graph_new(&a, &op_registry, "g", &t.e);
     struct builder b = { t.g, &t.e };
     p.in[0] = t.in[0] = (struct tensor *)(uintptr_t)random_const(&b, 4, (int64_t[]){ 2, 16, 12, 12 })->data;
-    struct value *x = graph_input(t.g, "x", DT_F32, &t.in[0]->shape, &t.e), *y[2];
+    struct value *x = graph_input(t.g, "x", DT_F32, &t.in[0]->shape, &t.e), *y[2], *v[4], *both;
     for (int i = 0; i < 2; i++)
-        y[i] = emit(&b, "Conv", NO_ATTRS, x, random_const(&b, 4, (int64_t[]){ i ? 16 : 32, 16, 3, 3 }));
-    struct value *both = emit(&b, "Concat", ATTRS(attr_int("axis", 1)), y[0], y[1]);
+        y[i] = emit(&b, "Conv", NO_ATTRS, x, random_const(&b, 4, (int64_t[]){ i ? 16 : channels, 16, 3, 3 }));
+    for (int i = 0; i < 4; i++) v[i] = random_const(&b, 1, (int64_t[]){ channels + 16 });
+    v[3] = emit(&b, "Abs", NO_ATTRS, v[3]);
+    if (!strcmp(op, "Concat")) both = emit(&b, op, ATTRS(attr_int("axis", 1)), y[0], y[1]);
+    else both = emit(&b, op, ATTRS(attr_string("activation", "Relu")), y[0], v[0], v[1], v[2], v[3], y[1]);
     CHECK_OK(both ? graph_output(t.g, both, &t.e) : t.e.code, &t.e);
     CHECK_OK(graph_tidy(t.g, &t.e), &t.e);
     CHECK_OK(graph_interpret(t.g, t.in, t.want, &a, NULL, &t.e), &t.e);
     CHECK(try_problem(&t, 2));
     arena_release(&a);
+}
+
+TEST(pieces_in_a_layout_are_joined)
+{
+    if (!backend_list[0]) SKIP("no backend was built");
+    for (int i = 0; i < 4; i++) try_pieces(i % 2 ? "FusedNormalization" : "Concat", i / 2 ? 20 : 32);
 }
 
 /* x cast to another type by a plan; in the trial's arena. */

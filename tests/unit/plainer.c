@@ -266,6 +266,36 @@ TEST(products_take_in_what_follows)
     check(&f, two(&f, "Add", y, vector(&f, 2, (int64_t[]){ 5, 6 })), "MatMul", 1, 2);
 }
 
+/* A normalisation by weights that stay as they are. */
+static struct value *fixed_norm(struct fixture *f, struct value *x)
+{
+    struct value *v[4];
+    for (int i = 0; i < 4; i++) v[i] = vector(f, 1, &x->shape.dim[1]);
+    for (int64_t i = 0; i < x->shape.dim[1]; i++)
+        tensor_set_f64((struct tensor *)(uintptr_t)v[3]->data, i, (double)(i + 1) / 4);
+    return emit(&f->b, "BatchNormalization", NO_ATTRS, x, v[0], v[1], v[2], v[3]);
+}
+
+static struct value *twice(struct fixture *f, int axis)
+{
+    return emit(&f->b, "Concat", ATTRS(attr_int("axis", axis)), f->x, emit(&f->b, "Neg", NO_ATTRS, f->x));
+}
+
+TEST(normalisations_join_their_pieces)
+{
+    struct fixture f;
+    begin(&f);
+    check(&f, emit(&f.b, "Relu", NO_ATTRS, fixed_norm(&f, twice(&f, -2))), "FusedNormalization", 1, 2);
+    begin(&f);
+    check(&f, fixed_norm(&f, twice(&f, 1)), "FusedNormalization", 1, 2);
+    begin(&f); /* along another dimension */
+    check(&f, emit(&f.b, "Relu", NO_ATTRS, fixed_norm(&f, twice(&f, 2))), "Concat", 1, 3);
+    begin(&f); /* what is joined, and what is normalised, has other readers too */
+    struct value *both = twice(&f, 1), *y = fixed_norm(&f, both);
+    y = two(&f, "Add", y, emit(&f.b, "Relu", NO_ATTRS, y));
+    check(&f, two(&f, "Add", y, both), "BatchNormalization", 1, 6);
+}
+
 TEST(matrices_are_taken_as_they_lie)
 {
     struct fixture f;

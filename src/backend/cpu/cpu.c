@@ -44,6 +44,7 @@ static bool accepts(const struct step *s, struct str *why)
 static const struct kernel kernels[] = {
     { "AllFinite", "cpu", false, all_finite_accepts, NULL, all_finite_run },
     { "BatchNormalization", "cpu", true, accepts, batch_norm_prepare, batch_norm_run },
+    { "FusedNormalization", "cpu", true, accepts, fused_norm_prepare, fused_norm_run },
     KERNEL("BatchNormalizationGrad", batch_norm_grad_prepare, batch_norm_grad_run),
     KERNEL("ConvGradBias", conv_grad_bias_prepare, conv_grad_bias_run),
     KERNEL("SumTo", sum_to_prepare, sum_to_run),

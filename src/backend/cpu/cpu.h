@@ -14,6 +14,8 @@ int batch_norm_prepare(struct step *s, struct err *e);
 int batch_norm_run(const struct step *s, struct err *e);
 int batch_norm_grad_prepare(struct step *s, struct err *e);
 int batch_norm_grad_run(const struct step *s, struct err *e);
+int fused_norm_prepare(struct step *s, struct err *e);
+int fused_norm_run(const struct step *s, struct err *e);
 int conv_grad_bias_prepare(struct step *s, struct err *e);
 int conv_grad_bias_run(const struct step *s, struct err *e);
 bool chain_accepts(const struct step *s, struct str *why);

@@ -63,7 +63,7 @@ INLINE float fast_sigmoid(float x)
 }
 
 /* x, not beyond -most and most; NaN stays. As integers the bits of floats above 0 ascend, and so do those of floats
- * below it, as integers without a sign: two minima, where compilers make branches of two comparisons. */
+ * below it, as integers without a sign: two minima, where compilers make twice as much of two comparisons. */
 INLINE float within(float x, float most)
 {
     union {
