@@ -6,6 +6,15 @@
 
 #include "base/team.h"
 
+/* Of the k rows of a panel that come next, the part that `high` rows of `a` are of all. */
+INLINE void fetch_ahead(int64_t row, int64_t high, int64_t rows, const float *next, int64_t k)
+{
+    enum { LINE = 16 };
+    int64_t lines = k * PANEL / LINE;
+    for (int64_t i = lines * row / rows; i < lines * (row + high) / rows; i++)
+        __builtin_prefetch(next + i * LINE, 0, 3);
+}
+
 /* Elements from .. from + k of the sums of some panels, for one instruction set with vectors of `width` numbers: `high`
  * rows of a panel at a time; of the 4, 2 and 1 rows that are left so many panels that their sums fill the registers. */
 #define PANEL_FUNCTIONS(name, target, high, of_four, of_two, of_one, width, vector, load, store, spread, fma) \
@@ -50,7 +59,10 @@
         for (int64_t p = begin; p < end; p += SIDE) { \
             int64_t panels = end - p < SIDE ? end - p : SIDE, r = g->m / high * high; \
             for (int64_t q = p; q < p + panels; q++) \
-                for (int64_t h = 0; h < r; h += high) name##_block(high, 1, g, h, q, from, k); \
+                for (int64_t h = 0; h < r; h += high) { \
+                    if (g->far) fetch_ahead(h, high, r, g->b + (q * g->k + from + k) * PANEL, k); \
+                    name##_block(high, 1, g, h, q, from, k); \
+                } \
             if (high > 4) name##_left(4, of_four, g, &r, p, panels, from, k); \
             name##_left(2, of_two, g, &r, p, panels, from, k); \
             name##_left(1, of_one, g, &r, p, panels, from, k); \

@@ -26,7 +26,7 @@ void product_unpack(int64_t k, int64_t n, const float *packed, float *b, int64_t
 /* c (m, n) += a (m, k) b (k, n), b packed; `fresh`: c = a b, whatever lay there. */
 struct product {
     int64_t m, n, k;
-    bool fresh;
+    bool fresh, far; /* far: b lies outside the caches, and its panels are asked for one by one in their order */
     const float *a;
     int64_t a_row, a_col; /* element (r, i) of a is a[r * a_row + i * a_col] */
     const float *b;

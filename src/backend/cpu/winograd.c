@@ -150,8 +150,8 @@ static void lot_products(void *ctx, int64_t begin, int64_t end)
     for (int64_t q = begin; q < end; q++) {
         struct product g = { .m = l->count, .n = width, .k = k, .a = l->in + q * p->in_point, .a_row = k, .a_col = 1,
             .b = l->j->weight + q * packed_floats(k, p->f.n), .c = l->out + q * p->out_point, .c_row = width,
-            .fresh = true };
-        product_panels(&g, 0, width / PANEL);
+            .fresh = true, .far = true };
+        for (int64_t i = 0; i < width / PANEL; i++) product_panels(&g, i, i + 1);
     }
 }
 
