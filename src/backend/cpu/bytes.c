@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "backend/cpu/bytes_move.h"
 #include "backend/cpu/form.h"
 #include "base/arena.h"
 #include "base/err.h"
@@ -104,6 +105,17 @@ static struct layout *copy(const struct layout *l, struct arena *a, struct err *
     return &to->base;
 }
 
+/* Channels last, of the same type. */
+static const struct layout *alike(const struct layout *l, const struct shape *shape, struct arena *a, struct err *e)
+{
+    const struct bytes_layout *of = (const struct bytes_layout *)l;
+    const struct layout *to = NULL;
+    struct tensor t = { .shape = *shape };
+    size_t size = l->bytes / (size_t)shape_count(&of->shape);
+    t.dtype = size == 1 ? DT_U8 : DT_F32;
+    return bytes_last_layout(a, &t, &to, e) ? NULL : to;
+}
+
 struct move {
     const struct bytes_layout *layout;
     bool to_last;
@@ -111,19 +123,14 @@ struct move {
 };
 
 /* (rows, cols) to (cols, rows), a few columns at a time. */
-#define TURN(name, type) \
-    static void name(const void *from, void *to, int64_t rows, int64_t cols) \
-    { \
-        const type *x = from; \
-        type *y = to; \
-        for (int64_t c = 0; c < cols; c += 16) { \
-            int64_t end = c + 16 < cols ? c + 16 : cols; \
-            for (int64_t r = 0; r < rows; r++) \
-                for (int64_t k = c; k < end; k++) y[k * rows + r] = x[r * cols + k]; \
-        } \
+static void turn_words(const uint32_t *x, int64_t rows, int64_t cols, uint32_t *y)
+{
+    for (int64_t c = 0; c < cols; c += 16) {
+        int64_t end = c + 16 < cols ? c + 16 : cols;
+        for (int64_t r = 0; r < rows; r++)
+            for (int64_t k = c; k < end; k++) y[k * rows + r] = x[r * cols + k];
     }
-TURN(turn_bytes, uint8_t)
-TURN(turn_words, uint32_t)
+}
 
 static void turn_samples(void *ctx, int64_t begin, int64_t end)
 {
@@ -132,10 +139,11 @@ static void turn_samples(void *ctx, int64_t begin, int64_t end)
     int64_t channels = s->dim[1], positions = shape_span(s, 2, s->rank);
     size_t size = dtype_size(m->from->dtype), bytes = (size_t)(channels * positions) * size;
     for (int64_t i = begin; i < end; i++) {
-        const unsigned char *from = (const unsigned char *)m->from->data + (size_t)i * bytes;
-        unsigned char *to = (unsigned char *)m->to->data + (size_t)i * bytes;
-        (size == 1 ? turn_bytes : turn_words)(
-            from, to, m->to_last ? channels : positions, m->to_last ? positions : channels);
+        const void *from = (const unsigned char *)m->from->data + (size_t)i * bytes;
+        void *to = (unsigned char *)m->to->data + (size_t)i * bytes;
+        int64_t rows = m->to_last ? channels : positions, cols = m->to_last ? positions : channels;
+        if (size == 1) bytes_turn(from, rows, cols, to);
+        else turn_words(from, rows, cols, to);
     }
 }
 
@@ -211,6 +219,7 @@ static const struct backend owner = {
     .name = "bytes",
     .layout_same = same,
     .layout_copy = copy,
+    .layout_alike = alike,
     .reorder_prepare = reorder_prepare,
     .reorder_run = reorder_run,
 };

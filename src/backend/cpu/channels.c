@@ -1,4 +1,5 @@
 /* channels.c - channels of images gathered where they lie side by side, in blocks or all of them. */
+#include "backend/cpu/bytes_move.h"
 #include "backend/cpu/form.h"
 #include "base/arena.h"
 #include "base/err.h"
@@ -9,8 +10,10 @@
 struct gather {
     struct form x, y;
     const int64_t *from; /* by channel of y: of position 0 in x */
-    const float *in;
-    float *out;
+    size_t size; /* of an element */
+    struct bytes_picks *picks; /* of bytes whose channels lie side by side all; else NULL */
+    const void *in;
+    void *out;
 };
 
 /* The index of a channel, which may be counted from the end. */
@@ -23,8 +26,9 @@ static bool channel_at(const struct tensor *index, int64_t i, int64_t channels, 
 
 bool gather_channels_accepts(const struct step *s, struct str *why)
 {
-    bool taken = s->in[0]->dtype == DT_F32 && tensor_count(s->in[0]) > 0 && tensor_count(s->out[0]) > 0;
-    if (!taken && why) str_add(why, "not float32, or empty");
+    bool typed = s->in[0]->dtype == DT_F32 || dtype_size(s->in[0]->dtype) == 1;
+    bool taken = typed && tensor_count(s->in[0]) > 0 && tensor_count(s->out[0]) > 0;
+    if (!taken && why) str_add(why, "neither float32 nor bytes, or empty");
     return taken;
 }
 
@@ -47,8 +51,11 @@ int gather_channels_prepare(struct step *s, struct err *e)
     s->want_in[0] = x->layout;
     s->want_out[0] = x->layout->backend->layout_alike(x->layout, &s->out[0]->shape, s->arena, e);
     if (e->code) return e->code;
-    struct tensor y = { .dtype = DT_F32, .shape = s->out[0]->shape, .layout = s->want_out[0] };
+    struct tensor y = { .dtype = x->dtype, .shape = s->out[0]->shape, .layout = s->want_out[0] };
     if (!form_of(&y, &g->y)) return fail(e, ERR_UNSUPPORTED, "no channels side by side");
+    g->size = dtype_size(x->dtype);
+    if (g->size == 1 && f.blocks == 1 && g->y.blocks == 1 && !(g->picks = bytes_picks_new(s->arena, f.channels, n, from, e)))
+        return e->code;
     g->x = f;
     g->from = from;
     s->priv = g;
@@ -56,21 +63,30 @@ int gather_channels_prepare(struct step *s, struct err *e)
 }
 
 /* Positions of blocks of the output, counted through all samples. */
-CLONES static void positions(const struct gather *g, int64_t begin, int64_t end)
-{
-    const struct form *x = &g->x, *y = &g->y;
-    int64_t size = y->channels;
-    for (int64_t i = begin; i < end; i++) {
-        int64_t block = i / y->positions % y->blocks, sample = i / y->positions / y->blocks;
-        const int64_t *from = g->from + block * size;
-        const float *in = g->in + (sample * x->blocks * x->positions + i % y->positions) * x->channels;
-        for (int64_t c = 0; c < size; c++) g->out[i * size + c] = in[from[c]];
+#define POSITIONS(name, type) \
+    CLONES static void name(const struct gather *g, int64_t begin, int64_t end) \
+    { \
+        const struct form *x = &g->x, *y = &g->y; \
+        int64_t size = y->channels; \
+        type *to = g->out; \
+        for (int64_t i = begin; i < end; i++) { \
+            int64_t block = i / y->positions % y->blocks, sample = i / y->positions / y->blocks; \
+            const int64_t *from = g->from + block * size; \
+            const type *in = g->in; \
+            in += (sample * x->blocks * x->positions + i % y->positions) * x->channels; \
+            for (int64_t c = 0; c < size; c++) to[i * size + c] = in[from[c]]; \
+        } \
     }
-}
+POSITIONS(float_positions, float)
+POSITIONS(byte_positions, uint8_t)
 
 static void part(void *ctx, int64_t begin, int64_t end)
 {
-    positions(ctx, begin, end);
+    const struct gather *g = ctx;
+    if (g->picks)
+        bytes_pick(g->picks, (const uint8_t *)g->in + begin * g->x.channels, end - begin,
+            (uint8_t *)g->out + begin * g->y.channels);
+    else (g->size == 1 ? byte_positions : float_positions)(g, begin, end);
 }
 
 int gather_channels_run(const struct step *s, struct err *e)

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "backend/cpu/bytes_move.h"
+#include "backend/cpu/nearest.h"
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/str.h"
@@ -46,16 +48,6 @@ void finish_range(struct finish *f, double low, double high, double scale, float
     least -= f->zero, most -= f->zero;
     f->low = (float)fmax(least, fmin(rintf((float)low / (float)scale + after), most));
     f->high = (float)fmin(most, fmax(rintf((float)high / (float)scale + after), least));
-}
-
-/* The nearest whole number, even on ties: adding 1.5 * 2^23 leaves no room for fractions. NaN becomes 0. */
-INLINE int nearest(float v, float low, float high)
-{
-    const float magic = 12582912.0f;
-    v = v == v ? v : 0;
-    v = v > low ? v : low;
-    v = v < high ? v : high;
-    return (int)((v + magic) - magic);
 }
 
 /* A whole panel is moved by one instruction. */
@@ -127,6 +119,21 @@ CLONES static void quantize_span(void *ctx, int64_t begin, int64_t end)
     for (int64_t i = begin; i < end; i++) y[i] = (uint8_t)(nearest(x[i] / scale, low, high) + zero);
 }
 
+/* The same without divisions. What is larger than all results is cut off first, so that infinity is none. */
+CLONES static void quantize_quickly(void *ctx, int64_t begin, int64_t end)
+{
+    const struct span *j = ctx;
+    const float *x = j->x, scale = j->scale, low = j->f.low, high = j->f.high, inverse = 1 / scale, most = 512 * scale;
+    uint8_t *y = j->y;
+    int zero = j->f.zero;
+    for (int64_t i = begin; i < end; i++) {
+        float v = x[i] == x[i] ? x[i] : 0;
+        v = v > -most ? v : -most;
+        v = v < most ? v : most;
+        y[i] = (uint8_t)(nearest(quotient(v, scale, inverse), low, high) + zero);
+    }
+}
+
 bool quantize_accepts(const struct step *s, struct str *why)
 {
     if (s->in[0]->dtype != DT_F32 || s->in[1]->dtype != DT_F32) return says(why, "not float32");
@@ -142,7 +149,7 @@ int quantize_run(const struct step *s, struct err *e)
         .f = { .to = s->out[0]->dtype } };
     j.f.zero = (int)single_value(s->node->n_in > 2 ? s->in[2] : NULL, 0);
     finish_range(&j.f, -INFINITY, INFINITY, 1, 0);
-    team_run(s->threads, tensor_count(s->in[0]), GRAIN, quantize_span, &j);
+    team_run(s->threads, tensor_count(s->in[0]), GRAIN, quotient_serves(j.scale) ? quantize_quickly : quantize_span, &j);
     return 0;
 }
 
@@ -189,7 +196,7 @@ static void lookup_span(void *ctx, int64_t begin, int64_t end)
     const uint8_t *x = j->x;
     uint8_t *y = j->y, table[256];
     for (int i = 0; i < 256; i++) table[i] = j->table[i ^ (j->is_signed ? 128 : 0)];
-    for (int64_t i = begin; i < end; i++) y[i] = table[x[i]];
+    bytes_look_up(x + begin, table, end - begin, y + begin);
 }
 
 bool bytes_accepts(const struct step *s, struct str *why)
@@ -209,103 +216,6 @@ int lookup_run(const struct step *s, struct err *e)
     struct span j = { .x = s->in[0]->data, .y = s->out[0]->data, .table = s->in[1]->data,
         .is_signed = s->in[0]->dtype == DT_I8 };
     team_run(s->threads, tensor_count(s->in[0]), GRAIN, lookup_span, &j);
-    return 0;
-}
-
-/* --- QuantizedAdd --- */
-
-struct term {
-    const uint8_t *x;
-    int flip, zero; /* x ^ flip is unsigned; the zero point of that */
-    float scale;
-};
-
-struct sum {
-    struct term a, b;
-    uint8_t *y;
-    float step; /* of the result */
-    struct finish f;
-};
-
-bool quantized_add_accepts(const struct step *s, struct str *why)
-{
-    static const int single[] = { QA_SCALE, QA_ZERO, QB_SCALE, QB_ZERO, QS_SCALE, QS_ZERO };
-    for (int i = 0; i < 6; i++)
-        if (!s->in[single[i]] || !is_single(s->in[single[i]])) return says(why, "not one scale and zero point each");
-    return shape_equal(&s->in[QA]->shape, &s->in[QB]->shape) || says(why, "terms of different shapes");
-}
-
-int quantized_add_prepare(struct step *s, struct err *e)
-{
-    const struct layout *l = bytes_keep(s, QA);
-    s->want_in[QB] = s->want_out[0] = l ? l : bytes_keep(s, QB);
-    s->want_in[QA] = s->want_in[QB];
-    return 0;
-}
-
-static struct term term(const struct step *s, int x, int scale, int zero)
-{
-    int flip = s->in[x]->dtype == DT_I8 ? 128 : 0;
-    return (struct term){ s->in[x]->data, flip, (int)single_value(s->in[zero], 0) + flip,
-        (float)single_value(s->in[scale], 1) };
-}
-
-INLINE float real_of(const struct term *t, int64_t i)
-{
-    return (float)((t->x[i] ^ t->flip) - t->zero) * t->scale;
-}
-
-CLONES static void add_span(void *ctx, int64_t begin, int64_t end)
-{
-    const struct sum j = *(const struct sum *)ctx;
-    const struct term a = j.a, b = j.b;
-    uint8_t *restrict y = j.y;
-    for (int64_t i = begin; i < end; i++)
-        y[i] = (uint8_t)(nearest((real_of(&a, i) + real_of(&b, i)) / j.step, j.f.low, j.f.high) + j.f.zero);
-}
-
-struct ratios {
-    const uint8_t *a, *b;
-    uint8_t *y;
-    int flip_a, flip_b; /* how signed numbers are made from their bytes */
-    float ra, rb, rest, low, high;
-};
-
-/* In double, where a product of 8 and 24 bits is exact: each rounding to float is that of a fused multiply-add. */
-CLONES static void ratios_span(void *ctx, int64_t begin, int64_t end)
-{
-    const struct ratios j = *(const struct ratios *)ctx;
-    for (int64_t i = begin; i < end; i++) {
-        double a = (j.a[i] ^ j.flip_a) - j.flip_a, b = (j.b[i] ^ j.flip_b) - j.flip_b;
-        float v = (float)(b * j.rb + j.rest);
-        j.y[i] = (uint8_t)nearest((float)(a * j.ra + v), j.low, j.high);
-    }
-}
-
-static void run_ratios(const struct step *s)
-{
-    float step = (float)single_value(s->in[QS_SCALE], 1), zero = (float)single_value(s->in[QS_ZERO], 0);
-    double least = 0, most = 0;
-    struct ratios j = { .a = s->in[QA]->data, .b = s->in[QB]->data, .y = s->out[0]->data,
-        .flip_a = s->in[QA]->dtype == DT_I8 ? 128 : 0, .flip_b = s->in[QB]->dtype == DT_I8 ? 128 : 0,
-        .ra = (float)single_value(s->in[QA_SCALE], 1) / step, .rb = (float)single_value(s->in[QB_SCALE], 1) / step };
-    float za = (float)single_value(s->in[QA_ZERO], 0), zb = (float)single_value(s->in[QB_ZERO], 0);
-    j.rest = zero - (j.ra * za + j.rb * zb);
-    quantized_range(s->out[0]->dtype, &least, &most);
-    j.low = (float)least, j.high = (float)most;
-    team_run(s->threads, tensor_count(s->out[0]), GRAIN, ratios_span, &j);
-}
-
-int quantized_add_run(const struct step *s, struct err *e)
-{
-    if (node_int(s->node, "ratios")) return run_ratios(s), 0;
-    struct sum j = { .a = term(s, QA, QA_SCALE, QA_ZERO), .b = term(s, QB, QB_SCALE, QB_ZERO), .y = s->out[0]->data,
-        .f = { .to = s->out[0]->dtype } };
-    double step = single_value(s->in[QS_SCALE], 1);
-    j.f.zero = (int)single_value(s->in[QS_ZERO], 0);
-    finish_range(&j.f, node_float(s->node, "low"), node_float(s->node, "high"), step, 0);
-    j.step = (float)step;
-    team_run(s->threads, tensor_count(s->out[0]), GRAIN, add_span, &j);
     return 0;
 }
 

@@ -17,6 +17,7 @@
 #include "base/str.h"
 #include "graph/op.h"
 #include "ops/conv_core.h"
+#include "ops/quantize.h"
 #include "ops/quantized.h"
 
 /* The largest weight of which two, times 255, add up to less than 2^15. */
@@ -108,6 +109,17 @@ static int place(struct job *j, struct err *e)
     return primitive_then_eltwise(p, dnnl_eltwise_linear, 1, zero, e);
 }
 
+/* Whether bounds, in steps of the result, keep back anything that its type would not keep back by itself: a ReLU before
+ * unsigned numbers whose zero point is 0 does not. */
+static bool bounds_matter(const struct step *s, float low, float high)
+{
+    double least, most;
+    float zero = (float)number(s, QY_ZERO, 0);
+    if (!job_tensor(s, QY_SCALE) || !quantized_range(s->out[0]->dtype, &least, &most)) return true;
+    float before = quantized_adds_first(s) ? zero : 0, after = zero - before;
+    return rintf(low + before) + after > least || rintf(high + before) + after < most;
+}
+
 /* Scales, zero points and what follows; `mask`: of the dimension of output channels. */
 static int attributes(struct job *j, int64_t channels, int mask, struct addends *add, struct err *e)
 {
@@ -134,9 +146,9 @@ static int attributes(struct job *j, int64_t channels, int mask, struct addends 
     TRY(primitive_scales(p, count == 1 ? 1 : (int)channels, count == 1 ? 0 : mask, scales, e));
     if (late) TRY(primitive_then_binary(p, dnnl_binary_add, &add->binary, e));
     float low = (float)node_float(s->node, "low"), high = (float)node_float(s->node, "high");
-    float unit = (float)number(s, QY_SCALE, 1);
-    if (isfinite(low) || isfinite(high))
-        TRY(primitive_then_eltwise(p, dnnl_eltwise_clip_v2, low / unit, high / unit, e));
+    low /= (float)number(s, QY_SCALE, 1), high /= (float)number(s, QY_SCALE, 1);
+    if ((isfinite(low) || isfinite(high)) && bounds_matter(s, low, high))
+        TRY(primitive_then_eltwise(p, dnnl_eltwise_clip_v2, low, high, e));
     return place(j, e);
 }
 
