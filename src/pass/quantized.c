@@ -167,11 +167,20 @@ static double of_channel(const struct value *v, int64_t i)
     return tensor_get_f64(v->data, tensor_count(v->data) == 1 ? 0 : i);
 }
 
+/* True for NULL. */
+static bool is_zero(const struct value *v)
+{
+    if (v && !value_is_fixed(v)) return false;
+    for (int64_t i = 0, n = v ? tensor_count(v->data) : 0; i < n; i++)
+        if (tensor_get_f64(v->data, i) != 0) return false;
+    return true;
+}
+
 /* The integers of a bias that is quantized in units of the sums, its scale that of x times that of w; else itself. */
 static struct value *bias_of(struct value *v, const struct packed *x, const struct packed *w)
 {
     const struct node *n = v ? made_by(v, "DequantizeLinear") : NULL;
-    if (!n || n->in[0]->dtype != DT_I32 || node_in(n, 2) || n->in[0]->shape.rank != 1) return v;
+    if (!n || n->in[0]->dtype != DT_I32 || !is_zero(node_in(n, 2)) || n->in[0]->shape.rank != 1) return v;
     if (!value_is_fixed(n->in[1]) || !value_is_fixed(x->scale) || !value_is_fixed(w->scale)) return v;
     int64_t have = tensor_count(n->in[1]->data), channels = n->in[0]->shape.dim[0];
     if (have != 1 && have != channels) return v;

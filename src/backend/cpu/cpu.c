@@ -99,6 +99,7 @@ static const struct kernel kernels[] = {
     KERNEL("FusedConv", winograd_prepare, winograd_run),
     KERNEL("ConvGradInput", winograd_input_prepare, winograd_run),
     KERNEL("ConvGradWeight", winograd_weight_prepare, winograd_weight_run),
+    { "QuantizedConv", "cpu-vnni", false, bytes_deep_accepts, bytes_deep_prepare, bytes_deep_run },
     { "QuantizedConv", "cpu", false, quantized_product_accepts, quantized_conv_prepare, quantized_product_run, true },
     { "QuantizedGemm", "cpu", false, quantized_product_accepts, quantized_gemm_prepare, quantized_product_run, true },
     { "QuantizedAdd", "cpu", false, quantized_add_accepts, quantized_add_prepare, quantized_add_run },

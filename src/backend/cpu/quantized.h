@@ -27,6 +27,10 @@ int quantized_gemm_prepare(struct step *s, struct err *e);
 int quantized_product_run(const struct step *s, struct err *e);
 bool quantized_product_accepts(const struct step *s, struct str *why);
 
+bool bytes_deep_accepts(const struct step *s, struct str *why);
+int bytes_deep_prepare(struct step *s, struct err *e);
+int bytes_deep_run(const struct step *s, struct err *e);
+
 bool quantized_add_accepts(const struct step *s, struct str *why);
 int quantized_add_prepare(struct step *s, struct err *e);
 int quantized_add_run(const struct step *s, struct err *e);

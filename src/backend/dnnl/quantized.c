@@ -32,39 +32,10 @@ static bool is_safe(const struct step *s)
     return true;
 }
 
-static bool all_zero(const struct tensor *t)
-{
-    for (int64_t i = 0; i < tensor_count(t); i++)
-        if (tensor_get_i64(t, i)) return false;
-    return true;
-}
-
-static int64_t channels_of(const struct step *s)
-{
-    const struct shape *y = &s->out[0]->shape;
-    return y->dim[node_is(s->node, "QuantizedConv") ? 1 : y->rank - 1];
-}
-
-static const char *refusal(const struct step *s)
-{
-    const struct tensor *t[QPRODUCT_INPUTS] = { NULL };
-    for (int i = 0; i < s->node->n_in; i++) t[i] = s->in[i];
-    if (!tensor_count(s->out[0]) || !tensor_count(t[QX])) return "an empty tensor";
-    if (t[QW]->dtype != DT_I8) return "weights that are not int8";
-    for (int i = QX_ZERO; i <= QY_ZERO; i++) {
-        if (t[i] && !t[i]->data) return "scales or zero points that change";
-        if (t[i] && i != QW_ZERO && i != QW_SCALE && tensor_count(t[i]) != 1) return "more than one scale of an image";
-    }
-    if (t[QW_ZERO] && !all_zero(t[QW_ZERO])) return "a zero point of the weight";
-    if (t[QBIAS] && !t[QBIAS]->data) return "a bias that changes";
-    if (t[QBIAS] && tensor_count(t[QBIAS]) != channels_of(s)) return "a bias that is not one number a channel";
-    if (!cpu_multiplies_bytes() && !is_safe(s)) return "no instructions for 8-bit products";
-    return NULL;
-}
-
 bool dnnl_quantized_accepts(const struct step *s, struct str *why)
 {
-    const char *text = refusal(s);
+    const char *text = quantized_unsettled(s);
+    if (!text && !cpu_multiplies_bytes() && !is_safe(s)) text = "no instructions for 8-bit products";
     if (text && why) str_add(why, text);
     return !text;
 }
