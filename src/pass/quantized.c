@@ -260,8 +260,11 @@ static void sum(struct search *s, struct node *n)
     follow(s, n->out[0], &c);
     if (!c.scale || !c.zero) return;
     start(s, n);
-    struct value *r = emit(&s->b, "QuantizedAdd", ATTRS(attr_float("low", c.low), attr_float("high", c.high)), x.x,
-        x.scale, x.zero, y.x, y.scale, y.zero, c.scale, c.zero);
+    bool bare = c.low == -INFINITY && c.high == INFINITY; /* ONNX Runtime makes a QLinearAdd of it */
+    struct attr attrs[3] = { attr_float("low", c.low), attr_float("high", c.high) };
+    if (bare) attrs[0] = attr_int("ratios", 1), attrs[1] = (struct attr){ 0 };
+    struct value *r = emit(
+        &s->b, "QuantizedAdd", attrs, x.x, x.scale, x.zero, y.x, y.scale, y.zero, c.scale, c.zero);
     if (r) graph_alias(c.last, r);
 }
 

@@ -54,8 +54,8 @@ int gather_channels_prepare(struct step *s, struct err *e)
     struct tensor y = { .dtype = x->dtype, .shape = s->out[0]->shape, .layout = s->want_out[0] };
     if (!form_of(&y, &g->y)) return fail(e, ERR_UNSUPPORTED, "no channels side by side");
     g->size = dtype_size(x->dtype);
-    if (g->size == 1 && f.blocks == 1 && g->y.blocks == 1 && !(g->picks = bytes_picks_new(s->arena, f.channels, n, from, e)))
-        return e->code;
+    bool whole = g->size == 1 && f.blocks == 1 && g->y.blocks == 1;
+    if (whole && !(g->picks = bytes_picks_new(s->arena, f.channels, n, from, e))) return e->code;
     g->x = f;
     g->from = from;
     s->priv = g;

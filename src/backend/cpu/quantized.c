@@ -149,7 +149,8 @@ int quantize_run(const struct step *s, struct err *e)
         .f = { .to = s->out[0]->dtype } };
     j.f.zero = (int)single_value(s->node->n_in > 2 ? s->in[2] : NULL, 0);
     finish_range(&j.f, -INFINITY, INFINITY, 1, 0);
-    team_run(s->threads, tensor_count(s->in[0]), GRAIN, quotient_serves(j.scale) ? quantize_quickly : quantize_span, &j);
+    bool quick = quotient_serves(j.scale);
+    team_run(s->threads, tensor_count(s->in[0]), GRAIN, quick ? quantize_quickly : quantize_span, &j);
     return 0;
 }
 

@@ -69,15 +69,18 @@ static struct tensor *vector(const struct step *s, int64_t n, struct err *e)
     return tensor_new(s->arena, DT_F32, &shape, e);
 }
 
-/* The zero point of the result, added before it is rounded or as a whole number after that. */
+/* The zero point of the result, added before it is rounded or as a whole number after that. oneDNN has a place for it,
+ * but its best kernels of groups do not know that. */
 static int place(struct job *j, struct err *e)
 {
     const struct step *s = j->step;
     struct primitive *p = &j->primitive;
     float zero = (float)number(s, QY_ZERO, 0);
+    bool groups = node_is(s->node, "QuantizedConv") && node_int(s->node, "group") > 1;
     if (!job_tensor(s, QY_SCALE) || zero == 0) return 0;
     if (!quantized_adds_first(s)) TRY(primitive_then_eltwise(p, dnnl_eltwise_round, 0, 0, e));
-    return primitive_then_eltwise(p, dnnl_eltwise_linear, 1, zero, e);
+    if (groups) return primitive_then_eltwise(p, dnnl_eltwise_linear, 1, zero, e);
+    return primitive_zero_point(p, DNNL_ARG_DST, (int32_t)zero, e);
 }
 
 /* Whether bounds, in steps of the result, keep back anything that its type would not keep back by itself: a ReLU before
