@@ -107,7 +107,7 @@ static const struct kernel kernels[] = {
     { "QuantizeLinear", "cpu", false, quantize_accepts, NULL, quantize_run },
     { "DequantizeLinear", "cpu", false, dequantize_accepts, NULL, dequantize_run },
     { "Cast", "cpu", false, casts_accepts, NULL, casts_run, true },
-    { "MaxPool", "cpu", false, bytes_accepts, bytes_pool_prepare, bytes_pool_run, true },
+    { "MaxPool", "cpu", false, bytes_accepts, bytes_pool_prepare, bytes_pool_run },
     { "Concat", "cpu", false, bytes_accepts, bytes_concat_prepare, bytes_concat_run },
     { 0 },
 };

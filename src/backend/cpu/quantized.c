@@ -1,4 +1,4 @@
-/* quantized.c - element-wise kernels of quantized tensors, and poolings and joins of bytes with their channels last. */
+/* quantized.c - element-wise kernels of quantized tensors, and joins of bytes with their channels last. */
 #include "backend/cpu/quantized.h"
 
 #include <math.h>
@@ -11,7 +11,6 @@
 #include "base/str.h"
 #include "base/team.h"
 #include "graph/op.h"
-#include "ops/conv_shape.h"
 #include "ops/quantize.h"
 #include "ops/quantized.h"
 
@@ -217,71 +216,6 @@ int lookup_run(const struct step *s, struct err *e)
     struct span j = { .x = s->in[0]->data, .y = s->out[0]->data, .table = s->in[1]->data,
         .is_signed = s->in[0]->dtype == DT_I8 };
     team_run(s->threads, tensor_count(s->in[0]), GRAIN, lookup_span, &j);
-    return 0;
-}
-
-/* --- MaxPool of bytes with their channels last --- */
-
-struct pool {
-    struct window w;
-    int64_t channels;
-    bool is_signed;
-    const uint8_t *x;
-    uint8_t *y;
-};
-
-CLONES static void take_larger(uint8_t *y, const uint8_t *x, int64_t n, uint8_t flip)
-{
-    for (int64_t i = 0; i < n; i++) {
-        uint8_t a = y[i] ^ flip, b = x[i] ^ flip;
-        y[i] = (a > b ? a : b) ^ flip;
-    }
-}
-
-/* Positions of the result. */
-static void pool_span(void *ctx, int64_t begin, int64_t end)
-{
-    const struct pool *p = ctx;
-    const struct window *w = &p->w;
-    const int64_t *out = w->out, *in = w->in;
-    uint8_t flip = p->is_signed ? 128 : 0;
-    for (int64_t i = begin; i < end; i++) {
-        int64_t o[3] = { 0, i / out[2] % out[1], i % out[2] }, sample = i / (out[1] * out[2]);
-        uint8_t *y = p->y + i * p->channels;
-        memset(y, flip, (size_t)p->channels);
-        for (int64_t k = 0; k < w->kernel[1] * w->kernel[2]; k++) {
-            int64_t r = o[1] * w->stride[1] - w->before[1] + k / w->kernel[2] * w->dilation[1];
-            int64_t c = o[2] * w->stride[2] - w->before[2] + k % w->kernel[2] * w->dilation[2];
-            if (r < 0 || c < 0 || r >= in[1] || c >= in[2]) continue;
-            take_larger(y, p->x + ((sample * in[1] + r) * in[2] + c) * p->channels, p->channels, flip);
-        }
-    }
-}
-
-int bytes_pool_prepare(struct step *s, struct err *e)
-{
-    struct pool *p = ARENA_NEW(s->arena, struct pool);
-    int64_t kernel[WINDOW_AXES];
-    int spatial;
-    TRY_MEM(p, e);
-    if (s->node->n_out > 1) return fail(e, ERR_UNSUPPORTED, "the positions of the maxima are wanted");
-    TRY(window_kernel(s->node, &s->in[0]->shape, NULL, kernel, &spatial, e));
-    TRY(window_init(&p->w, s->node, &s->in[0]->shape, kernel, e));
-    if (spatial > 2) return fail(e, ERR_UNSUPPORTED, "three spatial dimensions");
-    p->channels = s->in[0]->shape.dim[1];
-    p->is_signed = s->in[0]->dtype == DT_I8;
-    s->priv = p;
-    TRY(bytes_want_last(s, 0, e));
-    return bytes_last_layout(s->arena, s->out[0], &s->want_out[0], e);
-}
-
-int bytes_pool_run(const struct step *s, struct err *e)
-{
-    struct pool p = *(const struct pool *)s->priv;
-    const struct shape *y = &s->out[0]->shape;
-    p.x = s->in[0]->data;
-    p.y = s->out[0]->data;
-    team_run(s->threads, y->dim[0] * shape_span(y, 2, y->rank), 1 + GRAIN / (p.channels * 9), pool_span, &p);
     return 0;
 }
 

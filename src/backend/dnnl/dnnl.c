@@ -1,7 +1,6 @@
 /* dnnl.c - oneDNN's kernels, one row each. */
 #include "backend/dnnl/dnnl.h"
 
-#include "backend/cpu/quantized.h"
 #include "backend/dnnl/layout.h"
 #include "base/str.h"
 
@@ -20,11 +19,6 @@ static bool named_accepts(const struct step *s, struct str *why)
     return false;
 }
 
-static bool dnnl_bytes_accepts(const struct step *s, struct str *why)
-{
-    return cpu_engine() && bytes_accepts(s, why);
-}
-
 static const struct kernel kernels[] = {
     NARROW("Conv", conv_prepare),
     { "FusedConv", "dnnl", false, job_accepts_bf16, conv_prepare, fused_run },
@@ -39,7 +33,6 @@ static const struct kernel kernels[] = {
     NARROW("MatMul", matmul_prepare),
     NARROW("Gemm", gemm_prepare),
     NARROW("MaxPool", pool_prepare),
-    { "MaxPool", "dnnl", false, dnnl_bytes_accepts, dnnl_bytes_pool_prepare, job_run },
     KERNEL("AveragePool", pool_prepare),
     KERNEL("GlobalMaxPool", pool_prepare),
     KERNEL("GlobalAveragePool", pool_prepare),

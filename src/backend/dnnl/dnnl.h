@@ -18,7 +18,6 @@ int conv_grad_weight_prepare(struct step *s, struct err *e);
 int matmul_prepare(struct step *s, struct err *e);
 int gemm_prepare(struct step *s, struct err *e);
 int pool_prepare(struct step *s, struct err *e);
-int dnnl_bytes_pool_prepare(struct step *s, struct err *e);
 int eltwise_prepare(struct step *s, struct err *e);
 int binary_prepare(struct step *s, struct err *e);
 int sum_prepare(struct step *s, struct err *e);

@@ -1,7 +1,6 @@
 /* pool.c - maximum and mean of sliding windows, and of everything, in the layout the input has. */
 #include <string.h>
 
-#include "backend/cpu/bytes.h"
 #include "backend/dnnl/dnnl.h"
 #include "backend/dnnl/layout.h"
 #include "base/err.h"
@@ -67,24 +66,5 @@ int pool_prepare(struct step *s, struct err *e)
     TRY(make_pooling(&j->primitive, how, &d, e));
     TRY(job_in(j, DNNL_ARG_SRC, 0, &plain_in, e));
     TRY(job_out(j, DNNL_ARG_DST, 0, &plain_out, e));
-    return job_end(j, e);
-}
-
-/* Largest of 8-bit numbers, with channels last as the convolutions of them leave images. */
-int dnnl_bytes_pool_prepare(struct step *s, struct err *e)
-{
-    struct pool_desc d = { 0 };
-    dnnl_alg_kind_t how;
-    TRY(windows(s, &d, &how, e));
-    TRY(last_desc(s->in[0], &d.src, e));
-    TRY(last_desc(s->out[0], &d.dst, e));
-    struct job *j = job_begin(s, e);
-    if (!j) return e->code;
-    TRY(make_pooling(&j->primitive, how, &d, e));
-    if (primitive_is_slow(&j->primitive)) return fail(e, ERR_UNSUPPORTED, "oneDNN is slow with these shapes");
-    TRY(job_arg(j, DNNL_ARG_SRC, &s->in[0], &d.src, e));
-    TRY(job_arg(j, DNNL_ARG_DST, &s->out[0], &d.dst, e));
-    TRY(bytes_want_last(s, 0, e));
-    TRY(bytes_last_layout(s->arena, s->out[0], &s->want_out[0], e));
     return job_end(j, e);
 }
