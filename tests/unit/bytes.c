@@ -90,8 +90,8 @@ static int same_as_reference(struct fixture *f, const char *kernel, const char *
 
 TEST(bytes_are_looked_up_picked_and_turned)
 {
-    static const int64_t sizes[][2] = { { 3, 300 }, { 58, 49 }, { 49, 58 }, { 16, 16 }, { 17, 31 }, { 200, 70 }, { 5, 5 },
-        { 1, 9 }, { 2, 65 }, { 4, 4 }, { 15, 40 }, { 130, 1 } };
+    static const int64_t sizes[][2] = { { 3, 300 }, { 58, 49 }, { 49, 58 }, { 16, 16 }, { 17, 31 }, { 200, 70 },
+        { 5, 5 }, { 1, 9 }, { 2, 65 }, { 4, 4 }, { 15, 40 }, { 130, 1 } };
     struct fixture f = { .seed = 1 };
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
         begin(&f);
@@ -133,8 +133,9 @@ static struct value *depthwise(struct fixture *f, struct value *x, const struct 
     }
     struct value *w = emit_const(&f->b, bytes(f, DT_I8, DIMS(c->m, 1, c->kernel, c->kernel)));
     return emit(&f->b, "QuantizedConv",
-        ATTRS(attr_int("group", c->m), INTS("pads", c->pad, c->pad, c->pad, c->pad), INTS("strides", c->stride, c->stride),
-            INTS("dilations", c->dilation, c->dilation), attr_float("low", c->low)),
+        ATTRS(attr_int("group", c->m), INTS("pads", c->pad, c->pad, c->pad, c->pad),
+            INTS("strides", c->stride, c->stride), INTS("dilations", c->dilation, c->dilation),
+            attr_float("low", c->low)),
         x, w, scalar(f, DT_U8, c->zero_x), NULL, scalar(f, DT_F32, 0.02), emit_const(&f->b, scales),
         scalar(f, DT_F32, c->scale), scalar(f, c->to, c->zero_y), c->bias ? emit_const(&f->b, bias) : NULL);
 }
@@ -177,7 +178,7 @@ TEST(channels_of_bytes_are_gathered_where_they_lie)
     y = emit(&f.b, "MaxPool", ATTRS(INTS("kernel_shape", 3, 2), INTS("strides", 2, 3), INTS("pads", 1, 0, 1, 1)), y);
     graph_output(f.g, depthwise(&f, y, &half), &f.e);
     int others = same_as_reference(&f, "cpu", "shuffled");
-    if (backend_list[0]) CHECK(others <= 4); /* two convolutions, which may be another kernel's, and the way in and out */
+    if (backend_list[0]) CHECK(others <= 4); /* two convolutions, which others may do, and the way in and out */
     arena_release(&f.a);
 }
 
@@ -192,8 +193,10 @@ TEST(sums_of_bytes_are_rounded_as_they_say)
         const double *s = scales[i / 4];
         enum dtype t = i % 2 ? DT_I8 : DT_U8;
         struct tensor *a = bytes(&f, t, DIMS(256, 259)), *b = bytes(&f, DT_U8, DIMS(256, 259));
-        for (int k = 0; k < 65536; k++) ((uint8_t *)a->data)[k] = (uint8_t)k, ((uint8_t *)b->data)[k] = (uint8_t)(k >> 8);
-        struct value *x = input(&f, 0, a), *y = input(&f, 1, b), *zx = scalar(&f, t, 5), *zy = scalar(&f, DT_U8, 131);
+        uint8_t *to_a = a->data, *to_b = b->data;
+        for (int k = 0; k < 65536; k++) to_a[k] = (uint8_t)k, to_b[k] = (uint8_t)(k >> 8);
+        struct value *x = input(&f, 0, a), *y = input(&f, 1, b);
+        struct value *zx = scalar(&f, t, 5), *zy = scalar(&f, DT_U8, 131);
         struct attr attrs[3] = { attr_float("low", 0) };
         if (i % 4 < 2) attrs[0] = attr_int("ratios", 1);
         y = emit(&f.b, "QuantizedAdd", attrs, x, scalar(&f, DT_F32, s[0]), zx, y, scalar(&f, DT_F32, s[1]), zy,
@@ -204,7 +207,7 @@ TEST(sums_of_bytes_are_rounded_as_they_say)
     }
 }
 
-/* Numbers half way between two steps, and their neighbours, as float32 divides them; the reference does so in double. */
+/* Numbers half way between two steps, and their neighbours, as float32 divides them; the reference divides doubles. */
 TEST(numbers_between_two_steps_are_quantized_as_by_division)
 {
     static const float scales[] = { 0.02f, 1.0f / 3, 0.0123456f, 1e-20f, 7e10f, 0.99999994f, 1e-38f, 3e38f };
@@ -222,8 +225,8 @@ TEST(numbers_between_two_steps_are_quantized_as_by_division)
             *to++ = v, *to++ = nextafterf(v, INFINITY), *to++ = nextafterf(v, -INFINITY);
         }
         memcpy(to, (float[]){ NAN, INFINITY, -INFINITY, 3e38f, -3e38f, 1e-45f }, 6 * sizeof *to);
-        struct value *y = emit(&f.b, "QuantizeLinear", NO_ATTRS, input(&f, 0, x), scalar(&f, DT_F32, s), scalar(&f, t, 7));
-        graph_output(f.g, y, &f.e);
+        struct value *scale = scalar(&f, DT_F32, s), *zero = scalar(&f, t, 7);
+        graph_output(f.g, emit(&f.b, "QuantizeLinear", NO_ATTRS, input(&f, 0, x), scale, zero), &f.e);
         struct session *run = session_new(f.g, &(struct session_options){ .threads = 1 }, &f.e);
         CHECK_OK(run ? session_run(run, (const struct tensor *const *)f.x, &got, &f.e) : f.e.code, &f.e);
         int wrong = 0;

@@ -191,7 +191,8 @@ static int settle_window(struct step *s, struct deep *d, struct err *e)
         if (v->before[a] < 0 || v->after[a] < 0) return fail(e, ERR_UNSUPPORTED, "a padding that crops");
     }
     d->batch = c.batch;
-    d->w = (struct deep_layout){ { &owner, 0, 0, 0 }, c.groups, v->kernel[WINDOW_AXES - 2], v->kernel[WINDOW_AXES - 1] };
+    const int64_t *kernel = v->kernel + WINDOW_AXES - 2;
+    d->w = (struct deep_layout){ { &owner, 0, 0, 0 }, c.groups, kernel[0], kernel[1] };
     return 0;
 }
 
@@ -309,8 +310,8 @@ VNNI INLINE void row(const struct job *j, int64_t block, const uint8_t *work, __
         for (int64_t c = 0; c < wide * quads; c++) {
             const uint8_t *x = work + c / quads * across + c % quads * 4 * BLOCK;
             const int8_t *w = weight + c * 4 * BLOCK;
-            for (int k = 0; k < 4; k++)
-                sum[k] = _mm512_dpbusd_epi32(sum[k], _mm512_loadu_si512(x + BLOCK * k), _mm512_loadu_si512(w + BLOCK * k));
+            for (int k = 0; k < 4; k++, x += BLOCK, w += BLOCK)
+                sum[k] = _mm512_dpbusd_epi32(sum[k], _mm512_loadu_si512(x), _mm512_loadu_si512(w));
         }
         for (int k = 0; k < 4; k++) sum[k] = finished(&d->finish, slot + PART * k, sum[k], quick);
         sum[0] = _mm512_adds_epi16(_mm512_packs_epi32(sum[0], sum[1]), zero);

@@ -1,4 +1,4 @@
-/* bytes_move.c - bytes looked up in tables, gathered along rows, and turned, 64 at a time where there is AVX512-VBMI. */
+/* bytes_move.c - bytes looked up in tables, gathered along rows and turned, 64 at a time where there is AVX512-VBMI. */
 #include "backend/cpu/bytes_move.h"
 
 #include <stdbool.h>

@@ -1,4 +1,4 @@
-/* bytes_move.h - bytes looked up in tables, gathered along rows, and turned, 64 at a time where there is AVX512-VBMI. */
+/* bytes_move.h - bytes looked up in tables, gathered along rows and turned, 64 at a time where there is AVX512-VBMI. */
 #ifndef TENREC_BACKEND_CPU_BYTES_MOVE_H
 #define TENREC_BACKEND_CPU_BYTES_MOVE_H
 

@@ -1,4 +1,4 @@
-/* bytes_pool.c - MaxPool of bytes with their channels last: first down the rows, then along them, whole rows at a time. */
+/* bytes_pool.c - MaxPool of bytes with their channels last: down the rows, then along them, whole rows at a time. */
 #include <string.h>
 
 #include "backend/cpu/quantized.h"
