@@ -7,6 +7,7 @@
  *   DQ -> a function of one number, or nothing -> Q           =>  QuantizedLookup, or nothing
  *   DQ -> a mean -> Q                                         =>  the mean of whole numbers, which is exact, -> Q
  *   DQ ... -> Concat -> Q                                     =>  Concat
+ *   Relu, Clip -> Q, which keeps numbers within these anyway  =>  Q
  *
  * Only 8-bit integers, one scale for each image and fixed weights; what is left stays as the file says it.
  */
@@ -17,6 +18,7 @@
 #include "base/err.h"
 #include "graph/builder.h"
 #include "graph/op.h"
+#include "ops/quantize.h"
 #include "ops/quantized.h"
 #include "pass/pass.h"
 #include "pass/uses.h"
@@ -127,15 +129,20 @@ struct chain {
     double low, high;
 };
 
+/* Whether the node keeps a number within [low, high]. */
+static bool clips(const struct node *n, double *low, double *high)
+{
+    *low = 0, *high = INFINITY;
+    if (!node_is(n, "Clip")) return node_is(n, "Relu");
+    return node_fixed_number(n, 1, -INFINITY, low) && node_fixed_number(n, 2, INFINITY, high) && *low <= *high;
+}
+
 static void follow(struct search *s, struct value *from, struct chain *c)
 {
     *c = (struct chain){ from, NULL, NULL, -INFINITY, INFINITY };
     struct node *n = uses_only(&s->uses, from);
-    double low = 0, high = INFINITY;
-    bool clips = node_is(n, "Relu");
-    if (node_is(n, "Clip"))
-        clips = node_fixed_number(n, 1, -INFINITY, &low) && node_fixed_number(n, 2, INFINITY, &high) && low <= high;
-    if (clips && n->in[0] == from) {
+    double low, high;
+    if (clips(n, &low, &high) && n->in[0] == from) {
         c->low = low, c->high = high;
         n = uses_only(&s->uses, c->last = n->out[0]);
     }
@@ -395,6 +402,15 @@ static void join(struct search *s, const struct node *n, const struct node *q)
     if (y) graph_alias(q->out[0], y);
 }
 
+/* What a quantizer's own range does to a number, no node before it need do. */
+static void spare(const struct node *n, struct node *q)
+{
+    double low, high, least, most, step, zero;
+    if (!n || !clips(n, &low, &high) || !quantized_range(q->out[0]->dtype, &least, &most)) return;
+    if (!node_fixed_number(q, 1, 1, &step) || !node_fixed_number(q, 2, 0, &zero) || !(step > 0)) return;
+    if (rint(low / step) + zero <= least && rint(high / step) + zero >= most) q->in[0] = value_resolve(n->in[0]);
+}
+
 static void between(struct search *s, struct node *q)
 {
     struct packed x;
@@ -407,6 +423,7 @@ static void between(struct search *s, struct node *q)
     else if (is_mean(f) && unpacks(f->in[0], &x)) y = averaged(s, &x, f, q);
     else if (f && is_function(f) && unpacks(f->in[0], &x)) y = looked_up(s, &x, f, q);
     if (y) graph_alias(q->out[0], y);
+    else spare(f, q);
 }
 
 static int each(struct graph *g, void (*visit)(struct search *s, struct node *n), struct err *e)

@@ -104,11 +104,11 @@ static const struct kernel kernels[] = {
     { "QuantizedGemm", "cpu", false, quantized_product_accepts, quantized_gemm_prepare, quantized_product_run, true },
     { "QuantizedAdd", "cpu", false, quantized_add_accepts, quantized_add_prepare, quantized_add_run },
     { "QuantizedLookup", "cpu", false, bytes_accepts, lookup_prepare, lookup_run },
-    { "QuantizeLinear", "cpu", false, quantize_accepts, NULL, quantize_run },
-    { "DequantizeLinear", "cpu", false, dequantize_accepts, NULL, dequantize_run },
+    { "QuantizeLinear", "cpu", false, quantize_accepts, steps_prepare, quantize_run },
+    { "DequantizeLinear", "cpu", false, dequantize_accepts, steps_prepare, dequantize_run },
     { "Cast", "cpu", false, casts_accepts, NULL, casts_run, true },
     { "MaxPool", "cpu", false, bytes_accepts, bytes_pool_prepare, bytes_pool_run },
-    { "Concat", "cpu", false, bytes_accepts, bytes_concat_prepare, bytes_concat_run },
+    { "Concat", "cpu", false, bytes_concat_accepts, bytes_concat_prepare, bytes_concat_run },
     { 0 },
 };
 

@@ -143,6 +143,11 @@ bool quantize_accepts(const struct step *s, struct str *why)
     return true;
 }
 
+int steps_prepare(struct step *s, struct err *e)
+{
+    return bytes_keep(s, 0) ? bytes_last_layout(s->arena, s->out[0], &s->want_out[0], e) : 0;
+}
+
 int quantize_run(const struct step *s, struct err *e)
 {
     struct span j = { .x = s->in[0]->data, .y = s->out[0]->data, .scale = (float)single_value(s->in[1], 1),
@@ -222,12 +227,22 @@ int lookup_run(const struct step *s, struct err *e)
 
 /* --- Concat of channels, with channels last --- */
 
+bool bytes_concat_accepts(const struct step *s, struct str *why)
+{
+    if (!is_byte(s->out[0]) && s->out[0]->dtype != DT_F32) return says(why, "neither 8-bit integers nor float32");
+    return tensor_count(s->out[0]) > 0 || says(why, "an empty tensor");
+}
+
 int bytes_concat_prepare(struct step *s, struct err *e)
 {
     bool laid = false;
     int axis = shape_axis(node_int(s->node, "axis"), s->out[0]->shape.rank);
     if (axis != 1) return fail(e, ERR_UNSUPPORTED, "another axis");
-    for (int i = 0; i < s->node->n_in; i++) laid |= s->in[i] && s->in[i]->layout;
+    for (int i = 0; i < s->node->n_in; i++) {
+        bool ours = bytes_keep(s, i);
+        laid |= ours;
+        if (s->in[i]->layout && !ours) return fail(e, ERR_UNSUPPORTED, "inputs in another backend's layout");
+    }
     if (!laid) return fail(e, ERR_UNSUPPORTED, "row-major inputs");
     for (int i = 0; i < s->node->n_in; i++) TRY(bytes_want_last(s, i, e));
     return bytes_last_layout(s->arena, s->out[0], &s->want_out[0], e);
@@ -247,11 +262,11 @@ CLONES static void join_span(void *ctx, int64_t begin, int64_t end)
 {
     const struct span *j = ctx;
     const struct step *s = j->step;
-    int64_t all = s->out[0]->shape.dim[1];
+    int64_t size = (int64_t)dtype_size(s->out[0]->dtype), all = s->out[0]->shape.dim[1] * size;
     uint8_t *to = (uint8_t *)j->y + begin * all, *to_end = (uint8_t *)j->y + end * all;
     for (int64_t i = begin; i < end; i++)
         for (int k = 0; k < s->node->n_in; k++) {
-            int64_t n = s->in[k]->shape.dim[1];
+            int64_t n = s->in[k]->shape.dim[1] * size;
             const uint8_t *x = s->in[k]->data;
             copy_wide(to, to_end, x + i * n, x + end * n, n);
             to += n;

@@ -39,8 +39,10 @@ int lookup_prepare(struct step *s, struct err *e);
 int lookup_run(const struct step *s, struct err *e);
 int bytes_pool_prepare(struct step *s, struct err *e);
 int bytes_pool_run(const struct step *s, struct err *e);
+bool bytes_concat_accepts(const struct step *s, struct str *why);
 int bytes_concat_prepare(struct step *s, struct err *e);
 int bytes_concat_run(const struct step *s, struct err *e);
+int steps_prepare(struct step *s, struct err *e); /* of QuantizeLinear and DequantizeLinear */
 bool quantize_accepts(const struct step *s, struct str *why);
 int quantize_run(const struct step *s, struct err *e);
 bool dequantize_accepts(const struct step *s, struct str *why);
