@@ -43,6 +43,17 @@ static bool is_skipped(const struct node *n, const struct qdq_options *o)
     return false;
 }
 
+/* Whether the windows of a transposed convolution do not overlap: then it is a product of each pixel. */
+static bool is_side_by_side(const struct node *n, const struct shape *w)
+{
+    size_t count = 0, pads = 0;
+    const int64_t *stride = node_ints(n, "strides", &count), *pad = node_ints(n, "pads", &pads);
+    for (size_t i = 0; i < pads; i++)
+        if (pad[i]) return false;
+    bool square = w->rank == 4 && count == 2 && stride[0] == stride[1];
+    return square && node_int(n, "group") == 1 && stride[0] == w->dim[2] && stride[1] == w->dim[3];
+}
+
 /* The dimension of output channels in the fixed weight of a convolution or product; -1: it is none, or stays real. */
 static int weight_axis(const struct node *n)
 {
@@ -51,6 +62,7 @@ static int weight_axis(const struct node *n)
     if (!w || w->dtype != DT_F32 || !is_real(n->in[0])) return -1;
     bool plain_bias = !bias || (value_const(bias) && bias->dtype == DT_F32 && bias->shape.rank == 1);
     if (node_is(n, "Conv")) return w->shape.rank >= 3 && w->shape.rank <= 4 && plain_bias ? 0 : -1;
+    if (node_is(n, "ConvTranspose")) return is_side_by_side(n, &w->shape) && plain_bias ? 1 : -1;
     if (node_is(n, "MatMul")) return w->shape.rank == 2 ? 1 : -1;
     if (!node_is(n, "Gemm") || node_int(n, "transA") || node_float(n, "alpha") != 1) return -1;
     if (bias && (!plain_bias || node_float(n, "beta") != 1)) return -1;

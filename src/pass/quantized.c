@@ -100,6 +100,7 @@ static const struct {
     bool only_first; /* its other outputs must not be wanted */
 } movers[] = {
     { "MaxPool", true }, { "Reshape" }, { "Flatten" }, { "Transpose" }, { "Squeeze" }, { "Unsqueeze" }, { "Slice" },
+    { "DepthToSpace" }, { "SpaceToDepth" },
 };
 
 /* DQ -> mover: the mover moves the integers. */

@@ -240,3 +240,53 @@ TEST(numbers_between_two_steps_are_quantized_as_by_division)
         arena_release(&f.a);
     }
 }
+
+static struct value *unpacked(struct fixture *f, struct value *q, double scale, struct value *zero)
+{
+    return emit(&f->b, "DequantizeLinear", NO_ATTRS, q, scalar(f, DT_F32, scale), zero);
+}
+
+static int nodes_of(const struct graph *g, const char *op)
+{
+    int n = 0;
+    for (size_t i = 0; i < g->n_nodes; i++) n += node_is(g->nodes[i], op);
+    return n;
+}
+
+/* Windows of 2 x 2 side by side are products of integers; those that overlap stay what they are. */
+TEST(transposed_convolutions_without_overlap_work_on_integers)
+{
+    for (int overlap = 0; overlap < 2; overlap++) {
+        struct fixture f = { .seed = 6 };
+        begin(&f);
+        struct value *x = input(&f, 0, bytes(&f, DT_U8, DIMS(2, 24, 5, 7))), *zero = scalar(&f, DT_U8, 9);
+        struct tensor *scales = tensor_new(&f.a, DT_F32, &(struct shape){ 1, { 10 } }, &f.e);
+        struct tensor *bias = tensor_new(&f.a, DT_F32, &scales->shape, &f.e);
+        for (int i = 0; i < 10; i++) tensor_set_f64(scales, i, 0.01 + 0.001 * i), tensor_set_f64(bias, i, i - 4.5);
+        struct value *w = emit_const(&f.b, bytes(&f, DT_I8, DIMS(24, 10, 2 + overlap, 2 + overlap)));
+        w = emit(&f.b, "DequantizeLinear", ATTRS(attr_int("axis", 1)), w, emit_const(&f.b, scales));
+        struct value *y = emit(&f.b, "ConvTranspose", ATTRS(INTS("strides", 2, 2)), unpacked(&f, x, 0.02, zero), w,
+            emit_const(&f.b, bias));
+        y = emit(&f.b, "QuantizeLinear", NO_ATTRS, y, scalar(&f, DT_F32, 0.3), scalar(&f, DT_U8, 100));
+        y = emit(&f.b, "Relu", NO_ATTRS, unpacked(&f, y, 0.3, scalar(&f, DT_U8, 100)));
+        graph_output(f.g, y, &f.e);
+        CHECK_OK(f.e.code ? f.e.code : graph_tidy(f.g, &f.e), &f.e);
+        struct tensor *want[1] = { NULL }, got = { 0 };
+        CHECK_OK(graph_interpret(f.g, f.x, want, &f.a, NULL, &f.e), &f.e);
+        struct session *s = session_new(f.g, &(struct session_options){ .threads = 2 }, &f.e);
+        CHECK_OK(s ? session_run(s, (const struct tensor *const *)f.x, &got, &f.e) : f.e.code, &f.e);
+        int64_t far = 0, off = 0;
+        for (int64_t i = 0; want[0] && i < tensor_count(want[0]); i++) {
+            double d = fabs(tensor_get_f64(&got, i) - tensor_get_f64(want[0], i));
+            far += d > 0.31, off += d > 1e-6;
+        }
+        printf("# %lld numbers half way between two steps fell to the other one\n", (long long)off);
+        CHECK_INT(far, 0);
+        CHECK(off <= 2);
+        const struct plan *p = s ? session_plan(s, &f.x[0]->shape, &f.e) : NULL;
+        CHECK_INT(p ? nodes_of(p->graph, "ConvTranspose") : -1, overlap);
+        CHECK_INT(p ? nodes_of(p->graph, "DepthToSpace") : -1, !overlap);
+        session_free(s);
+        arena_release(&f.a);
+    }
+}

@@ -108,6 +108,7 @@ static const struct kernel kernels[] = {
     { "DequantizeLinear", "cpu", false, dequantize_accepts, steps_prepare, dequantize_run },
     { "Cast", "cpu", false, casts_accepts, NULL, casts_run, true },
     { "MaxPool", "cpu", false, bytes_accepts, bytes_pool_prepare, bytes_pool_run },
+    { "DepthToSpace", "cpu", false, bytes_accepts, bytes_spread_prepare, bytes_spread_run },
     { "Concat", "cpu", false, bytes_concat_accepts, bytes_concat_prepare, bytes_concat_run },
     { 0 },
 };

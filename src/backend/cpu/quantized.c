@@ -225,6 +225,35 @@ int lookup_run(const struct step *s, struct err *e)
     return 0;
 }
 
+/* --- DepthToSpace, with channels last --- */
+
+int bytes_spread_prepare(struct step *s, struct err *e)
+{
+    if (strcmp(node_string(s->node, "mode"), "DCR")) return fail(e, ERR_UNSUPPORTED, "blocks whose channels lie apart");
+    if (!bytes_keep(s, 0)) return fail(e, ERR_UNSUPPORTED, "a row-major input");
+    return bytes_last_layout(s->arena, s->out[0], &s->want_out[0], e);
+}
+
+/* Rows of the result: of each pixel of a row of the input so many channels side by side. */
+static void spread_span(void *ctx, int64_t begin, int64_t end)
+{
+    const struct step *s = ctx;
+    const struct shape *x = &s->in[0]->shape;
+    int64_t side = node_int(s->node, "blocksize"), all = x->dim[1], run = all / side, wide = x->dim[3];
+    for (int64_t r = begin; r < end; r++) {
+        const uint8_t *from = (const uint8_t *)s->in[0]->data + r / side * wide * all + r % side * run;
+        uint8_t *to = (uint8_t *)s->out[0]->data + r * wide * run;
+        for (int64_t i = 0; i < wide; i++) memcpy(to + i * run, from + i * all, (size_t)run);
+    }
+}
+
+int bytes_spread_run(const struct step *s, struct err *e)
+{
+    const struct shape *y = &s->out[0]->shape;
+    team_run(s->threads, y->dim[0] * y->dim[2], 4, spread_span, (void *)(uintptr_t)s);
+    return 0;
+}
+
 /* --- Concat of channels, with channels last --- */
 
 bool bytes_concat_accepts(const struct step *s, struct str *why)

@@ -39,6 +39,8 @@ int lookup_prepare(struct step *s, struct err *e);
 int lookup_run(const struct step *s, struct err *e);
 int bytes_pool_prepare(struct step *s, struct err *e);
 int bytes_pool_run(const struct step *s, struct err *e);
+int bytes_spread_prepare(struct step *s, struct err *e);
+int bytes_spread_run(const struct step *s, struct err *e);
 bool bytes_concat_accepts(const struct step *s, struct str *why);
 int bytes_concat_prepare(struct step *s, struct err *e);
 int bytes_concat_run(const struct step *s, struct err *e);
