@@ -118,7 +118,7 @@ struct depthwise {
     int64_t m, size, kernel, stride, dilation, pad;
     enum dtype to;
     int zero_x, zero_y;
-    int bias; /* 0: none, 1: whole, 2: real, 3: so large that sums are not exact in float32 */
+    int bias; /* 0: none, 1: whole, 2: real, 3: too large for sums to be exact in float32 */
     double scale, low;
 };
 
@@ -128,7 +128,7 @@ static struct value *depthwise(struct fixture *f, struct value *x, const struct 
     struct tensor *scales = tensor_new(&f->a, DT_F32, &bias->shape, &f->e);
     for (int64_t i = 0; i < c->m; i++) {
         double b = (double)random_byte(f) - 128;
-        tensor_set_f64(bias, i, c->bias == 3 ? b * 1e6 + i : c->bias == 2 ? b * 0.01 : b * 30);
+        tensor_set_f64(bias, i, c->bias == 3 ? b * 16777000 : c->bias == 2 ? b * 0.01 : b * 30);
         tensor_set_f64(scales, i, 0.01 + random_byte(f) * 1e-4);
     }
     struct value *w = emit_const(&f->b, bytes(f, DT_I8, DIMS(c->m, 1, c->kernel, c->kernel)));
@@ -147,7 +147,7 @@ TEST(depthwise_convolutions_have_the_bits_of_the_reference)
         { 116, 11, 3, 2, 1, 1, DT_U8, 128, 0, 1, 0.2, 0 },
         { 64, 7, 5, 1, 1, 2, DT_I8, 0, -4, 0, 0.01, -INFINITY },
         { 130, 8, 3, 1, 2, 2, DT_U8, 255, 30, 2, 0.3, -INFINITY },
-        { 192, 6, 2, 2, 1, 0, DT_U8, 7, 200, 3, 40, -INFINITY },
+        { 192, 6, 2, 2, 1, 0, DT_I8, 7, -9, 3, 9000, -INFINITY },
         { 256, 1, 3, 1, 1, 1, DT_I8, 9, 1, 1, 0.3, -0.7 },
         { 61, 5, 5, 2, 2, 4, DT_U8, 200, 77, 2, 0.5, 0.1 },
     };
@@ -286,6 +286,27 @@ TEST(transposed_convolutions_without_overlap_work_on_integers)
         const struct plan *p = s ? session_plan(s, &f.x[0]->shape, &f.e) : NULL;
         CHECK_INT(p ? nodes_of(p->graph, "ConvTranspose") : -1, overlap);
         CHECK_INT(p ? nodes_of(p->graph, "DepthToSpace") : -1, !overlap);
+        session_free(s);
+        arena_release(&f.a);
+    }
+}
+
+/* Numbers below zero become the zero point anyway, if that is the least number. */
+TEST(what_saturation_does_needs_no_relu)
+{
+    for (int zero = 0; zero <= 50; zero += 50) {
+        struct fixture f = { .seed = 7 };
+        begin(&f);
+        struct shape shape = shape_of(1, (int64_t[]){ 500 });
+        struct tensor *x = tensor_new(&f.a, DT_F32, &shape, &f.e);
+        for (int i = 0; i < 500; i++) tensor_set_f64(x, i, 0.071 * (i - 250));
+        struct value *z = scalar(&f, DT_U8, zero), *y = emit(&f.b, "Relu", NO_ATTRS, input(&f, 0, x));
+        y = emit(&f.b, "QuantizeLinear", NO_ATTRS, y, scalar(&f, DT_F32, 0.05), z);
+        graph_output(f.g, unpacked(&f, y, 0.05, z), &f.e);
+        same_as_reference(&f, NULL, "saturated");
+        struct session *s = session_new(f.g, &(struct session_options){ .threads = 1 }, &f.e);
+        const struct plan *p = s ? session_plan(s, &f.x[0]->shape, &f.e) : NULL;
+        CHECK_INT(p ? nodes_of(p->graph, "Relu") : -1, zero > 0);
         session_free(s);
         arena_release(&f.a);
     }

@@ -230,7 +230,7 @@ int lookup_run(const struct step *s, struct err *e)
 int bytes_spread_prepare(struct step *s, struct err *e)
 {
     if (strcmp(node_string(s->node, "mode"), "DCR")) return fail(e, ERR_UNSUPPORTED, "blocks whose channels lie apart");
-    if (!bytes_keep(s, 0)) return fail(e, ERR_UNSUPPORTED, "a row-major input");
+    TRY(bytes_want_last(s, 0, e));
     return bytes_last_layout(s->arena, s->out[0], &s->want_out[0], e);
 }
 
