@@ -220,6 +220,12 @@ int file_writer_open(struct file_writer *w, struct arena *a, const char *path, s
     w->temp = arena_printf(a, "%s.%ld.part", path, (long)getpid());
     if (!w->path || !w->temp) return fail_nomem(e);
     w->fd = open(w->temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (w->fd < 0 && errno == ENOENT) {
+        const char *dir = file_dir(a, path);
+        TRY_MEM(dir, e);
+        TRY(file_mkdirs(dir, e));
+        w->fd = open(w->temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    }
     return w->fd < 0 ? fail(e, ERR_IO, "%s: cannot create: %s", path, strerror(errno)) : 0;
 }
 

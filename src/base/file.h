@@ -37,7 +37,7 @@ bool file_is_inside(const char *relative);
 /* Entries of a directory, sorted by bytes ("." and ".." left out). */
 int file_list(struct arena *a, const char *dir, const char ***names, size_t *n, struct err *e);
 
-/* A file being written: PATH appears only at commit, whole and synced; abort (or a crash) leaves what was there. */
+/* A file being written: PATH and missing folders before it: at commit whole and synced; abort leaves what was there. */
 struct file_writer {
     int fd;
     char *path, *temp; /* in the arena given at open */

@@ -283,7 +283,7 @@ static const struct conf_key keys[] = {
     { "reference", 0, CONF_FLAG, NULL, NULL, NULL, 0, 0, "plain C kernels only" },
     KEY_PRECISION,
     KEY_RECIPE,
-    { "tune", 0, CONF_STRING, "FILE", NULL, NULL, 0, 0,
+    { "tune", 0, CONF_WRITE, "FILE", NULL, NULL, 0, 0,
         "try other kernels for every node, and write the recipe of those that are faster" },
     KEY_JSON,
     KEYS_OPEN,

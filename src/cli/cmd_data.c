@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/plural.h"
 #include "base/str.h"
 #include "cli/opening.h"
+#include "cli/outputs.h"
 #include "data/inspect.h"
 #include "data/split.h"
 #include "data/synth.h"
@@ -24,6 +26,13 @@ static int open_table(struct args *args, size_t word, struct table **out, struct
     if (word >= args->n_words) return fail(e, ERR_USAGE, "data %s: a table is missing", args->words[0]);
     *out = table_open(args->arena, args->words[word], &o, e);
     return *out ? 0 : e->code;
+}
+
+/* Takes the reference. */
+static int tell(struct args *args, json_t *report, struct err *e)
+{
+    TRY(json_own(args->arena, report, e));
+    return print_json(args->arena, report, e);
 }
 
 static long get(const json_t *o, const char *key)
@@ -49,8 +58,8 @@ static void print_counts(const json_t *o, const char *key, const char *title)
 static void print_table(const json_t *o)
 {
     const json_t *least = json_object_get(o, "smallest"), *most = json_object_get(o, "largest");
-    printf("%s (%s): %ld rows\n", json_string_value(json_object_get(o, "path")),
-        json_string_value(json_object_get(o, "kind")), get(o, "rows"));
+    printf("%s (%s): %ld row%s\n", json_string_value(json_object_get(o, "path")),
+        json_string_value(json_object_get(o, "kind")), get(o, "rows"), plural(get(o, "rows")));
     printf("  unreadable  %ld\n  duplicates  %ld\n  rotated     %ld\n", get(o, "unreadable"), get(o, "duplicates"),
         get(o, "rotated"));
     print_counts(o, "formats", "formats");
@@ -158,11 +167,16 @@ static int split(struct args *args, struct err *e)
     double shares[3];
     struct str texts[3];
     int64_t counts[3] = { 0 };
-    const char *out = conf_string(&args->conf, "output");
+    const char *out = conf_string(&args->conf, "output"), *paths[3];
     TRY(open_table(args, 1, &t, e));
     int parts = parse_shares(conf_string(&args->conf, "parts"), shares, e);
     TRY(parts);
     if (!out) return fail(e, ERR_USAGE, "data split: a folder for train.csv, val.csv and test.csv is missing (-o DIR)");
+    for (int p = 0; p < parts; p++) {
+        paths[p] = file_join(args->arena, out, names[parts == 2 && p ? 1 : p]);
+        TRY_MEM(paths[p], e);
+        TRY(output_add(args, "-o", paths[p], e));
+    }
     TRY(table_index(t, e));
     int64_t n = table_count(t), *class = ARENA_ARRAY(args->arena, n, int64_t);
     int *part = ARENA_ARRAY(args->arena, n, int);
@@ -184,14 +198,17 @@ static int split(struct args *args, struct err *e)
         if (bad.code == ERR_DATA) fprintf(stderr, "tenrec: left out: %s\n", bad.text);
         else if (bad.code) return fail(e, bad.code, "%s", bad.text);
     }
-    TRY(file_mkdirs(out, e));
+    json_t *written = json_array();
+    bool json = conf_flag(&args->conf, "json");
+    TRY(json_own(args->arena, written, e));
     for (int p = 0; p < parts; p++) {
-        const char *path = file_join(args->arena, out, names[parts == 2 && p ? 1 : p]), *text = str_done(&texts[p]);
-        if (!path || !text) return fail_nomem(e);
-        TRY(file_write(args->arena, path, text, texts[p].len, e));
-        printf("%s: %lld rows\n", path, (long long)counts[p]);
+        const char *text = str_done(&texts[p]);
+        TRY_MEM(text, e);
+        TRY(file_write(args->arena, paths[p], text, texts[p].len, e));
+        json_array_append_new(written, json_pack("{s:s,s:I}", "file", paths[p], "rows", (json_int_t)counts[p]));
+        if (!json) printf("%s: %lld row%s\n", paths[p], (long long)counts[p], plural(counts[p]));
     }
-    return 0;
+    return json ? print_json(args->arena, written, e) : 0;
 }
 
 static int stats(struct args *args, struct err *e)
@@ -234,11 +251,15 @@ static int show(struct args *args, struct err *e)
     struct table *t;
     struct image sheet;
     const char *out = conf_string(c, "output");
+    if (!out) out = "sheet.png";
+    if (!str_ends(out, ".png")) return fail(e, ERR_USAGE, "data show: -o %s: it must end in .png", out);
+    TRY(output_add(args, "-o", out, e));
     TRY(open_table(args, 1, &t, e));
     TRY(contact_sheet(&sheet, args->arena, t, conf_int(c, "rows"),
         (int)(conf_has(c, "size") ? conf_int(c, "size") : 112), (int)conf_int(c, "across"), e));
-    if (!out) out = "sheet.png";
     TRY(write_image(args->arena, out, &sheet, e));
+    if (conf_flag(c, "json"))
+        return tell(args, json_pack("{s:s,s:i,s:i}", "file", out, "width", sheet.width, "height", sheet.height), e);
     printf("%s: %d x %d pixels\n", out, sheet.width, sheet.height);
     return 0;
 }
@@ -274,7 +295,8 @@ static int write_sample(struct synth_sample *s, const struct synth_kind *kind, c
     return 0;
 }
 
-static int make_folders(const struct synth_kind *kind, bool digits, bool masks, const char *out, struct arena *a,
+/* Names of the classes; digits have a folder for each, also where no sample falls into it. */
+static int list_classes(const struct synth_kind *kind, bool digits, const char *out, struct arena *a,
     struct str *classes, struct err *e)
 {
     for (int k = 0; kind->classes[k]; k++) {
@@ -283,12 +305,17 @@ static int make_folders(const struct synth_kind *kind, bool digits, bool masks, 
         if (digits) TRY(file_mkdirs(dir, e));
         str_addf(classes, "%s\n", kind->classes[k]);
     }
-    const char *const folders[] = { "images", masks ? "masks" : "labels" };
-    for (int i = 0; i < 2 && !digits; i++) {
-        const char *dir = file_join(a, out, folders[i]);
-        TRY_MEM(dir, e);
-        TRY(file_mkdirs(dir, e));
-    }
+    return 0;
+}
+
+static int tell_drawn(struct args *args, const char *path, const struct synth_kind *kind, int size, struct err *e)
+{
+    long long rows = conf_int(&args->conf, "rows");
+    TRY_MEM(path, e);
+    if (conf_flag(&args->conf, "json"))
+        return tell(args, json_pack("{s:s,s:s,s:I,s:i}", "file", path, "kind", kind->name, "rows", (json_int_t)rows,
+                              "size", size), e);
+    printf("%s: %lld %s of %d x %d pixels\n", path, rows, kind->name, size, size);
     return 0;
 }
 
@@ -332,7 +359,6 @@ static int synth_idx(struct args *args, const struct synth_kind *kind, const cha
     int64_t rows = conf_int(&args->conf, "rows"), dims[3] = { rows, size, size };
     struct file_writer w[2] = { { .fd = -1 }, { .fd = -1 } };
     if (rows > UINT32_MAX) return fail(e, ERR_USAGE, "data synth: IDX holds %u rows at most", UINT32_MAX);
-    TRY(file_mkdirs(out, e));
     int code = open_idx(&w[0], args->arena, out, "digits-images-idx3-ubyte", 3, dims, e);
     if (!code) code = open_idx(&w[1], args->arena, out, "digits-labels-idx1-ubyte", 1, dims, e);
     if (!code) code = draw_rows(args, kind, size, &w[0], &w[1], e);
@@ -341,8 +367,7 @@ static int synth_idx(struct args *args, const struct synth_kind *kind, const cha
         else if (w[i].fd >= 0) file_writer_abort(&w[i]);
     }
     TRY(code);
-    printf("%s/digits-images-idx3-ubyte: %lld digits of %d x %d pixels\n", out, (long long)rows, size, size);
-    return 0;
+    return tell_drawn(args, file_join(args->arena, out, "digits-images-idx3-ubyte"), kind, size, e);
 }
 
 static int synth(struct args *args, struct err *e)
@@ -359,8 +384,11 @@ static int synth(struct args *args, struct err *e)
     if (conf_flag(c, "idx")) return synth_idx(args, kind, out, size, e);
     struct str table = str_in(args->arena), classes = str_in(args->arena);
     str_add(&table, masks ? "image,mask\n" : "image,boxes\n");
-    TRY(file_mkdirs(out, e));
-    TRY(make_folders(kind, digits, masks, out, args->arena, &classes, e));
+    const char *list = digits ? NULL : file_join(args->arena, out, "table.csv");
+    const char *names = digits ? NULL : file_join(args->arena, out, "classes.txt");
+    if (list) TRY(output_add(args, "-o", list, e));
+    if (names) TRY(output_add(args, "-o", names, e));
+    TRY(list_classes(kind, digits, out, args->arena, &classes, e));
     for (int64_t i = 0; i < conf_int(c, "rows"); i++) {
         struct arena scratch;
         struct synth_sample s = { 0 };
@@ -370,13 +398,9 @@ static int synth(struct args *args, struct err *e)
         arena_release(&scratch);
         TRY(code);
     }
-    const char *list = digits ? NULL : file_join(args->arena, out, "table.csv");
-    const char *names = digits ? NULL : file_join(args->arena, out, "classes.txt");
     if (list) TRY(file_write(args->arena, list, str_done(&table), table.len, e));
     if (names) TRY(file_write(args->arena, names, str_done(&classes), classes.len, e));
-    printf(
-        "%s: %lld %s of %d x %d pixels\n", list ? list : out, (long long)conf_int(c, "rows"), kind->name, size, size);
-    return 0;
+    return tell_drawn(args, list ? list : out, kind, size, e);
 }
 
 static const struct {
@@ -398,7 +422,7 @@ static int run(struct args *args, struct err *e)
 }
 
 static const struct conf_key keys[] = {
-    { "output", 'o', CONF_STRING, "OUT", NULL, NULL, 0, 0, "split, synth: a folder; show: a .png" },
+    { "output", 'o', CONF_PLACE, "OUT", NULL, NULL, 0, 0, "split, synth: a folder; show: a .png" },
     { "columns", 'c', CONF_LIST, "ROLE=NAME[,NAME]", NULL, NULL, 0, 0,
         "what columns are for, where their names do not say: image, mask, label, boxes, numbers, sequence, id" },
     { "query", 0, CONF_STRING, "SELECT", NULL, NULL, 0, 0, "rows of an SQLite database; else all of its only table" },

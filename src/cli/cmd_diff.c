@@ -6,6 +6,7 @@
 
 #include "base/array.h"
 #include "base/map.h"
+#include "base/plural.h"
 #include "base/rng.h"
 #include "base/str.h"
 #include "cli/inputs.h"
@@ -277,7 +278,7 @@ static int report(struct side *a, struct side *b, struct args *args, struct err 
     if (!differ && !first_named) first = NULL; /* values paired by their place only may never have been the same */
     bool json = conf_flag(&args->conf, "json");
     TRY(json ? print_as_json(pairs, n, first, a->arena, e) : print_text(pairs, n, first, a->arena, e));
-    fprintf(stderr, "tenrec: %zu values of %zu and %zu compared\n", n, a->n, b->n);
+    fprintf(stderr, "tenrec: %zu value%s of %zu and %zu compared\n", n, plural((long long)n), a->n, b->n);
     return first || differ ? fail(e, ERR_MISMATCH, "they differ by more than %g of the value's scale", tolerance) : 0;
 }
 

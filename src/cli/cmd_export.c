@@ -4,12 +4,21 @@
 #include "base/str.h"
 #include "cli/opening.h"
 #include "cli/self_example.h"
+#include "enc/json.h"
 #include "package/export.h"
 #include "train/torch_state.h"
 
+/* What was found out about the file: for people at once, for programs at the end. */
+struct findings {
+    const char *file;
+    json_t *lines; /* NULL: for people */
+};
+
 static void say(void *cookie, const char *text)
 {
-    fprintf(stderr, "tenrec: %s: %s\n", (const char *)cookie, text);
+    struct findings *f = cookie;
+    if (f->lines) json_array_append_new(f->lines, json_string(text));
+    else fprintf(stderr, "tenrec: %s: %s\n", f->file, text);
 }
 
 /* The package's own example, else inputs drawn from a fixed seed; without either the file is not run. */
@@ -45,7 +54,7 @@ static int read_form(struct export_form *f, struct args *args, struct err *e)
     return 0;
 }
 
-static int write_file(struct model *m, struct args *args, struct err *e)
+static int write_file(struct model *m, struct args *args, struct findings *f, struct err *e)
 {
     const char *out = conf_string(&args->conf, "output");
     struct export_options o = { .opset = (int)conf_int(&args->conf, "opset") };
@@ -55,38 +64,49 @@ static int write_file(struct model *m, struct args *args, struct err *e)
     bool has;
     TRY(find_example(m, &ex, &has, e));
     size_t told = m->report.n;
-    int code = package_export(m, out, &o, &form, has ? &ex : NULL, say, (void *)(uintptr_t)file_base(out), e);
+    int code = package_export(m, out, &o, &form, has ? &ex : NULL, say, f, e);
     struct report rest = { m->report.arena, m->report.items + told, m->report.n - told, 0, 0 };
     print_report(&rest, false);
     return code;
 }
 
 /* The folder of a run: its weights and its optimizer, as a training script of PyTorch's saves them. */
-static int export_run(struct args *args, struct err *e)
+static int export_run(struct args *args, struct findings *f, struct err *e)
 {
     const char *out = conf_string(&args->conf, "output");
     char text[200];
     if (!str_ends(out, ".pth") && !str_ends(out, ".pt") && !str_ends(out, ".tar"))
         return fail(e, ERR_USAGE, "%s: a run is written as a checkpoint of PyTorch's, with the ending .pth", out);
     TRY(torch_state_export(args->words[0], out, text, sizeof text, e));
-    say((void *)(uintptr_t)file_base(out), text);
+    say(f, text);
     return 0;
+}
+
+static int write_any(struct model *m, struct args *args, struct findings *f, struct err *e)
+{
+    if (torch_state_is_run(args->words[0])) return export_run(args, f, e);
+    TRY(open_model(m, args, 0, e));
+    return write_file(m, args, f, e);
 }
 
 static int run(struct args *args, struct err *e)
 {
-    struct model m;
+    struct model m = { 0 };
     if (!conf_has(&args->conf, "output"))
         return fail(e, ERR_USAGE, "export: -o FILE is missing; its ending says the format");
-    if (torch_state_is_run(args->words[0])) return export_run(args, e);
-    int code = open_model(&m, args, 0, e);
-    if (!code) code = write_file(&m, args, e);
+    const char *out = conf_string(&args->conf, "output");
+    struct findings f = { file_base(out), NULL };
+    if (conf_flag(&args->conf, "json")) TRY(json_own(args->arena, f.lines = json_array(), e));
+    int code = write_any(&m, args, &f, e);
     model_close(&m);
-    return code;
+    if (code || !f.lines) return code;
+    json_t *told = json_pack("{s:s,s:O}", "file", out, "findings", f.lines);
+    TRY(json_own(args->arena, told, e));
+    return print_json(args->arena, told, e);
 }
 
 static const struct conf_key keys[] = {
-    { "output", 'o', CONF_STRING, "FILE", NULL, NULL, 0, 0,
+    { "output", 'o', CONF_WRITE, "FILE", NULL, NULL, 0, 0,
         "what to write: .onnx, .pt (TorchScript), .keras or .h5 (Keras), .pth (state_dict), .safetensors or .npz "
         "(weights)" },
     { "opset", 0, CONF_INT, "N", "0", NULL, 0, 100,
@@ -99,6 +119,7 @@ static const struct conf_key keys[] = {
         "put pre- and postprocessing inside: a batch of raw images in, probabilities and classes out" },
     { "image-size", 0, CONF_STRING, "HxW", NULL, NULL, 0, 0,
         "with --processing: the images have this size, and are resized inside, with Pillow's bits" },
+    KEY_JSON,
     KEYS_OPEN,
     { 0 },
 };

@@ -2,10 +2,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/plural.h"
 #include "base/str.h"
 #include "cli/opening.h"
 #include "cli/self_example.h"
 #include "data/arrays.h"
+#include "enc/json.h"
 
 /* A golden example given as .npz: inputs by name, outputs by name; made by the framework named in --made-by. */
 static int read_example(struct model *m, const char *path, const char *made_by, struct example *ex, struct err *e)
@@ -51,10 +53,19 @@ static int write_package(struct model *m, struct args *args, struct err *e)
     const char *out = conf_string(&args->conf, "output");
     TRY(find_example(m, args, &ex, &has, e));
     TRY(package_write(m, out, has ? &ex : NULL, e));
-    fprintf(stderr, "tenrec: %s: %s, %zu inputs, %zu outputs, %zu nodes\n", out,
-        json_string_value(json_object_get(m->manifest, "task")), m->graph->n_inputs, m->graph->n_outputs,
-        m->graph->n_nodes);
-    return 0;
+    const char *task = json_string_value(json_object_get(m->manifest, "task"));
+    const struct graph *g = m->graph;
+    if (!conf_flag(&args->conf, "json")) {
+        fprintf(stderr, "tenrec: %s: %s, %zu input%s, %zu output%s, %zu node%s\n", out, task, g->n_inputs,
+            plural((long long)g->n_inputs), g->n_outputs, plural((long long)g->n_outputs), g->n_nodes,
+            plural((long long)g->n_nodes));
+        return 0;
+    }
+    json_t *o = json_pack("{s:s,s:s?,s:I,s:I,s:I,s:b,s:O*}", "file", out, "task", task, "inputs",
+        (json_int_t)g->n_inputs, "outputs", (json_int_t)g->n_outputs, "nodes", (json_int_t)g->n_nodes, "example", has,
+        "guessed", json_object_get(m->manifest, "guessed"));
+    TRY(json_own(args->arena, o, e));
+    return print_json(args->arena, o, e);
 }
 
 static int run(struct args *args, struct err *e)
@@ -69,9 +80,10 @@ static int run(struct args *args, struct err *e)
 }
 
 static const struct conf_key keys[] = {
-    { "output", 'o', CONF_STRING, "NAME.tenrec", NULL, NULL, 0, 0, "the package to write" },
+    { "output", 'o', CONF_WRITE, "NAME.tenrec", NULL, NULL, 0, 0, "the package to write" },
+    KEY_JSON,
     KEYS_OPEN,
-    { "example", 0, CONF_STRING, "FILE.npz", NULL, NULL, 0, 0,
+    { "example", 0, CONF_READ, "FILE.npz", NULL, NULL, 0, 0,
         "inputs and outputs by name, from the source framework; verify compares with them" },
     { "made-by", 0, CONF_STRING, "WHO", "unknown", NULL, 0, 0, "what made the example, as in \"torch 1.13.1\"" },
     { "self-example", 0, CONF_CHOICE, NULL, "yes", "yes|no", 0, 0,

@@ -3,8 +3,10 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/plural.h"
 #include "base/str.h"
 #include "cli/facts.h"
+#include "cli/graph_json.h"
 #include "cli/opening.h"
 #include "cli/weights_info.h"
 #include "draw/graph_svg.h"
@@ -90,7 +92,8 @@ static void print_cost(const struct facts *f, const struct model *m, struct aren
     }
     puts(f->chosen ? " (free dimensions: --batch for the first, --size for others)" : "");
     if (f->macs_unknown)
-        printf("               %zu nodes are not counted: their shapes are not known\n", f->macs_unknown);
+        printf("               not counted: %zu node%s without known shapes\n", f->macs_unknown,
+            plural((long long)f->macs_unknown));
     if (f->bodies) puts("               bodies of control flow are counted once");
     if (f->no_plan) printf("  %-12s not known: %s\n", "memory", f->no_plan);
     else
@@ -126,7 +129,7 @@ static int print_text(const struct facts *f, const struct model *m, struct arena
     for (size_t i = 0; i < m->graph->n_outputs; i++) print_port(m, m->graph->outputs[i], false, a);
     size_t changing = 0;
     for (size_t i = 0; i < m->graph->n_states; i++) changing += m->graph->states[i]->next != NULL;
-    if (changing) printf("  %-12s %zu values are kept between runs\n", "state", changing);
+    if (changing) printf("  %-12s %zu value%s kept between runs\n", "state", changing, plural((long long)changing));
     if (m->labels.n)
         printf("  %-12s %zu: %s, %s ...\n", "labels", m->labels.n, m->labels.names[0],
             m->labels.n > 1 ? m->labels.names[1] : "");
@@ -137,19 +140,6 @@ static int print_text(const struct facts *f, const struct model *m, struct arena
     return 0;
 }
 
-static json_t *shape_json(const struct model *m, const struct shape *s)
-{
-    json_t *list = json_array();
-    if (s->rank < 0) return json_decref(list), json_null();
-    for (int d = 0; d < s->rank; d++) {
-        if (s->dim[d] >= 0) json_array_append_new(list, json_integer((json_int_t)s->dim[d]));
-        else
-            json_array_append_new(
-                list, s->dim[d] == DIM_UNKNOWN ? json_null() : json_string(graph_symbol_name(m->graph, s->dim[d])));
-    }
-    return list;
-}
-
 static json_t *ports_json(const struct model *m, struct value *const *list, size_t n, bool input)
 {
     const char *steps = input ? "preprocess" : "postprocess";
@@ -157,7 +147,7 @@ static json_t *ports_json(const struct model *m, struct value *const *list, size
     for (size_t i = 0; i < n; i++) {
         json_t *port = manifest_port(m->manifest, input ? "inputs" : "outputs", list[i]->name);
         json_t *o = json_pack("{s:s,s:s,s:o,s:b}", "name", list[i]->name, "datatype", dtype_name(list[i]->dtype),
-            "shape", shape_json(m, &list[i]->shape), "guessed", (list[i]->flags & VALUE_GUESSED) != 0);
+            "shape", shape_json(m->graph, &list[i]->shape), "guessed", (list[i]->flags & VALUE_GUESSED) != 0);
         if (json_object_get(port, steps)) json_object_set(o, steps, json_object_get(port, steps));
         json_array_append_new(out, o);
     }
@@ -181,7 +171,7 @@ static int print_as_json(const struct facts *f, const struct model *m, struct ar
     const struct graph *g = m->graph;
     json_t *shapes = json_object();
     for (size_t i = 0; f->shapes && i < g->n_inputs; i++)
-        json_object_set_new(shapes, g->inputs[i]->name, shape_json(m, &f->shapes[i]));
+        json_object_set_new(shapes, g->inputs[i]->name, shape_json(m->graph, &f->shapes[i]));
     json_t *root = json_pack("{s:s,s:s,s:O,s:o,s:o,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:I,s:s?,s:I,s:o}", "file",
         m->path, "format", m->format, "task", json_object_get(m->manifest, "task"), "inputs",
         ports_json(m, g->inputs, g->n_inputs, true), "outputs", ports_json(m, g->outputs, g->n_outputs, false), "nodes",
@@ -253,7 +243,7 @@ static int run(struct args *args, struct err *e)
 }
 
 static const struct conf_key keys[] = {
-    { "plot", 0, CONF_STRING, "GRAPH.svg", NULL, NULL, 0, 0, "draw the graph" },
+    { "plot", 0, CONF_WRITE, "GRAPH.svg", NULL, NULL, 0, 0, "draw the graph" },
     { "batch", 'b', CONF_INT, "N", "1", NULL, 1, 1 << 20, "the first dimension, where it is free and work is counted" },
     { "size", 's', CONF_INT, "N", "224", NULL, 1, 1 << 20, "the other free dimensions, where work is counted" },
     KEY_JSON,

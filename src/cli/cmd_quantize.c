@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/plural.h"
 #include "base/str.h"
 #include "cli/opening.h"
 #include "cli/self_example.h"
@@ -35,7 +36,8 @@ static int make_graph(struct quantize *q, struct err *e)
     TRY_MEM(ranges, e);
     q->rows.limit = conf_int(c, "samples");
     TRY(calibrate(q->graph, values, q->n_values, how, &q->rows, ranges, e));
-    fprintf(stderr, "tenrec: %zu ranges from %lld rows", q->n_values, (long long)q->rows.done);
+    fprintf(stderr, "tenrec: %zu range%s from %lld row%s", q->n_values, plural((long long)q->n_values),
+        (long long)q->rows.done, plural(q->rows.done));
     if (q->rows.bad) fprintf(stderr, ", %lld could not be read: %s", (long long)q->rows.bad, q->rows.first.text);
     fputc('\n', stderr);
     return qdq_apply(q->graph, &q->qdq, values, ranges, q->n_values, e);
@@ -53,8 +55,8 @@ static void print_text(const struct quantize *q)
     char was[32], is[32];
     printf("rows         %lld compared\n", (long long)a->rows);
     if (a->labelled)
-        printf("accuracy     %s before, %s now, of %lld rows with a class\n", percent(was, a->right[0], a->labelled),
-            percent(is, a->right[1], a->labelled), (long long)a->labelled);
+        printf("accuracy     %s before, %s now, of %lld row%s with a class\n", percent(was, a->right[0], a->labelled),
+            percent(is, a->right[1], a->labelled), (long long)a->labelled, plural(a->labelled));
     if (a->places)
         printf("agreement    %s of %lld choices are the same\n", percent(is, a->same, a->places), (long long)a->places);
     printf("distance     %.3g of the outputs' size\n", a->distance);
@@ -137,8 +139,8 @@ static int run(struct args *args, struct err *e)
 }
 
 static const struct conf_key keys[] = {
-    { "output", 'o', CONF_STRING, "FILE", NULL, NULL, 0, 0, "what to write: .tenrec, or .onnx" },
-    { "data", 'd', CONF_STRING, "TABLE", NULL, NULL, 0, 0, "rows to calibrate on and to compare with" },
+    { "output", 'o', CONF_WRITE, "FILE", NULL, NULL, 0, 0, "what to write: .tenrec, or .onnx" },
+    { "data", 'd', CONF_READ, "TABLE", NULL, NULL, 0, 0, "rows to calibrate on and to compare with" },
     { "samples", 0, CONF_INT, "N", "200", NULL, 1, 1 << 30, "rows to calibrate on, spread over the table" },
     { "rows", 0, CONF_INT, "N", "1000", NULL, 0, 1 << 30, "rows to compare on; 0: all" },
     { "calibration", 0, CONF_CHOICE, NULL, "minmax", "minmax|percentile|mse", 0, 0,

@@ -238,6 +238,8 @@ static int check_output(const struct job *job, struct err *e)
 {
     const char *out = conf_string(&job->args->conf, "output");
     size_t n = job->model.graph->n_outputs * (job->args->n_breaks + 1);
+    const char *saved = conf_string(&job->args->conf, "save-input");
+    if (saved && !str_ends(saved, ".png")) return fail(e, ERR_USAGE, "--save-input %s: it must end in .png", saved);
     if (!out || str_ends(out, ".npz")) return 0;
     if (!str_ends(out, ".npy")) return fail(e, ERR_USAGE, "-o %s: it must end in .npz or .npy", out);
     return n == 1 ? 0 : fail(e, ERR_USAGE, "-o %s: there are %zu outputs; use .npz, which holds them by name", out, n);
@@ -277,11 +279,11 @@ static int run(struct args *args, struct err *e)
 }
 
 static const struct conf_key keys[] = {
-    { "output", 'o', CONF_STRING, "OUT.npz|OUT.npy", NULL, NULL, 0, 0,
+    { "output", 'o', CONF_WRITE, "OUT.npz|OUT.npy", NULL, NULL, 0, 0,
         "the outputs, by name; without it their shapes and a summary are printed" },
     { "then", 0, CONF_BREAK, "[NAME=]IN ...", NULL, NULL, 0, 0,
         "run again on the same session, for models that keep state; its outputs are called 2/NAME, 3/NAME, ..." },
-    { "save-input", 0, CONF_STRING, "FILE.png", NULL, NULL, 0, 0, "what the model saw of an image" },
+    { "save-input", 0, CONF_WRITE, "FILE.png", NULL, NULL, 0, 0, "what the model saw of an image" },
     { "reference", 0, CONF_FLAG, NULL, NULL, NULL, 0, 0, "plain C kernels only: slow, always correct" },
     { "profile", 0, CONF_FLAG, NULL, NULL, NULL, 0, 0, "time per node" },
     { "max-turns", 0, CONF_INT, "N", "0", NULL, 0, (int64_t)1 << 62,
@@ -303,7 +305,7 @@ const struct command command_run = {
         "preprocessing), or numbers, as in 5 or 0.5,2. Without a name it feeds the next input. An input that a later\n"
         "call (--then) does not give keeps what it had.",
     .examples = "  tenrec run resnet18.onnx cat.jpg\n"
-                "  tenrec run net.onnx ids=tokens.npy mask=mask.npy -o answers.npz\n"
+                "  tenrec run text.onnx ids=tokens.npy mask=mask.npy -o answers.npz\n"
                 "  tenrec run vad.onnx chunk1.npy rate=16000 --then chunk2.npy --then chunk3.npy -o speech.npz\n",
     .min_words = 1,
     .max_words = -1,

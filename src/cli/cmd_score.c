@@ -6,9 +6,11 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/plural.h"
 #include "base/str.h"
 #include "cli/interrupt.h"
 #include "cli/opening.h"
+#include "cli/outputs.h"
 #include "cli/progress.h"
 #include "enc/json.h"
 #include "graph/graph.h"
@@ -91,21 +93,23 @@ static int find_format(const char *out, const char *said)
     return -1;
 }
 
-static bool is_same_file(const char *a, const char *b)
+/* Whether OUT is a folder that gets everything: it is there as one, ends with a slash, or has no ending at all. */
+static int is_folder(const char *out, bool said, struct err *e)
 {
-    struct stat x, y;
-    return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+    const char *base = file_base(out), *dot = strrchr(base, '.');
+    if (!*base || !dot || dot == base || file_is_dir(out)) return 1;
+    if (said) return 0;
+    return fail(e, ERR_USAGE, "-o %s: no table ends so; there are .csv, .tsv, .jsonl, .db and .npy; --format says what "
+        "a file of another name holds, and %s/ makes a folder for everything", out, out);
 }
 
-/* Where the results go: OUT ending in .csv ... is a file; anything else a folder that gets everything. */
+/* Where the results go: OUT ending in .csv ... is a file. */
 static int choose_results(struct job *job, struct results_options *o, struct err *e)
 {
     const struct conf *c = &job->args->conf;
     struct arena *a = job->args->arena;
     const char *out = conf_string(c, "output");
     if (out && !strcmp(out, "-")) out = NULL;
-    if (out && is_same_file(out, job->args->words[1]))
-        return fail(e, ERR_USAGE, "-o %s: the results would replace the table that is scored: give another name", out);
     int by_name = find_format(out, NULL), said = find_format(NULL, conf_string(c, "format"));
     int format = said >= 0 ? said : by_name >= 0 ? by_name : 0;
     o->format = formats[format].format;
@@ -113,13 +117,17 @@ static int choose_results(struct job *job, struct results_options *o, struct err
     if (!out && o->format >= RESULTS_SQLITE)
         return fail(e, ERR_USAGE, "--format %s: needs a file, -o OUT%s", formats[format].name,
             formats[format].endings[0]);
-    if (!out || by_name >= 0) return 0;
+    int folder = out && by_name < 0 ? is_folder(out, said >= 0, e) : 0;
+    if (folder <= 0) return folder;
     TRY(file_mkdirs(out, e));
-    o->out = arena_printf(a, "%s/results%s", out, formats[format].endings[0]);
-    if (!o->masks) o->masks = arena_printf(a, "%s/masks", out);
-    if (!o->overlays) o->overlays = arena_printf(a, "%s/overlays", out);
-    if (!o->tensors) o->tensors = arena_printf(a, "%s/tensors", out);
-    return o->out && o->masks && o->overlays && o->tensors ? 0 : fail_nomem(e);
+    const char *name = arena_printf(a, "results%s", formats[format].endings[0]);
+    TRY_MEM(name, e);
+    o->out = file_join(a, out, name);
+    if (!o->masks) o->masks = file_join(a, out, "masks");
+    if (!o->overlays) o->overlays = file_join(a, out, "overlays");
+    if (!o->tensors) o->tensors = file_join(a, out, "tensors");
+    if (!o->out || !o->masks || !o->overlays || !o->tensors) return fail_nomem(e);
+    return output_add(job->args, "-o", o->out, e);
 }
 
 /* Whether any output has one of these steps; none named: whether any has no step that makes an answer of another kind.
@@ -264,8 +272,8 @@ static int open_results(struct job *job, struct err *e)
     job->results = results_new(&o, e);
     if (!job->results) return e->code;
     if (results_resumed(job->results))
-        fprintf(stderr, "tenrec: going on where an earlier run stopped: %lld rows are done\n",
-            (long long)results_resumed(job->results));
+        fprintf(stderr, "tenrec: going on where an earlier run stopped, after %lld row%s\n",
+            (long long)results_resumed(job->results), plural(results_resumed(job->results)));
     return 0;
 }
 
@@ -370,7 +378,8 @@ static void print_measures(const json_t *report, const char *output)
         if (v) fprintf(stderr, "tenrec: %s%s%-18s %.6g\n", of, colon, measures[i][1], json_number_value(v));
     }
     long without = (long)json_integer_value(json_object_get(report, "without_target"));
-    if (without) fprintf(stderr, "tenrec: %s%s%ld rows have no target that the model knows\n", of, colon, without);
+    if (without)
+        fprintf(stderr, "tenrec: %s%sno target that the model knows: %ld row%s\n", of, colon, without, plural(without));
 }
 
 /* To stderr for people; whole to a file beside the table. */
@@ -392,21 +401,22 @@ static int tell_metrics(struct job *job, struct err *e)
 static int summarize(struct job *job, struct err *e)
 {
     long rows = results_rows(job->results), errors = results_errors(job->results);
+    long all = rows + (job->missing ? 0 : (long)results_resumed(job->results));
     const struct conf *c = &job->args->conf;
     double seconds = clock_now() - job->progress.began;
-    fprintf(stderr, "tenrec: %ld rows, %ld with errors, %.1f rows/s\n",
-        rows + (job->missing ? 0 : (long)results_resumed(job->results)), errors, (double)rows / (seconds + 1e-9));
+    fprintf(stderr, "tenrec: %ld row%s, %ld with errors, %.1f rows/s\n", all, plural(all), errors,
+        (double)rows / (seconds + 1e-9));
     const char *parts = results_parts(job->results);
     if (interrupt_signal() && parts)
         return fail(e, ERR_CANCELLED, "interrupted: what is done is kept in %s; the same command goes on there", parts);
     if (interrupt_signal())
         return fail(e, ERR_CANCELLED, "interrupted: the rows up to here are written and the files are whole");
     if (job->missing)
-        fprintf(stderr, "tenrec: %lld rows of other shards are missing: the last shard to end writes %s\n",
-            (long long)job->missing, job->out);
+        fprintf(stderr, "tenrec: %lld row%s of other shards missing: the last shard to end writes %s\n",
+            (long long)job->missing, plural(job->missing), job->out);
     else if (job->targets) TRY(tell_metrics(job, e));
     if (conf_has(c, "max-errors") && errors > conf_int(c, "max-errors"))
-        return fail(e, ERR_DATA, "%ld rows have errors, at most %lld are allowed", errors,
+        return fail(e, ERR_DATA, "%ld row%s with errors, at most %lld allowed", errors, plural(errors),
             (long long)conf_int(c, "max-errors"));
     return 0;
 }
@@ -437,9 +447,9 @@ static int run(struct args *args, struct err *e)
 }
 
 static const struct conf_key keys[] = {
-    { "output", 'o', CONF_STRING, "OUT", NULL, NULL, 0, 0,
-        "OUT.csv, .tsv, .jsonl, .db (SQLite), .npy, or a folder for the table, masks, overlays and arrays; else CSV on "
-        "stdout" },
+    { "output", 'o', CONF_PLACE, "OUT", NULL, NULL, 0, 0,
+        "OUT.csv, .tsv, .jsonl, .db (SQLite), .npy, or a folder (OUT/) for the table, masks, overlays and arrays; else "
+        "CSV on stdout" },
     { "format", 0, CONF_CHOICE, NULL, NULL, "csv|tsv|jsonl|sqlite|npy", 0, 0,
         "of the table, where its name does not say" },
     { "query", 0, CONF_STRING, "SELECT", NULL, NULL, 0, 0, "rows of an SQLite database; else all of its only table" },
@@ -455,10 +465,10 @@ static const struct conf_key keys[] = {
     { "shard", 0, CONF_STRING, "I/N", NULL, NULL, 0, 0,
         "do the I-th of N shares; processes with the same OUT make one table together" },
     { "restart", 0, CONF_FLAG, NULL, NULL, NULL, 0, 0, "throw away what an earlier run of this job has done" },
-    { "masks", 0, CONF_STRING, "FOLDER", NULL, NULL, 0, 0, "label maps as PNG with a palette" },
-    { "overlays", 0, CONF_STRING, "FOLDER", NULL, NULL, 0, 0, "the images with the label maps painted over them" },
+    { "masks", 0, CONF_PLACE, "FOLDER", NULL, NULL, 0, 0, "label maps as PNG with a palette" },
+    { "overlays", 0, CONF_PLACE, "FOLDER", NULL, NULL, 0, 0, "the images with the label maps painted over them" },
     { "alpha", 0, CONF_FLOAT, "0..1", "0.5", NULL, 0, 0, "how strong an overlay's colours are" },
-    { "tensors", 0, CONF_STRING, "FOLDER", NULL, NULL, 0, 0, "outputs that are no classes and no masks, as .npy" },
+    { "tensors", 0, CONF_PLACE, "FOLDER", NULL, NULL, 0, 0, "outputs that are no classes and no masks, as .npy" },
     { "columns", 'c', CONF_LIST, "ROLE=NAME[,NAME]", NULL, NULL, 0, 0,
         "what columns are for, where their names do not say: image, mask, label, boxes, numbers, sequence, id; "
         "image:INPUT=NAME feeds an input of the model" },

@@ -3,15 +3,25 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "cli/graph_json.h"
 #include "cli/inputs.h"
 #include "cli/opening.h"
+#include "enc/json.h"
 #include "exec/session.h"
 #include "graph/op.h"
 #include "pass/pass.h"
 #include "plan/plan.h"
 
-static int print_graph(const struct graph *g, struct err *e)
+/* Takes the reference. */
+static int print_tree(struct args *args, json_t *tree, struct err *e)
 {
+    TRY(json_own(args->arena, tree, e));
+    return print_json(args->arena, tree, e);
+}
+
+static int print_graph(struct args *args, const struct graph *g, struct err *e)
+{
+    if (conf_flag(&args->conf, "json")) return print_tree(args, graph_json(g), e);
     struct str s = str_in(g->arena);
     graph_print(g, &s);
     const char *text = str_done(&s);
@@ -26,11 +36,7 @@ static void print_plan(const struct plan *p)
 {
     for (size_t i = 0; i < p->n_steps; i++) {
         const struct plan_step *s = p->steps[i];
-        const char *kernel = s->kind == STEP_REORDER ? "reorder"
-            : s->kind == STEP_EVAL                   ? "node by node"
-            : s->step.kernel                         ? s->step.kernel->name
-                                                     : "reference";
-        printf("%4zu  %-22s %-18s", i, s->step.node ? s->step.node->op->name : "", kernel);
+        printf("%4zu  %-22s %-18s", i, s->step.node ? s->step.node->op->name : "", step_kernel_name(s));
         if (s->step.node) printf(" %s", s->step.node->name);
         putchar('\n');
     }
@@ -48,6 +54,17 @@ static void print_arena(const struct plan *p)
     printf("%12zu bytes in all; %s places follow the steps\n", p->memory, place_kinds[PLACE_ARENA]);
 }
 
+static int print_plan_json(
+    struct args *args, const struct plan *p, bool arena, const char *refusals, struct err *e)
+{
+    json_t *tree = arena ? arena_json(p) : plan_json(p), *lines = json_array();
+    for (const char *line = refusals; line && *line; line += strcspn(line, "\n"), line += *line == '\n')
+        json_array_append_new(lines, json_stringn(line, strcspn(line, "\n")));
+    if (refusals) json_object_set(tree, "refusals", lines);
+    json_decref(lines);
+    return print_tree(args, tree, e);
+}
+
 static int show_plan(struct model *m, struct args *args, struct err *e)
 {
     struct shape *shapes;
@@ -56,9 +73,11 @@ static int show_plan(struct model *m, struct args *args, struct err *e)
     bool explain = conf_flag(&args->conf, "explain");
     struct session *s = session_new(m->graph, &(struct session_options){ .explain = explain ? &why : NULL }, e);
     const struct plan *p = s ? session_plan(s, shapes, e) : NULL;
-    if (p && explain) fputs(str_done(&why) ? str_done(&why) : "", stdout);
-    if (p && conf_flag(&args->conf, "arena")) print_arena(p);
-    else if (p && !explain) print_plan(p);
+    bool arena = conf_flag(&args->conf, "arena"), json = conf_flag(&args->conf, "json");
+    if (p && json) print_plan_json(args, p, arena, explain ? str_done(&why) : NULL, e);
+    else if (p && explain) fputs(str_done(&why) ? str_done(&why) : "", stdout);
+    if (p && !json && arena) print_arena(p);
+    else if (p && !json && !explain) print_plan(p);
     session_free(s);
     return e->code;
 }
@@ -66,7 +85,7 @@ static int show_plan(struct model *m, struct args *args, struct err *e)
 static int show_stage(struct model *m, struct args *args, struct err *e)
 {
     const char *after = conf_string(&args->conf, "after");
-    if (!after) return print_graph(m->graph, e);
+    if (!after) return print_graph(args, m->graph, e);
     struct graph *g = graph_copy(m->graph, &m->arena, e);
     if (!g) return e->code;
     for (size_t i = 0; pass_at(i); i++) {
@@ -77,7 +96,7 @@ static int show_stage(struct model *m, struct args *args, struct err *e)
             TRY(pass_bind(g, shapes, e));
         }
         TRY(pass_run(g, pass_at(i)->stage, after, e));
-        return print_graph(g, e);
+        return print_graph(args, g, e);
     }
     struct str names = str_in(args->arena);
     for (size_t i = 0; pass_at(i); i++) str_addf(&names, " %s", pass_at(i)->name);
@@ -102,6 +121,7 @@ static const struct conf_key keys[] = {
     { "explain", 0, CONF_FLAG, NULL, NULL, NULL, 0, 0, "why kernels refused nodes" },
     { "batch", 'b', CONF_INT, "N", "1", NULL, 1, 1 << 20, "the first dimension, where it is free" },
     { "size", 's', CONF_INT, "N", "224", NULL, 1, 1 << 20, "the other free dimensions" },
+    KEY_JSON,
     KEYS_OPEN,
     { 0 },
 };

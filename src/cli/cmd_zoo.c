@@ -64,6 +64,12 @@ static int make(struct args *args, struct model *m, struct err *e)
     int64_t parameters = 0;
     for (size_t i = 0; i < m->graph->n_states; i++)
         if (m->graph->states[i]->flags & VALUE_TRAINABLE) parameters += tensor_count(m->graph->states[i]->data);
+    if (conf_flag(&args->conf, "json")) {
+        json_t *told = json_pack("{s:s,s:I,s:I}", "file", out, "parameters", (json_int_t)parameters, "seed",
+            (json_int_t)o.seed);
+        TRY(json_own(args->arena, told, e));
+        return print_json(args->arena, told, e);
+    }
     fprintf(stderr, "tenrec: %s: %" PRId64 " parameters, with fresh weights of seed %" PRIu64 "\n", out, parameters,
         o.seed);
     return 0;
@@ -81,8 +87,8 @@ static int run(struct args *args, struct err *e)
 }
 
 static const struct conf_key keys[] = {
-    { "output", 'o', CONF_STRING, "NAME.tenrec", NULL, NULL, 0, 0, "the package to write" },
-    { "labels", 0, CONF_STRING, "FILE", NULL, NULL, 0, 0, "class names: text, CSV or JSON" },
+    { "output", 'o', CONF_WRITE, "NAME.tenrec", NULL, NULL, 0, 0, "the package to write" },
+    { "labels", 0, CONF_READ, "FILE", NULL, NULL, 0, 0, "class names: text, CSV or JSON" },
     KEY_JSON,
     { 0 },
 };

@@ -46,7 +46,7 @@ static int parse_option(struct args *args, const char *word, char **argv, int ar
         k = conf_letter(&args->conf, word[1]);
         text = word[2] ? word + 2 : NULL;
     }
-    if (!k) return conf_set(&args->conf, name, "", "command line", e); /* the error with its did-you-mean */
+    if (!k) return conf_unknown(&args->conf, name, "command line", "option", word[1] == '-' ? "--" : "-", e);
     if (k->type == CONF_BREAK &&
         !ARRAY_PUSH(args->arena, args->breaks, args->n_breaks, args->cap_breaks, args->n_words))
         return fail_nomem(e);

@@ -14,6 +14,8 @@ struct args {
     const char **seconds;           /* of each word: the file of weights that follows a structure; NULL: none */
     size_t *breaks; /* how many words stood before each option of type CONF_BREAK */
     size_t n_breaks, cap_breaks;
+    struct output *outputs; /* files that are there and will be replaced (outputs.h) */
+    size_t n_outputs, cap_outputs;
 };
 
 struct command {

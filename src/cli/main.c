@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
+#include "cli/outputs.h"
 #include "tenrec/tenrec.h"
 
 static void overview(FILE *out)
@@ -63,7 +64,9 @@ static int run(int argc, char **argv, struct err *e)
     arena_init(&a, NULL);
     struct args args;
     int code = args_parse(&args, &a, c, argc - skip, argv + skip, e);
+    if (!code) code = outputs_check(&args, e);
     if (!code) code = c->run(&args, e);
+    if (!code) outputs_tell(&args);
     arena_release(&a);
     return code;
 }

@@ -13,7 +13,7 @@ struct recipe;
 #define KEYS_OPEN \
     { "input", 0, CONF_LIST, "[NAME=]DIMS[:TYPE]", NULL, NULL, 0, 0, \
         "shape of an input, as Nx3x224x224; letters are symbols that stay free" }, \
-        { "arch", 0, CONF_STRING, "MODEL", NULL, NULL, 0, 0, \
+        { "arch", 0, CONF_READ, "MODEL", NULL, NULL, 0, 0, \
             "the structure for a file of weights: a name of the zoo, a package, an ONNX or TorchScript file" }, \
         { "key", 0, CONF_STRING, "NAME", NULL, NULL, 0, 0, \
             "which part of a checkpoint holds the weights, as in model_state_dict" }, \
@@ -24,9 +24,9 @@ struct recipe;
         { "like", 0, CONF_CHOICE, NULL, NULL, \
             "torchvision|timm|keras|keras-unit|keras-raw|keras-torch|keras-caffe|caffe", 0, 0, \
             "prepare images as this framework's classifiers have it" }, \
-        { "preprocess", 0, CONF_STRING, "FILE", NULL, NULL, 0, 0, \
+        { "preprocess", 0, CONF_READ, "FILE", NULL, NULL, 0, 0, \
             "preprocessing steps (YAML or JSON), or a Hugging Face preprocessor_config.json" }, \
-        { "labels", 0, CONF_STRING, "FILE", NULL, NULL, 0, 0, "class names: text, CSV or JSON" }, \
+        { "labels", 0, CONF_READ, "FILE", NULL, NULL, 0, 0, "class names: text, CSV or JSON" }, \
         { "label-length", 0, CONF_INT, "N", "0", NULL, 0, 1 << 20, \
             "characters of a class name that are kept; 0: all" }, \
         { "task", 0, CONF_CHOICE, NULL, NULL, "image-classification|image-segmentation|object-detection|raw", 0, 0, \
@@ -45,7 +45,7 @@ struct recipe;
 enum precision read_precision(const struct args *args);
 
 #define KEY_RECIPE \
-    { "recipe", 0, CONF_STRING, "FILE", NULL, NULL, 0, 0, "which kernels to use, as bench --tune found them here" }
+    { "recipe", 0, CONF_READ, "FILE", NULL, NULL, 0, 0, "which kernels to use, as bench --tune found them here" }
 /* NULL where none is asked for; a line says why one is ignored. */
 int read_recipe(const struct args *args, const struct graph *g, const struct recipe **r, struct err *e);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "base/plural.h"
 #include "graph/op.h"
 
 void profile_reset(const struct plan *p)
@@ -55,7 +56,7 @@ int profile_print(const struct plan *p, struct arena *a, struct err *e)
         printf("%10.3f %6.1f %5ld  %-20s %-20s %s\n", order[i]->seconds * 1e3,
             100 * order[i]->seconds / (all + 1e-12), order[i]->runs, op_of(order[i]), kernel_of(order[i]),
             name_of(order[i]));
-    printf("%10.3f ms in %zu steps, calls together\n", all * 1e3, p->n_steps);
+    printf("%10.3f ms in %zu step%s, calls together\n", all * 1e3, p->n_steps, plural((long long)p->n_steps));
     return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/plural.h"
 #include "base/str.h"
 #include "cli/opening.h"
 #include "enc/json.h"
@@ -32,9 +33,9 @@ static void print_parts(const struct weights *w)
 {
     if (w->key[0]) printf("  %-12s %s, %zu of %zu tensors\n", "weights of", w->key, w->n_chosen, w->n);
     for (size_t i = 0; w->key[0] && i < w->groups.n; i++)
-        printf("  %-12s %s, %zu tensors\n", i ? "" : "parts",
+        printf("  %-12s %s, %zu tensor%s\n", i ? "" : "parts",
             w->groups.entries[i].key[0] ? w->groups.entries[i].key : "-",
-            (size_t)(uintptr_t)w->groups.entries[i].value);
+            (size_t)(uintptr_t)w->groups.entries[i].value, plural((long long)(uintptr_t)w->groups.entries[i].value));
     for (size_t i = 0; i < w->facts.n; i++)
         printf("  %-12s %s = %s\n", i ? "" : "says", w->facts.entries[i].key, (const char *)w->facts.entries[i].value);
 }

@@ -42,14 +42,17 @@ const struct conf_key *conf_letter(const struct conf *c, char letter)
     return NULL;
 }
 
-static int unknown(const struct conf *c, const char *name, const char *where, struct err *e)
+int conf_unknown(const struct conf *c, const char *name, const char *where, const char *what, const char *mark,
+    struct err *e)
 {
     const char **names = ARENA_ARRAY(c->arena, c->n_keys, const char *);
     TRY_MEM(names, e);
     for (size_t i = 0; i < c->n_keys; i++) names[i] = key_at(c, i)->name;
     const char *near = str_closest(name, names, c->n_keys);
-    if (near) return fail(e, ERR_USAGE, "%s: unknown key \"%s\", did you mean \"%s\"?", where, name, near);
-    return fail(e, ERR_USAGE, "%s: unknown key \"%s\"", where, name);
+    if (near)
+        return fail(e, ERR_USAGE, "%s: unknown %s \"%s%s\", did you mean \"%s%s\"?", where, what, mark, name, mark,
+            near);
+    return fail(e, ERR_USAGE, "%s: unknown %s \"%s%s\"", where, what, mark, name);
 }
 
 static bool is_choice(const char *choices, const char *text)
@@ -107,7 +110,7 @@ static int set_value(struct conf *c, size_t i, const char *text, const char *whe
 int conf_set(struct conf *c, const char *name, const char *text, const char *where, struct err *e)
 {
     int i = index_of(c, name);
-    if (i < 0) return unknown(c, name, where, e);
+    if (i < 0) return conf_unknown(c, name, where, "key", "", e);
     TRY(set_value(c, (size_t)i, text, where, e));
     c->values[i].set = true;
     return 0;
@@ -128,7 +131,7 @@ int conf_init(struct conf *c, struct arena *a, const struct conf_key *const *tab
 int conf_reset(struct conf *c, const char *name, struct err *e)
 {
     int i = index_of(c, name);
-    if (i < 0) return unknown(c, name, "reset", e);
+    if (i < 0) return conf_unknown(c, name, "reset", "key", "", e);
     c->values[i] = (struct conf_value){ 0 };
     const char *fallback = key_at(c, (size_t)i)->fallback;
     return fallback ? set_value(c, (size_t)i, fallback, "default", e) : 0;

@@ -18,6 +18,9 @@ enum conf_type {
     CONF_INT,  /* within [min, max] when max > min */
     CONF_FLOAT,
     CONF_STRING,
+    CONF_READ,   /* the name of a file that is read */
+    CONF_WRITE,  /* of one to be written */
+    CONF_PLACE,  /* of a file or a folder to be written */
     CONF_CHOICE, /* one of `choices`, separated by '|' */
     CONF_LIST,   /* a string that may be given again and again */
     CONF_BREAK   /* has no value: splits the words around it, and may come again and again */
@@ -57,6 +60,9 @@ int conf_init(struct conf *c, struct arena *a, const struct conf_key *const *tab
 int conf_set(struct conf *c, const char *name, const char *text, const char *where, struct err *e);
 const struct conf_key *conf_find(const struct conf *c, const char *name); /* NULL when unknown */
 const struct conf_key *conf_letter(const struct conf *c, char letter);
+/* ERR_USAGE for a name that no table has, called `what` ("key", "option") and written with `mark` before it ("--"). */
+int conf_unknown(const struct conf *c, const char *name, const char *where, const char *what, const char *mark,
+    struct err *e);
 
 /* Takes back what was set: the default again, an empty list. */
 int conf_reset(struct conf *c, const char *name, struct err *e);

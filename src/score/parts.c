@@ -1,6 +1,7 @@
 /* parts.c - finished pieces of a job in a folder. */
 #include "score/parts.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -23,6 +24,7 @@ struct parts {
     struct arena *arena;
     struct parts_options o;
     const char *folder, *job_path;
+    int entered; /* the open folder; everybody who works there shares its lock */
     struct range *ranges; /* by first row */
     size_t n, cap, at;    /* at: the first one that does not end before the row asked for */
     int64_t done;
@@ -94,18 +96,54 @@ static int remove_pieces(struct parts *p, struct err *e)
     return 0;
 }
 
-static int make_folder(struct parts *p, struct err *e)
+static void close_later(void *fd)
 {
-    if (file_exists(p->job_path)) return 0;
-    TRY(file_mkdirs(p->folder, e));
-    return file_write(p->arena, p->job_path, p->o.job, strlen(p->o.job), e);
+    close((int)(intptr_t)fd);
+}
+
+/* Whether the folder that is open still stands under its name: another process may just have removed it. */
+static bool is_still(const struct parts *p, int fd)
+{
+    struct stat ours, there;
+    while (flock(fd, LOCK_SH) && errno == EINTR) continue;
+    return !fstat(fd, &ours) && !stat(p->folder, &there) && ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+}
+
+/* Makes the folder where it is missing, and stays in it until the end: whoever finds it empty leaves it to others. */
+static int enter_folder(struct parts *p, struct err *e)
+{
+    const char *above = file_dir(p->arena, p->folder);
+    TRY_MEM(above, e);
+    TRY(file_mkdirs(above, e));
+    for (;;) {
+        if (mkdir(p->folder, 0777) && errno != EEXIST) return fail(e, ERR_IO, "%s: %s", p->folder, strerror(errno));
+        int fd = open(p->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0 && errno != ENOENT) return fail(e, ERR_IO, "%s: %s", p->folder, strerror(errno));
+        if (fd < 0) continue;
+        p->entered = fd;
+        if (is_still(p, fd)) return arena_closer(p->arena, close_later, (void *)(intptr_t)fd) ? fail_nomem(e) : 0;
+        close(fd);
+    }
+}
+
+/* The first process's stays, also where several come at once: they queue at its lock. */
+static int write_job(const struct parts *p, struct err *e)
+{
+    const char *ours = arena_printf(p->arena, "%s.%ld", p->job_path, (long)getpid());
+    TRY_MEM(ours, e);
+    TRY(file_write(p->arena, ours, p->o.job, strlen(p->o.job), e));
+    bool bad = link(ours, p->job_path) && errno != EEXIST && rename(ours, p->job_path);
+    if (bad) fail(e, ERR_IO, "%s: cannot write: %s", p->job_path, strerror(errno));
+    unlink(ours);
+    return e->code;
 }
 
 static int open_folder(struct parts *p, struct err *e)
 {
     struct bytes there;
-    if (p->o.restart && file_is_dir(p->folder)) TRY(remove_pieces(p, e));
-    TRY(make_folder(p, e));
+    TRY(enter_folder(p, e));
+    if (p->o.restart) TRY(remove_pieces(p, e));
+    if (!file_exists(p->job_path)) TRY(write_job(p, e));
     TRY(file_read(p->arena, p->job_path, 1 << 20, &there, e));
     if (there.len != strlen(p->o.job) || memcmp(there.data, p->o.job, there.len)) return other_job(p, there, e);
     return list_pieces(p, e);
@@ -148,7 +186,6 @@ int parts_save(struct parts *p, const struct piece *piece, struct err *e)
     struct file_writer w;
     char head[128];
     struct range r = { piece->first, piece->n };
-    TRY(make_folder(p, e)); /* another process may have found it empty */
     arena_init(&a, p->arena->mem);
     int len = snprintf(head, sizeof head, "errors %" PRId64 " results %zu targets %zu\n", piece->errors,
         piece->results.len, piece->targets.len);
@@ -201,11 +238,6 @@ static int each_piece(
     return 1;
 }
 
-static void close_later(void *fd)
-{
-    close((int)(intptr_t)fd);
-}
-
 static int close_fd(int fd, int code)
 {
     close(fd);
@@ -249,6 +281,6 @@ void parts_remove(struct parts *p)
 void parts_tidy(struct parts *p)
 {
     struct err ignored = { 0 };
-    if (!file_is_dir(p->folder) || list_pieces(p, &ignored) || p->n) return;
-    parts_remove(p);
+    if (!file_is_dir(p->folder) || flock(p->entered, LOCK_EX | LOCK_NB)) return;
+    if (!list_pieces(p, &ignored) && !p->n) parts_remove(p);
 }

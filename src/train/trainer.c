@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/plural.h"
 #include "base/str.h"
 #include "train/loader.h"
 #include "train/run.h"
@@ -337,7 +338,7 @@ static int finish(struct train_run *r, struct err *e)
     run_say(r, "best %s %.5g in epoch %lld; %s holds best.tenrec, last.tenrec, results.csv",
         r->valid.n ? r->metric->name : "loss", r->best, (long long)r->best_epoch, r->folder);
     run_say(r, "memory: %.0f MB at the peak", (double)memory_peak() / 1e6);
-    if (r->errors) run_say(r, "%lld rows were skipped", (long long)r->errors);
+    if (r->errors) run_say(r, "skipped: %lld row%s", (long long)r->errors, plural(r->errors));
     run_say(r, "weights %s", hex);
     return 0;
 }

@@ -26,6 +26,8 @@ struct conv_shape {
 };
 /* `name` is what the parameters begin with: "layer1.0.conv1". Names may be formatted. */
 struct value *net_conv(struct net *n, struct value *x, struct conv_shape s, const char *name);
+/* What the next layer without parameters is called; --features finds a layer by its name. */
+void net_call(struct net *n, const char *name);
 /* ConvTranspose2d(kernel = stride = 2) with a bias: twice the size */
 struct value *net_upsample(struct net *n, struct value *x, int64_t out, const char *name);
 struct value *net_batch_norm(struct net *n, struct value *x, const char *name);

@@ -30,20 +30,26 @@ static struct value *block(struct net *n, struct value *x, const char *at, int64
         shortcut = net_conv(n, x, fit, net_name(n, "%s.downsample.0", at));
         shortcut = net_batch_norm(n, shortcut, net_name(n, "%s.downsample.1", at));
     }
-    return net_relu(n, net_add(n, y, shortcut));
+    y = net_add(n, y, shortcut);
+    net_call(n, net_name(n, "%s.relu", at));
+    return net_relu(n, y);
 }
 
 static struct value *resnet(struct net *n, struct value *x, const struct zoo_model *m, const struct zoo_options *o)
 {
     n->convs = INIT_HE;
     x = net_conv(n, x, (struct conv_shape){ 64, 7, 2, 3, false }, "conv1");
-    x = net_relu(n, net_batch_norm(n, x, "bn1"));
+    x = net_batch_norm(n, x, "bn1");
+    net_call(n, "relu");
+    x = net_relu(n, x);
+    net_call(n, "maxpool");
     x = net_max_pool(n, x, 3, 2, 1);
     for (int stage = 0; stage < 4; stage++)
         for (int i = 0; i < depths[m->variant][stage]; i++) {
             const char *at = net_name(n, "layer%d.%d", stage + 1, i);
             x = block(n, x, at, (int64_t)64 << stage, stage && !i ? 2 : 1, m->variant >= RESNET50);
         }
+    net_call(n, "avgpool");
     return net_linear(n, net_mean_pool(n, x), o->classes, "fc");
 }
 

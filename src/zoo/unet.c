@@ -9,7 +9,9 @@ static struct value *twice(struct net *n, struct value *x, int64_t out, const ch
     for (int i = 0; i < 2; i++) {
         struct conv_shape same = { out, 3, 1, 1, false };
         x = net_conv(n, x, same, net_name(n, "%s.double_conv.%d", at, 3 * i));
-        x = net_relu(n, net_batch_norm(n, x, net_name(n, "%s.double_conv.%d", at, 3 * i + 1)));
+        x = net_batch_norm(n, x, net_name(n, "%s.double_conv.%d", at, 3 * i + 1));
+        net_call(n, net_name(n, "%s.double_conv.%d", at, 3 * i + 2));
+        x = net_relu(n, x);
     }
     return x;
 }

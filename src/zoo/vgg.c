@@ -17,6 +17,7 @@ static struct value *to_seven(struct net *n, struct value *x)
     if (h < 7 || w < 7 || h % 7 || w % 7)
         return fail(n->b.err, ERR_SHAPE, "the input's sides must be 32, or multiples of 224"), NULL;
     int64_t k[] = { h / 7, w / 7 };
+    net_call(n, "avgpool");
     return emit(&n->b, "AveragePool", ATTRS(attr_ints("kernel_shape", k, 2), attr_ints("strides", k, 2)), x);
 }
 
@@ -31,14 +32,18 @@ static struct value *vgg(struct net *n, struct value *x, const struct zoo_model 
         for (int i = 0; i < convs[variant][stage]; i++) {
             x = net_conv(n, x, (struct conv_shape){ width, 3, 1, 1, true }, net_name(n, "features.%d", at++));
             if (norm) x = net_batch_norm(n, x, net_name(n, "features.%d", at++));
+            net_call(n, net_name(n, "features.%d", at++));
             x = net_relu(n, x);
-            at++;
         }
+        net_call(n, net_name(n, "features.%d", at));
         x = net_max_pool(n, x, 2, 2, 0);
     }
     x = net_flatten(n, to_seven(n, x));
-    x = net_dropout(n, net_relu(n, net_linear(n, x, 4096, "classifier.0")), 0.5);
-    x = net_dropout(n, net_relu(n, net_linear(n, x, 4096, "classifier.3")), 0.5);
+    for (int i = 0; i < 6; i += 3) {
+        x = net_linear(n, x, 4096, net_name(n, "classifier.%d", i));
+        net_call(n, net_name(n, "classifier.%d", i + 1));
+        x = net_dropout(n, net_relu(n, x), 0.5);
+    }
     return net_linear(n, x, o->classes, "classifier.6");
 }
 

@@ -40,7 +40,7 @@ exits 1 'room for the pieces, none to join them'
 says talk 'half.csv: cannot write: File too large' 'is said with its name'
 ok 'the pieces stay, and nothing half-written' "$(ls -d half.csv* | grep -vx half.csv.parts)"
 run score classify.onnx rows.csv $settings -o half.csv
-says talk 'going on where an earlier run stopped: 1500 rows are done' 'nothing is done twice'
+says talk 'going on where an earlier run stopped, after 1500 rows' 'nothing is done twice'
 ok 'half.csv is what it would have been' "$(cmp whole.csv half.csv 2>&1)"
 ok 'so are its measures' "$(cmp whole.csv.metrics.json half.csv.metrics.json 2>&1)"
 
@@ -106,7 +106,7 @@ is 'whole' "$(wc -l <from.csv | tr -d ' ')" 3
 
 run score classify.onnx images.db $settings -o images.db
 exits 2 'results in the place of their source'
-says talk 'would replace the table' 'are refused'
+says talk 'would replace .*, which is read here' 'are refused'
 cp images.db other.db
 run score classify.onnx rows.csv $settings -o other.db
 exits 2 'results in the place of somebody'"'"'s tables'

@@ -98,7 +98,7 @@ says talk 'no tensors below --key ema' 'is told'
 printf '\200\002\212\012l\374\234F\371 j\250P\031.' >cut.pth
 run info cut.pth
 exits 3 'weights cut short'
-run export c.tenrec -o /nowhere/w.pth
-exits 1 'a folder that is not there'
+run export c.tenrec -o cut.pth/w.pth
+exits 2 'a folder that is none'
 ok 'leaves nothing behind' "$(ls -A | grep part)"
 finish

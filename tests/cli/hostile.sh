@@ -40,7 +40,7 @@ fi
 
 run info classify.onnx --jsno
 exits 2 'a misspelt option'
-says talk 'did you mean "json"' 'gets a suggestion'
+says talk 'did you mean "--json"' 'gets a suggestion'
 run imprt classify.onnx
 exits 2 'a misspelt command'
 cat >steps.yaml <<'END'

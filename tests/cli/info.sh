@@ -26,8 +26,8 @@ says out 'output +product' 'a model without weights'
 run info add.onnx --plot add.svg
 ok 'a picture' "$(grep -q '</svg>' add.svg || echo 'not whole')"
 is 'has a box for every node and port' "$(grep -c '<title>' add.svg)" 7
-run info add.onnx --plot nowhere/add.svg
-exits 1 'a picture that cannot be written'
+run info add.onnx --plot add.svg/add.svg
+exits 2 'a picture that cannot be written'
 run info wrong.onnx
 exits 3 'a model that cannot be read'
 head -c 60 classify.onnx >cut.onnx

@@ -187,6 +187,17 @@ static void make_copy(void)
     put_model("copy.onnx", &g);
 }
 
+/* Sound, and a number beside it. */
+static void make_sound(void)
+{
+    struct proto_message g = proto_message_in(&arena);
+    put_port(&g, 11, "sound", (const char *const[]){ "N", "T" }, 2);
+    put_port(&g, 11, "rate", NULL, 0);
+    put_node(&g, "Div", "sound rate", "speech", "");
+    put_port(&g, 12, "speech", (const char *const[]){ "N", "T" }, 2);
+    put_model("sound.onnx", &g);
+}
+
 static void make_sequence(void)
 {
     struct proto_message g = proto_message_in(&arena);
@@ -424,6 +435,7 @@ int main(int argc, char **argv)
     make_segment();
     make_single();
     make_copy();
+    make_sound();
     make_sequence();
     make_heads();
     make_detect();

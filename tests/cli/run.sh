@@ -44,7 +44,7 @@ run run add.onnx 1,2 3,4 -o out.txt
 exits 2 'nor any into .txt'
 run run add.onnx 1,2 3,4 --reverence
 exits 2 'a misspelt option'
-says talk 'did you mean "reference"' 'gets a suggestion'
+says talk 'did you mean "--reference"' 'gets a suggestion'
 run run add.onnx 1,2,3 4
 exits 4 'numbers that do not fill the shape'
 if [ -w /dev/full ] && [ "$(id -u)" = 0 ] && mkdir small && mount -t tmpfs -o size=4k tmpfs small 2>/dev/null; then

@@ -72,5 +72,5 @@ run scan
 exits 2 'without a file'
 run scan evil.pt --jsno
 exits 2 'a misspelt option'
-says talk 'did you mean "json"' 'gets a suggestion'
+says talk 'did you mean "--json"' 'gets a suggestion'
 finish

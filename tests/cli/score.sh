@@ -51,7 +51,7 @@ run score classify.onnx nowhere
 exits 1 'a table that is not there'
 run score classify.onnx photos --massk x
 exits 2 'a misspelt option'
-says talk 'did you mean "masks"' 'gets a suggestion'
+says talk 'did you mean "--masks"' 'gets a suggestion'
 run score add.onnx photos
 exits 2 'a model with two inputs'
 says talk 'columns a,b' 'wants columns of their names'

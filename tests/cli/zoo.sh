@@ -36,6 +36,13 @@ ok 'another one others' "$(cmp -s a.tenrec c.tenrec && echo same)"
 run show zoo:unet_small --input 1xHxW
 exits 0 'a network with free sizes'
 says out 'inc.double_conv.0.weight float32\[16,1,3,3\]' 'its parameters have names'
+for layer in avgpool layer4 layer2.0 relu maxpool; do
+    run score zoo:resnet18 photos/red.png --features $layer
+    exits 0 "the layer $layer has the name it has in torchvision"
+done
+run show zoo:resnet18
+last=$(sed -n 's/^  \(layer4[^ ]*\) .*/\1/p' out | tail -1)
+is 'a block ends with what it gives' "$last" layer4.1.relu
 run train model=zoo:lenet5 data=learn epochs=2 out=runs/zoo
 exits 0 'a network of the zoo learns'
 says talk 'answers with 4 classes' 'with the classes of the table'
