@@ -120,7 +120,13 @@ int open_rows(struct table **t, const struct model *m, struct args *args, const 
     o.query = conf_string(&args->conf, "query");
     if (!(*t = table_open(args->arena, path, &o, e))) return e->code;
     size_t fed = 0;
-    for (size_t i = 0; i < table_columns(*t); i++) fed += table_column_at(*t, i)->input >= 0;
+    for (size_t i = 0; i < table_columns(*t); i++) {
+        const struct column *c = table_column_at(*t, i);
+        bool data = c->role == ROLE_IMAGE || c->role == ROLE_SEQUENCE;
+        fed += c->input >= 0;
+        if (c->input < 0 && c->place && data)
+            fprintf(stderr, "tenrec: note: column %s feeds no input of the model\n", c->name);
+    }
     if (fed >= g->n_inputs) return 0;
     struct str names = str_in(args->arena);
     for (size_t i = 0; i < g->n_inputs; i++) str_addf(&names, "%s%s", i ? "," : "", g->inputs[i]->name);

@@ -116,6 +116,35 @@ int conf_set(struct conf *c, const char *name, const char *text, const char *whe
     return 0;
 }
 
+/* How long the first item of a list is. */
+static size_t item_length(const char *text)
+{
+    size_t n = strcspn(text, ",");
+    bool pair = memchr(text, '=', n) != NULL;
+    while (pair && text[n]) {
+        size_t more = strcspn(text + n + 1, ",");
+        if (memchr(text + n + 1, '=', more)) break;
+        n += 1 + more;
+    }
+    return n;
+}
+
+int conf_items(struct conf *c, const char *name, const char *text, const char *where, struct err *e)
+{
+    int i = index_of(c, name);
+    if (i < 0) return conf_unknown(c, name, where, "key", "", e);
+    if (!c->values[i].begun) TRY(conf_reset(c, name, e));
+    c->values[i].begun = true;
+    while (*text) {
+        size_t n = item_length(text);
+        const char *item = arena_strndup(c->arena, text, n);
+        TRY_MEM(item, e);
+        if (n) TRY(conf_set(c, name, item, where, e));
+        text += n + (text[n] == ',');
+    }
+    return 0;
+}
+
 int conf_init(struct conf *c, struct arena *a, const struct conf_key *const *tables, struct err *e)
 {
     *c = (struct conf){ .arena = a, .tables = tables };

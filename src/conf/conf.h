@@ -45,6 +45,7 @@ struct conf_value {
     const char *s;
     const char **list;
     size_t n, cap;
+    bool begun; /* a list that conf_items() has begun */
 };
 
 struct conf {
@@ -60,6 +61,9 @@ int conf_init(struct conf *c, struct arena *a, const struct conf_key *const *tab
 int conf_set(struct conf *c, const char *name, const char *text, const char *where, struct err *e);
 const struct conf_key *conf_find(const struct conf *c, const char *name); /* NULL when unknown */
 const struct conf_key *conf_letter(const struct conf *c, char letter);
+/* Items of a list, with commas between: the first call replaces what the list held, later ones go on. A part without
+ * '=' behind one that has it belongs to that: "numbers=a,b,label=c" is "numbers=a,b" and "label=c". */
+int conf_items(struct conf *c, const char *name, const char *text, const char *where, struct err *e);
 /* ERR_USAGE for a name that no table has, called `what` ("key", "option") and written with `mark` before it ("--"). */
 int conf_unknown(const struct conf *c, const char *name, const char *where, const char *what, const char *mark,
     struct err *e);

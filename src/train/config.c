@@ -214,11 +214,6 @@ int train_config_set(struct conf *c, const char *word, struct err *e)
         return fail(e, ERR_USAGE, "%s: expected KEY=VALUE, as in epochs=20", word);
     snprintf(key, sizeof key, "%.*s", (int)(equals - word), word);
     const struct conf_key *k = conf_find(c, key);
-    if (!k || k->type != CONF_LIST) return conf_set(c, key, equals + 1, "command line", e);
-    char *rest = arena_strdup(c->arena, equals + 1); /* "a,b" is two items */
-    TRY_MEM(rest, e);
-    TRY(conf_reset(c, key, e));
-    for (char *item; (item = strsep(&rest, ","));)
-        if (*item) TRY(conf_set(c, key, item, "command line", e));
-    return 0;
+    bool list = k && k->type == CONF_LIST;
+    return (list ? conf_items : conf_set)(c, key, equals + 1, "command line", e);
 }

@@ -163,6 +163,29 @@ static void make_left_right(void)
     put_model("left_right.onnx", &g);
 }
 
+/* Two images through the same convolution, and whether what is seen is alike: a siamese network. */
+static void make_twins(void)
+{
+    struct proto_message g = proto_message_in(&arena);
+    static const float w[12] = { 0.3f, 0.1f, -0.2f, 0.1f, 0.4f, 0.1f, -0.1f, 0.2f, 0.3f, 0.2f, -0.3f, 0.2f };
+    static const float fc[8] = { 1, 1, 1, 1, -1, -1, -1, -1 }, b[2] = { 0 };
+    const char *const dims[] = { "N", "3", "H", "W" };
+    put_port(&g, 11, "left", dims, 4);
+    put_port(&g, 11, "right", dims, 4);
+    put_weights(&g, "conv.weight", (const int64_t[]){ 4, 3, 1, 1 }, 4, w, 12);
+    put_weights(&g, "fc.weight", (const int64_t[]){ 2, 4 }, 2, fc, 8);
+    put_weights(&g, "fc.bias", (const int64_t[]){ 2 }, 1, b, 2);
+    put_node(&g, "Conv", "left conv.weight", "map_left", "");
+    put_node(&g, "Conv", "right conv.weight", "map_right", "");
+    put_node(&g, "ReduceMean", "map_left", "vector_left", "axes=2,3 keepdims=0");
+    put_node(&g, "ReduceMean", "map_right", "vector_right", "axes=2,3 keepdims=0");
+    put_node(&g, "Sub", "vector_left vector_right", "apart", "");
+    put_node(&g, "Abs", "apart", "distance", "");
+    put_node(&g, "Gemm", "distance fc.weight fc.bias", "alike", "transB=1");
+    put_port(&g, 12, "alike", (const char *const[]){ "N", "2" }, 2);
+    put_model("twins.onnx", &g);
+}
+
 static void make_segment(void)
 {
     struct proto_message g = proto_message_in(&arena);
@@ -435,6 +458,7 @@ int main(int argc, char **argv)
     make_segment();
     make_single();
     make_copy();
+    make_twins();
     make_sound();
     make_sequence();
     make_heads();
