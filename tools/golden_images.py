@@ -331,7 +331,9 @@ def other_files():
              "deflate.tif": saved(color, "TIFF", compression="tiff_adobe_deflate"),
              "gray.tif": saved(gray, "TIFF"), "index.tif": saved(few, "TIFF"), "bits.tif": saved(bits, "TIFF"),
              "gray16.tif": saved(wide, "TIFF"), "gray16big.tif": tiff_gray16_big(),
-             "alpha.tif": saved(alpha, "TIFF"), "pages.tif": saved(gray, "TIFF", save_all=True, append_images=[bits])}
+             "alpha.tif": saved(alpha, "TIFF"), "pages.tif": saved(gray, "TIFF", save_all=True, append_images=[bits]),
+             **{"orientation%d.tif" % n: saved(color if n % 2 else few, "TIFF", tiffinfo={274: n})
+                for n in range(2, 9)}}
     return files
 
 

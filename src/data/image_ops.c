@@ -1,4 +1,4 @@
-/* image_ops.c - orientation, windows (crops and pads) and the arithmetic of target sizes. */
+/* image_ops.c - windows (crops and pads) and the arithmetic of target sizes. */
 #include "data/image_ops.h"
 
 #include <math.h>
@@ -22,39 +22,6 @@ static int like(struct image *out, struct arena *a, const struct image *in, int6
     struct image made = *in;
     made.width = img.width, made.height = img.height, made.pixels = img.pixels;
     *out = made;
-    return 0;
-}
-
-/* Result pixel (x, y) is source pixel (x, y), after swapping the two and then counting from the far side, as said. */
-static const struct {
-    bool swap, from_right, from_bottom;
-} turns[9] = {
-    [2] = { false, true, false }, [3] = { false, true, true }, [4] = { false, false, true },
-    [5] = { true, false, false }, [6] = { true, false, true }, [7] = { true, true, true },
-    [8] = { true, true, false },
-};
-
-int image_orient(struct image *out, struct arena *a, const struct image *in, struct err *e)
-{
-    int o = in->orientation;
-    if (o < 2 || o > 8) {
-        *out = *in;
-        return 0;
-    }
-    bool swap = turns[o].swap;
-    struct image img;
-    TRY(like(&img, a, in, swap ? in->height : in->width, swap ? in->width : in->height, e));
-    img.orientation = 1;
-    size_t px = pixel_bytes(in), row = image_row_bytes(in);
-    uint8_t *to = img.pixels;
-    for (int y = 0; y < img.height; y++)
-        for (int x = 0; x < img.width; x++, to += px) {
-            int sx = swap ? y : x, sy = swap ? x : y;
-            if (turns[o].from_right) sx = in->width - 1 - sx;
-            if (turns[o].from_bottom) sy = in->height - 1 - sy;
-            memcpy(to, in->pixels + (size_t)sy * row + (size_t)sx * px, px);
-        }
-    *out = img;
     return 0;
 }
 

@@ -14,9 +14,6 @@ struct arena;
 struct err;
 struct image;
 
-/* Turns the pixels upright by the EXIF orientation (Pillow's ImageOps.exif_transpose); it is 1 afterwards. */
-int image_orient(struct image *out, struct arena *a, const struct image *in, struct err *e);
-
 /* The window of width x height whose corner is pixel (left, top) of `in`; outside of `in` it is `fill` (NULL: 0), one
  * value per channel. Crops (Pillow's Image.crop) and pads alike. */
 int image_window(struct image *out, struct arena *a, const struct image *in, int64_t left, int64_t top, int64_t width,

@@ -71,7 +71,8 @@ int png_decode(struct image *out, struct arena *a, struct bytes in, const struct
 int webp_decode(struct image *out, struct arena *a, struct bytes in, const struct image_options *o, struct err *e);
 /* The first frame on its canvas. */
 int gif_decode(struct image *out, struct arena *a, struct bytes in, const struct image_options *o, struct err *e);
-/* The first page; gray of 8 and 16 bits and palettes as they are, all else as RGB or RGBA of 8 bits. */
+/* The first page, upright by its own orientation as Pillow and OpenCV have it; gray of 8 and 16 bits and palettes as
+ * they are, all else as RGB or RGBA of 8 bits. */
 int tiff_decode(struct image *out, struct arena *a, struct bytes in, const struct image_options *o, struct err *e);
 /* Gray of 8 or 16 bits, gray with alpha, RGB and RGBA of 8. */
 int jpeg2000_decode(
@@ -90,6 +91,9 @@ enum image_color { IMAGE_GRAY, IMAGE_RGB, IMAGE_BGR, IMAGE_RGBA, N_IMAGE_COLORS 
 int image_convert(struct image *out, struct arena *a, const struct image *in, enum image_color color, struct err *e);
 /* 16 bits to 8 by their high byte, whatever the channels: what most 16-bit gray images need before image_convert(). */
 int image_to_8bit(struct image *out, struct arena *a, const struct image *in, struct err *e);
+/* Turns the pixels (or the sizes alone, where there are none) upright by the EXIF orientation, as Pillow's
+ * ImageOps.exif_transpose; it is 1 afterwards. */
+int image_orient(struct image *out, struct arena *a, const struct image *in, struct err *e);
 /* RGB <-> BGR (RGBA <-> BGRA), in place. */
 void image_swap_red_blue(struct image *img);
 

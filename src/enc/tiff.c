@@ -134,7 +134,7 @@ static int read_any(
     size_t n = (size_t)p->width * p->height;
     uint32_t *rgba = ARENA_ARRAY(a, n, uint32_t);
     TRY_MEM(rgba, e);
-    /* the file's own orientation: rows stay where they are stored, as in Pillow */
+    /* the file's own orientation: rows stay where they are stored until image_orient() */
     if (!TIFFReadRGBAImageOriented(t, p->width, p->height, rgba, p->orientation, 1)) return damaged(s, e);
     for (size_t i = 0; i < n; i++) {
         uint8_t px[4] = { TIFFGetR(rgba[i]), TIFFGetG(rgba[i]), TIFFGetB(rgba[i]), TIFFGetA(rgba[i]) };
@@ -156,8 +156,9 @@ static int read_page(
     *out = (struct image){ (int)p.width, (int)p.height, channels, bits };
     if (!o->header_only) TRY(image_new(out, a, p.width, p.height, channels, bits, o->max_pixels, e));
     int code = p.plain ? read_plain(t, s, &p, out, a, o, e) : out->pixels ? read_any(t, s, &p, out, a, e) : 0;
-    if (!code) out->orientation = p.orientation >= 1 && p.orientation <= 8 ? p.orientation : 1;
-    return code;
+    TRY(code);
+    out->orientation = p.orientation >= 1 && p.orientation <= 8 ? p.orientation : 1;
+    return image_orient(out, a, out, e);
 }
 
 struct tiff_calls tiff_calls;
