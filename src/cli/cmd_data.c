@@ -110,6 +110,15 @@ static int parse_shares(const char *text, double shares[3], struct err *e)
     return n;
 }
 
+/* The whole path of a file, there or not; links keep their names. */
+static const char *whole_path(struct arena *a, const char *path)
+{
+    char *here = path[0] == '/' ? NULL : realpath(".", NULL);
+    const char *whole = here ? file_join(a, here, path) : path;
+    free(here);
+    return whole;
+}
+
 /* Cells of a row as a line of a new table, which lies elsewhere: files by their whole path. */
 static int put_row(struct str *out, const struct table *t, const struct row *row, struct arena *a, struct err *e)
 {
@@ -118,9 +127,7 @@ static int put_row(struct str *out, const struct table *t, const struct row *row
     TRY_MEM(fields, e);
     for (size_t i = 0; i < n; i++) {
         const struct cell *c = &row->cells[i];
-        char *whole = c->path ? realpath(c->path, NULL) : NULL;
-        fields[i] = whole ? arena_strdup(a, whole) : c->text ? c->text : "";
-        free(whole);
+        fields[i] = c->path ? whole_path(a, c->path) : c->text ? c->text : "";
         TRY_MEM(fields[i], e);
         if ((c->bytes.data || c->array) && !c->text)
             return fail(e, ERR_USAGE, "%s: its rows are no files that a list could name: split a folder or a CSV",

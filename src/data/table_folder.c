@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -44,10 +45,27 @@ static int by_path(const void *a, const void *b)
     return dir ? dir : strcmp(x->name, y->name);
 }
 
-static int walk(struct table *t, struct files *f, const char *dir, int depth, struct err *e)
+/* A folder on the way down. */
+struct way {
+    const struct way *up;
+    struct stat is;
+};
+
+/* Whether a link leads back up: what is below has been seen. */
+static bool is_loop(const struct way *w)
+{
+    for (const struct way *up = w->up; up; up = up->up)
+        if (up->is.st_dev == w->is.st_dev && up->is.st_ino == w->is.st_ino) return true;
+    return false;
+}
+
+static int walk(struct table *t, struct files *f, const char *dir, int depth, const struct way *up, struct err *e)
 {
     const char **names;
     size_t n;
+    struct way here = { .up = up };
+    if (stat(dir, &here.is)) return fail(e, ERR_IO, "%s: %s", dir, strerror(errno));
+    if (is_loop(&here)) return 0;
     if (depth > MAX_DEPTH) return fail(e, ERR_IO, "%s: folders are nested too deeply", dir);
     TRY(file_list(t->arena, dir, &names, &n, e));
     for (size_t i = 0; i < n; i++) {
@@ -60,7 +78,7 @@ static int walk(struct table *t, struct files *f, const char *dir, int depth, st
             if (is_sample(names[i]) && !ARRAY_PUSH(t->arena, f->list, f->n, f->cap, file)) return fail_nomem(e);
             continue;
         }
-        TRY(walk(t, f, below, depth + 1, e));
+        TRY(walk(t, f, below, depth + 1, &here, e));
         /* Within a class as os.walk() sorted by folder gives them, which is how torchvision lists it. */
         if (depth == 0 && f->n > begin) qsort(f->list + begin, f->n - begin, sizeof *f->list, by_path);
     }
@@ -93,7 +111,7 @@ static int open_folder(struct table *t, struct err *e)
     TRY_MEM(f, e);
     size_t len = strlen(t->path);
     f->root = len + (t->path[len - 1] != '/');
-    TRY(walk(t, f, t->path, 0, e));
+    TRY(walk(t, f, t->path, 0, NULL, e));
     if (!f->n) return fail(e, ERR_DATA, "%s: no images and no .npy below it", t->path);
     return open_files(t, f, e);
 }

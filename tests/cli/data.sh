@@ -35,6 +35,16 @@ says out 'leaks between the tables: 1' 'how often'
 says out 'rotated    set/dog/turned.jpg' 'what lies on its side'
 says out 'formats     .*WebP 1' 'formats by content, not by name'
 says out 'classes     cat 4, dog 2' 'the classes'
+mkdir -p round/a round/b
+cp "$golden/color.bmp" round/a/one.bmp
+ln -s .. round/b/back
+ln -s ../a/one.bmp round/b/linked.bmp
+ln -s nowhere.bmp round/b/lost.bmp
+run data inspect round
+exits 0 'a folder with a link that leads back up'
+says out '^round \(folder\): 3 rows' 'whose files are there once'
+run data split round -o parted
+is 'a list of files keeps the names of links' "$(cat parted/*.csv | grep -c "^$PWD/round/b/\(linked\|lost\).bmp,b")" 2
 run data inspect set --json
 says out '"unreadable": 2' 'as JSON, too'
 
