@@ -78,6 +78,26 @@ const char *table_usual_name(const char *name, bool near)
     return NULL;
 }
 
+static bool fits(const char *name, const char *pattern)
+{
+    return !strcasecmp(name, pattern) || !fnmatch(pattern, name, 0);
+}
+
+bool table_says(const struct table *t, const char *name)
+{
+    const char *const *said = t->options.columns;
+    char pattern[256];
+    for (size_t i = 0; said && said[i]; i++)
+        for (const char *p = said[i], *end; *p; p = end + (*end == ',')) {
+            end = p + strcspn(p, ",");
+            const char *equals = memchr(p, '=', (size_t)(end - p));
+            if (equals) p = equals + 1;
+            snprintf(pattern, sizeof pattern, "%.*s", (int)(end - p), p);
+            if (fits(name, pattern)) return true;
+        }
+    return false;
+}
+
 int table_map(struct table *t, const char *path, struct bytes *out, struct err *e)
 {
     TRY(file_map(t->arena, path, out, e));
@@ -123,20 +143,28 @@ static int assign(struct table *t, const char *pattern, enum role role, int inpu
         if (t->columns[i].place > place) place = t->columns[i].place;
     for (size_t i = 0; i < t->n_columns; i++) {
         struct column *c = &t->columns[i];
-        if (strcasecmp(c->name, pattern) && fnmatch(pattern, c->name, 0)) continue;
+        if (!fits(c->name, pattern)) continue;
         *c = (struct column){ c->name, role, input, ++place };
         any = true;
     }
     return any ? 0 : no_column(t, pattern, e);
 }
 
-/* One text of table_options.columns; `said`: the roles of the texts before it, as bits. */
+/* The role that a text begins with, before ':' or '='; N_ROLES: none. */
+static enum role role_at(const char *text)
+{
+    size_t word = strcspn(text, ":=,");
+    enum role role = 0;
+    while (role < N_ROLES && (strlen(role_names[role]) != word || strncmp(role_names[role], text, word))) role++;
+    return text[word] == ':' || text[word] == '=' ? role : N_ROLES;
+}
+
+/* One role of table_options.columns with its names; `said`: the roles before it, as bits. */
 static int assign_said(struct table *t, const char *text, unsigned *said, struct err *e)
 {
     const char *equals = strchr(text, '=');
     size_t len = equals ? (size_t)(equals - text) : 0, word = strcspn(text, ":=");
-    enum role role = 0;
-    while (role < N_ROLES && (strlen(role_names[role]) != word || strncmp(role_names[role], text, word))) role++;
+    enum role role = role_at(text);
     if (!equals || !equals[1] || role == N_ROLES)
         return fail(e, ERR_USAGE,
             "columns: \"%s\": say ROLE=NAME, where ROLE is image, mask, label, boxes, numbers, sequence, id or other",
@@ -157,6 +185,19 @@ static int assign_said(struct table *t, const char *text, unsigned *said, struct
         TRY_MEM(name, e);
         TRY(assign(t, name, role, input, e));
         p += n + (p[n] == ',');
+    }
+    return 0;
+}
+
+/* "image=a,b,label=c" says two. */
+static int assign_all(struct table *t, const char *text, unsigned *said, struct err *e)
+{
+    for (const char *p = text, *end; *p; p = end + (*end == ',')) {
+        end = p + strcspn(p, ",");
+        while (*end && role_at(end + 1) == N_ROLES) end += 1 + strcspn(end + 1, ",");
+        const char *one = arena_strndup(t->arena, p, (size_t)(end - p));
+        TRY_MEM(one, e);
+        TRY(assign_said(t, one, said, e));
     }
     return 0;
 }
@@ -227,7 +268,7 @@ static int find_roles(struct table *t, struct err *e)
 {
     const char *const *said = t->options.columns;
     unsigned roles = 0;
-    for (size_t i = 0; said && said[i]; i++) TRY(assign_said(t, said[i], &roles, e));
+    for (size_t i = 0; said && said[i]; i++) TRY(assign_all(t, said[i], &roles, e));
     for (size_t i = 0; i < N_USUAL; i++) guess_role(t, usual[i].role, usual[i].names);
     feed_inputs(t);
     return order_numbers(t, e);

@@ -57,8 +57,9 @@ struct column {
 };
 
 struct table_options {
-    /* "ROLE=NAME[,NAME...]" or "ROLE:INPUT=NAME": NULL at the end, or NULL: roles by the usual names (image, path,
-     * file; mask; label, class; boxes; id; ...). NAME may hold * and ?. What is said here is not guessed any more. */
+    /* "ROLE=NAME[,NAME...]" or "ROLE:INPUT=NAME", or several of them with commas between: NULL at the end. Or NULL:
+     * roles by the usual names (image, path, file; mask; label, class; boxes; id; ...). NAME may hold * and ?. What is
+     * said here is not guessed any more. */
     const char *const *columns;
     const char *const *inputs; /* names of the model's inputs, NULL at the end; or NULL. A column of an input's name
                                 * feeds it; inputs left over take image, then sequence columns in order */

@@ -8,18 +8,20 @@
 #include "data/table_kinds.h"
 #include "enc/bytes.h"
 #include "enc/gzip.h"
+#include "enc/npy.h"
 
 /* One array per column of the table; their first dimensions are equal. */
 struct arrays {
     const struct tensor **of; /* (columns) */
     bool *labels;             /* whole numbers that become text */
+    struct npy *texts;        /* where they are texts; `of` is NULL there */
 };
 
 /* Adds a column; the first one says how many rows there are. */
 static int add_array(struct table *t, const char *name, enum role role, const struct tensor *array, struct err *e)
 {
     struct arrays *s = t->state;
-    if (array->shape.rank < 1) return fail(e, ERR_DATA, "%s: \"%s\" is a single number, no table", t->path, name);
+    if (array->shape.rank < 1) return fail(e, ERR_DATA, "%s: a single number is no table", t->path);
     if (t->n_columns && t->count != array->shape.dim[0])
         return fail(e, ERR_DATA, "%s: \"%s\" has %lld rows, \"%s\" before it %lld", t->path, name,
             (long long)array->shape.dim[0], t->columns[0].name, (long long)t->count);
@@ -35,7 +37,8 @@ static int arrays_new(struct table *t, size_t n, struct err *e)
     TRY_MEM(s, e);
     s->of = ARENA_ARRAY(t->arena, n, const struct tensor *);
     s->labels = ARENA_ARRAY(t->arena, n, bool);
-    return s->of && s->labels ? 0 : fail_nomem(e);
+    s->texts = ARENA_ARRAY(t->arena, n, struct npy);
+    return s->of && s->labels && s->texts ? 0 : fail_nomem(e);
 }
 
 static int read_array(
@@ -46,6 +49,10 @@ static int read_array(
     int64_t at = (int64_t)c->at++;
     for (size_t i = 0; i < t->n_columns; i++) {
         const struct tensor *whole = s->of[i];
+        if (!whole) {
+            TRY_MEM(cells[i].text = npy_text(&s->texts[i], a, (size_t)at), e);
+            continue;
+        }
         struct tensor *row = ARENA_NEW(a, struct tensor);
         TRY_MEM(row, e);
         *row = (struct tensor){ .dtype = whole->dtype };
@@ -58,15 +65,19 @@ static int read_array(
     return 1;
 }
 
+static bool is_target(const char *name)
+{
+    static const char *const targets[] = { "y", "label", "labels", "target", "targets", NULL };
+    bool target = str_starts(name, "y_") || str_ends(name, "_labels");
+    for (int i = 0; targets[i]; i++) target = target || !strcmp(name, targets[i]);
+    return target;
+}
+
 /* What an array holds, by its type and name. */
 static enum role role_of(const struct tensor *array, const char *name, bool only)
 {
-    static const char *const targets[] = { "y", "label", "labels", "target", "targets", NULL };
     const struct shape *s = &array->shape;
-    bool target = false;
-    for (int i = 0; targets[i]; i++)
-        target = target || !strcmp(name, targets[i]) || str_starts(name, "y_") || str_ends(name, "_labels");
-    if (target) return s->rank == 1 && !dtype_is_float(array->dtype) ? ROLE_LABEL : ROLE_NUMBERS;
+    if (is_target(name)) return s->rank == 1 && !dtype_is_float(array->dtype) ? ROLE_LABEL : ROLE_NUMBERS;
     bool image = array->dtype == DT_U8 && (s->rank == 3 || s->rank == 4);
     return image ? ROLE_IMAGE : only || s->rank > 1 ? ROLE_SEQUENCE : ROLE_OTHER;
 }
@@ -95,8 +106,52 @@ static bool is_npz(const char *path, struct bytes head)
     return str_ends(path, ".npz") && zip_is(head);
 }
 
+static bool is_text(const struct npy *array)
+{
+    return array->kind == 'S' || array->kind == 'U';
+}
+
+/* Whether an array is a column of the table. Arrays of other lengths than those that `columns` speaks of stay outside:
+ * many archives hold what to learn from and what to judge by. */
+static int is_column(struct table *t, const char *name, const struct npy *array, int64_t said, struct err *e)
+{
+    int64_t rows = array->rank ? array->shape[0] : -1, wanted = said >= 0 ? said : t->n_columns ? t->count : rows;
+    if (rows == wanted && rows >= 0) return 1;
+    if (said >= 0 && !table_says(t, name)) return 0;
+    if (rows < 0 && said < 0) return 0; /* a single number beside the arrays */
+    return fail(e, ERR_DATA,
+        "%s: \"%s\" has %lld rows, others have %lld: say which belong together, as in --columns "
+        "image=x_test,label=y_test",
+        t->path, name, (long long)rows, (long long)wanted);
+}
+
+static int add_npy(struct table *t, const char *name, const struct npy *array, bool only, struct err *e)
+{
+    struct arrays *s = t->state;
+    struct tensor *x;
+    if (is_text(array) && array->rank == 1) {
+        t->count = array->shape[0];
+        s->texts[t->n_columns] = *array;
+        return table_add_column(t, name, is_target(name) ? ROLE_LABEL : ROLE_OTHER, e);
+    }
+    TRY(tensor_view_npy(&x, t->arena, array, name, e));
+    return add_array(t, name, role_of(x, name, only), x, e);
+}
+
+/* The name of entry i's array; NULL: it is none. */
+static const char *array_name(const struct table *t, const struct zip *z, size_t i, struct err *e)
+{
+    const char *entry = z->entries[i].name;
+    if (!str_ends(entry, ".npy")) return NULL;
+    const char *name = arena_strndup(t->arena, entry, strlen(entry) - 4);
+    if (!name) fail_nomem(e);
+    return name;
+}
+
 static int open_npz(struct table *t, struct err *e)
 {
+    enum { LIMIT_BITS = 34 };
+    int64_t said = -1; /* rows of the first array that is spoken of */
     struct bytes file;
     struct zip z;
     TRY(table_map(t, t->path, &file, e));
@@ -106,16 +161,19 @@ static int open_npz(struct table *t, struct err *e)
     }
     if (z.n > TABLE_COLUMNS_MAX) return fail(e, ERR_DATA, "%s: too many arrays", t->path);
     TRY(arrays_new(t, z.n + 1, e));
+    struct npy *arrays = ARENA_ARRAY(t->arena, z.n, struct npy);
+    const char **names = ARENA_ARRAY(t->arena, z.n, const char *);
+    if (!arrays || !names) return fail_nomem(e);
     for (size_t i = 0; i < z.n; i++) {
-        struct npy array;
-        struct tensor *x;
-        size_t len = strlen(z.entries[i].name);
-        if (!str_ends(z.entries[i].name, ".npy")) continue;
-        const char *name = arena_strndup(t->arena, z.entries[i].name, len - 4);
-        TRY_MEM(name, e);
-        TRY(npz_read(&array, t->arena, &z, name, (uint64_t)1 << 34, e));
-        TRY(tensor_view_npy(&x, t->arena, &array, name, e));
-        TRY(add_array(t, name, role_of(x, name, z.n == 1), x, e));
+        if (!(names[i] = array_name(t, &z, i, e))) continue;
+        TRY(npz_read(&arrays[i], t->arena, &z, names[i], (uint64_t)1 << LIMIT_BITS, e));
+        if (said < 0 && arrays[i].rank && table_says(t, names[i])) said = arrays[i].shape[0];
+    }
+    if (e->code) return e->code;
+    for (size_t i = 0; i < z.n; i++) {
+        int belongs = names[i] ? is_column(t, names[i], &arrays[i], said, e) : 0;
+        TRY(belongs);
+        if (belongs) TRY(add_npy(t, names[i], &arrays[i], z.n == 1, e));
     }
     return t->n_columns ? 0 : fail(e, ERR_DATA, "%s: no array in it", t->path);
 }

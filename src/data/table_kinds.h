@@ -55,6 +55,8 @@ struct table {
 int table_add_column(struct table *t, const char *name, enum role role, struct err *e);
 /* The column of this name, or -1. */
 int table_find_column(const struct table *t, const char *name);
+/* Whether table_options.columns speaks of a column of this name. */
+bool table_says(const struct table *t, const char *name);
 /* The name that columns of some role usually have, if this is one; `near`: or the one that may be meant. Else NULL. */
 const char *table_usual_name(const char *name, bool near);
 /* file_map() for what a table is read from: a long one takes no more memory than a short one. */

@@ -9,7 +9,7 @@
 #include "base/str.h"
 #include "enc/bytes.h"
 
-enum { HEADER_MAX = 1 << 16, ALIGNMENT = 64 };
+enum { HEADER_MAX = 1 << 16, ALIGNMENT = 64, TEXT_MAX = 1 << 16 };
 
 static const char magic[] = "\x93NUMPY";
 
@@ -75,14 +75,44 @@ static bool take_descr(const char *descr, struct npy *out, bool *swap)
     out->kind = descr[1];
     const char *size = descr + 2;
     out->size = 0;
-    while (isdigit((unsigned char)*size) && out->size < 100) out->size = out->size * 10 + (unsigned)(*size++ - '0');
+    while (isdigit((unsigned char)*size) && out->size < TEXT_MAX)
+        out->size = out->size * 10 + (unsigned)(*size++ - '0');
     if (*size) return false;
     *swap = descr[0] == '>' && out->size > 1;
     static const char *const known[] = { "b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8",
         "c16" };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (!strcmp(descr + 1, known[i])) return true;
-    return false;
+    bool text = (out->kind == 'S' || (out->kind == 'U' && descr[0] != '>')) && out->size && out->size <= TEXT_MAX;
+    if (text && out->kind == 'U') out->size *= 4;
+    if (text) *swap = false;
+    return text;
+}
+
+/* One code point as UTF-8; what is none becomes U+FFFD. Returns how many bytes it took. */
+static size_t put_utf8(char *to, uint32_t c)
+{
+    if (c > 0x10ffff || (c >= 0xd800 && c < 0xe000)) c = 0xfffd;
+    int more = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
+    static const unsigned char first[] = { 0, 0xc0, 0xe0, 0xf0 };
+    to[0] = (char)(first[more] | c >> (6 * more));
+    for (int i = 1; i <= more; i++) to[i] = (char)(0x80 | (c >> (6 * (more - i)) & 0x3f));
+    return (size_t)more + 1;
+}
+
+const char *npy_text(const struct npy *array, struct arena *a, size_t i)
+{
+    const unsigned char *from = array->data.data + i * array->size;
+    if (array->kind == 'S') return arena_strndup(a, (const char *)from, strnlen((const char *)from, array->size));
+    char *text = arena_alloc(a, array->size + 1);
+    size_t len = 0;
+    for (unsigned at = 0; text && at < array->size; at += 4) {
+        uint32_t c = (uint32_t)get_le(from + at, 4);
+        if (!c) break;
+        len += put_utf8(text + len, c);
+    }
+    if (text) text[len] = 0;
+    return text;
 }
 
 /* Returns NULL, or what is wrong. */
@@ -99,8 +129,8 @@ static const char *scan_header(struct scanner *s, struct npy *out, bool *swap)
         if (bit == 1 && !scan_string(s, descr, sizeof descr))
             return "its elements are records; only plain numbers are read";
         if (bit == 1 && !take_descr(descr, out, swap))
-            return "its elements are strings, objects or of another type; only bool, int, uint, float and complex are "
-                   "read";
+            return "its elements are objects or of another type; only bool, int, uint, float, complex and texts "
+                   "are read";
         if (bit == 2 && !(out->fortran = skip(s, "True")) && !skip(s, "False")) return "its fortran_order is no bool";
         if (bit == 4 && !scan_shape(s, out)) return "its shape is no tuple of at most 16 sizes";
         if (!skip(s, ",") && (s->at == s->end || *s->at != '}')) return "its header lacks a comma";

@@ -43,6 +43,7 @@ static void copy_fortran(struct tensor *t, const struct npy *array)
 static int describe(struct tensor *t, const struct npy *array, const char *path, struct err *e)
 {
     *t = (struct tensor){ .dtype = DT_NONE };
+    if (array->kind == 'S' || array->kind == 'U') return fail(e, ERR_DATA, "%s: its elements are strings", path);
     for (size_t i = 0; i < N_TABLE; i++)
         if (table[i].kind == array->kind && table[i].size == array->size) t->dtype = table[i].dtype;
     if (t->dtype == DT_NONE)

@@ -65,4 +65,34 @@ run score binary_logit.onnx yes.csv $small --labels no_yes.txt --task image-clas
 ok 'a logit gives the same answers' "$(cut -d, -f1,2,4,5,7 logit.csv | sed 's/$//' >a
     cut -d, -f1,2,4,5,7 yes.out.csv >b; cmp a b 2>&1)"
 says talk 'accuracy +1$' 'and measures'
+
+# Arrays of several lengths in one archive, as Keras gives its digits, and names of classes as NumPy's texts.
+if python3 -c 'import numpy' 2>/dev/null; then python=python3; else python=/usr/bin/python3; fi
+if $python -c 'import numpy' 2>/dev/null; then
+    $python - <<'END'
+import numpy as np
+pixels = lambda n: np.random.RandomState(n).randint(0, 255, (n, 8, 8)).astype("u1")
+np.savez_compressed("digits.npz", x_train=pixels(7), y_train=np.arange(7), x_test=pixels(3), y_test=np.arange(3),
+                    version=np.float32(2))
+np.savez("named.npz", image=np.asfortranarray(pixels(3)), label=np.array(["red", "gr\u00fcn", "\U0001f600"]),
+         origin=np.array([b"a.png", b"b", b""]))
+END
+    run score classify.onnx digits.npz --like torchvision --task raw
+    exits 4 'an archive with arrays of two lengths'
+    says talk 'as in --columns image=x_test,label=y_test' 'asks which belong together'
+    for columns in '--columns image=x_test,label=y_test' '--columns image=x_test --columns label=y_test'; do
+        run score classify.onnx digits.npz $columns --like torchvision --task raw --carry all
+        exits 0 'they are named'
+        is 'and are the table' "$(cut -d, -f2 out | tr '\n' ' ')" 'y_test 0 1 2 '
+    done
+    run score classify.onnx digits.npz --columns image=x_test,label=y_train --task raw
+    exits 4 'two that do not belong together'
+    run score classify.onnx named.npz --like torchvision --task raw --carry label,origin
+    is 'texts in arrays' "$(cut -d, -f2,3 out | tr '\n' ' ')" "label,origin red,a.png $(printf 'gr\303\274n'),b $(
+        printf '\360\237\230\200'), "
+    run train model=classify.onnx data=digits.npz columns=image=x_train,label=y_train epochs=1 head=replace out=runs/npz
+    exits 0 'training from them'
+else
+    skip 'arrays of an archive' 'needs numpy'
+fi
 finish

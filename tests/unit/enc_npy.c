@@ -42,8 +42,10 @@ TEST(npy_refuses_broken_headers)
     refuses("{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (1,)}", 4, "twice");
     refuses("{'descr': '<f4', 'fortran_order': False, 'shape': (1,), 'x': 1}", 4, "unknown key");
     refuses("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}", 8, "objects");
-    refuses("{'descr': '<U5', 'fortran_order': False, 'shape': (1,)}", 20, "strings");
-    refuses("{'descr': '|S5', 'fortran_order': False, 'shape': (1,)}", 5, "strings");
+    refuses("{'descr': '>U5', 'fortran_order': False, 'shape': (1,)}", 20, "another type");
+    refuses("{'descr': '<U0', 'fortran_order': False, 'shape': (1,)}", 20, "another type");
+    refuses("{'descr': '<U5', 'fortran_order': False, 'shape': (1,)}", 19, "cut short");
+    refuses("{'descr': '|S99999999', 'fortran_order': False, 'shape': (1,)}", 5, "another type");
     refuses("{'descr': '<f3', 'fortran_order': False, 'shape': (1,)}", 5, "another type");
     refuses("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", 4, "records");
     refuses("{'descr': '<f4', 'fortran_order': 0, 'shape': (1,)}", 4, "no bool");

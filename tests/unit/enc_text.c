@@ -168,9 +168,8 @@ TEST(csv_tells_row_and_column_and_goes_on)
     arena_init(&arena, NULL);
     csv_init(&c, "t.csv", text_of("a,b\n1,x\"y,2\n\"q\"z,3\n\n4,5\n\"open,6\n7,8\n"), ',');
     CHECK_INT(csv_next(&c, &arena, &row, &err), 1);
-    CHECK_INT(csv_next(&c, &arena, &row, &err), ERR_DATA);
-    CHECK(str_starts(err.text, "t.csv:2:4: row 2: a quote inside"));
-    err_clear(&err);
+    CHECK_INT(csv_next(&c, &arena, &row, &err), 1);
+    CHECK(row.n == 3 && !strcmp(row.fields[1], "x\"y")); /* as others read it: 5" is a length */
     CHECK_INT(csv_next(&c, &arena, &row, &err), ERR_DATA);
     CHECK(str_starts(err.text, "t.csv:3:4: row 3: text behind"));
     err_clear(&err);

@@ -130,7 +130,7 @@ TEST(rows_that_are_broken)
 {
     begin();
     put_text("t.csv", "\xef\xbb\xbfimage,label,note\r\n\"a,1.png\",cat,\"say \"\"x\"\"\"\r\nb.png\r\nc.png,dog,x,y\r\n"
-                      "d\"e.png,dog\r\nf.png,dog\r\n");
+                      "\"d\"e.png,dog\r\nf.png,dog\r\n");
     struct table *t = opened("t.csv");
     struct row row = next(t, 1);
     CHECK_STR(row.cells[0].text, "a,1.png");
@@ -141,7 +141,7 @@ TEST(rows_that_are_broken)
     next(t, ERR_DATA);
     says("t.csv:4: the row has 4 fields");
     next(t, ERR_DATA);
-    says("t.csv:5:2: row 4"); /* the header is none */
+    says("t.csv:5:4: row 4"); /* the header is none */
     row = next(t, 1);
     CHECK_STR(row.id, "f.png");
     CHECK_STR(row.where, "t.csv:6");
