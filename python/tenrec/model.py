@@ -1,7 +1,9 @@
 """A model file of any framework, or a package, opened."""
+import contextlib
 import ctypes
 import json
 import os
+import threading
 from collections import namedtuple
 
 import numpy
@@ -62,37 +64,67 @@ def _to_image(picture):
     return native.Image(pixels.ctypes.data, pixels.nbytes, pixels.shape[1], pixels.shape[0], channels), pixels
 
 
+def _reopen(kind, path, options):
+    return kind(path, **options)
+
+
 class Model:
     """Opens PATH: a package, or a model file of another framework.
 
     labels, preprocess: files; like: "torchvision", "timm", "keras" or "caffe", how images become inputs;
     weights: the second file where a format has two; inputs: ["NAME=Nx3xHxW"] where the file does not say; features: an
-    inner layer whose numbers are wanted instead of the outputs; log: called with (level, text) for what was guessed. A model belongs to one thread at a time; open it once per thread, or use
-    `threads` for those inside.
+    inner layer whose numbers are wanted instead of the outputs; log: called with (level, text) for what was guessed.
+    Calls from several threads wait for each other: open the model once per thread to have them side by side. A forked
+    process may go on with it, and a pickled one is opened anew where it arrives.
     """
 
     def __init__(self, path, *, labels=None, like=None, preprocess=None, weights=None, inputs=(), features=None,
                  threads=0, log=None):
         self._model = self._session = None
+        self._lock, self._process = threading.RLock(), os.getpid()
+        self._options = {"labels": labels, "like": like, "preprocess": preprocess, "weights": weights,
+                         "inputs": inputs, "features": features, "threads": threads, "log": log}
+        self._path = path
         hints = (native.TEXT * (len(inputs) + 1))(*[text.encode() for text in inputs], None)
         say = native.LOG(lambda _, level, text: log(level, text.decode(errors="replace"))) if log else native.LOG()
         options = native.Options(ctypes.sizeof(native.Options), _encode(weights), _encode(labels), _encode(like),
                                  _encode(preprocess), hints, log=say, features=_encode(features))
         self._model = native.call("open", _encode(path), ctypes.byref(options))
-        session = native.SessionOptions(ctypes.sizeof(native.SessionOptions), threads)
-        self._session = native.call("session_new", self._model, ctypes.byref(session))
+        self._session = self._new_session()
         self.inputs = [self._port("input", i) for i in range(native.call("n_inputs", self._model))]
         self.outputs = [self._port("output", i) for i in range(native.call("n_outputs", self._model))]
 
+    def _new_session(self):
+        options = native.SessionOptions(ctypes.sizeof(native.SessionOptions), self._options["threads"])
+        return native.call("session_new", self._model, ctypes.byref(options))
+
+    @contextlib.contextmanager
+    def _turn(self):
+        """Around every call, until what it gave is copied."""
+        if self._process != os.getpid():
+            if not self._lock.acquire(blocking=False):  # a thread that is not here any more was at work
+                self._session = self._new_session()
+            self._lock, self._process = threading.RLock(), os.getpid()
+        with self._lock:
+            if not self._model:
+                raise ValueError("the model is closed")
+            yield
+
     def close(self):
         """Gives all memory back; the model cannot be used after it."""
-        if self._session:
-            native.call("session_free", self._session)
-        if self._model:
-            native.call("close", self._model)
-        self._model = self._session = None
+        with self._lock:
+            session, model, self._session, self._model = self._session, self._model, None, None
+        if session:
+            native.call("session_free", session)
+        if model:
+            native.call("close", model)
 
-    __del__ = close
+    def __del__(self):
+        if hasattr(self, "_lock"):
+            self.close()
+
+    def __reduce__(self):
+        return _reopen, (type(self), os.path.abspath(self._path), self._options)
 
     def __enter__(self):
         return self
@@ -115,28 +147,33 @@ class Model:
     def labels(self):
         """Names of the classes; empty where the model has none."""
         names = []
-        while (name := native.call("label", self._model, len(names))) is not None:
-            names.append(name.decode())
+        with self._turn():
+            while (name := native.call("label", self._model, len(names))) is not None:
+                names.append(name.decode())
         return names
 
     @property
     def manifest(self):
         """What the package says of itself, as a dictionary."""
-        return json.loads(native.call("manifest", self._model))
+        with self._turn():
+            return json.loads(native.call("manifest", self._model))
 
     def save(self, path):
         """Writes the model as one package."""
-        native.call("save", self._model, _encode(path))
+        with self._turn():
+            native.call("save", self._model, _encode(path))
 
     def verify(self):
         """Checksums and golden examples; the findings as lines. Raises Error where one differs."""
         lines = []
-        native.call("verify", self._model, native.SAY(lambda _, line: lines.append(line.decode())), None)
+        with self._turn():
+            native.call("verify", self._model, native.SAY(lambda _, line: lines.append(line.decode())), None)
         return lines
 
     def reset(self):
         """A model that keeps state between calls begins anew."""
-        native.call("reset", self._session)
+        with self._turn():
+            native.call("reset", self._session)
 
     def run(self, *arrays, **named):
         """One forward pass: arrays in the order of the inputs or by name; a dictionary of arrays by output."""
@@ -152,15 +189,17 @@ class Model:
         pairs = [_to_tensor(given[port.name], port.name) for port in self.inputs]
         tensors = (native.Tensor * len(pairs))(*[tensor for tensor, _ in pairs])
         results = (native.Tensor * len(self.outputs))()
-        native.call("run", self._session, tensors, len(pairs), results, len(self.outputs))
-        return {port.name: _to_array(result) for port, result in zip(self.outputs, results)}
+        with self._turn():
+            native.call("run", self._session, tensors, len(pairs), results, len(self.outputs))
+            return {port.name: _to_array(result) for port, result in zip(self.outputs, results)}
 
     def preprocess(self, picture, input=0):
         """What an input would be given for the picture: (1, C, H, W) or (1, H, W, C)."""
         image, _alive = _to_image(picture)
         tensor = native.Tensor()
-        native.call("preprocess", self._session, input, ctypes.byref(image), ctypes.byref(tensor))
-        return _to_array(tensor)
+        with self._turn():
+            native.call("preprocess", self._session, input, ctypes.byref(image), ctypes.byref(tensor))
+            return _to_array(tensor)
 
     def predict(self, picture, *more):
         """Scores a picture (a path, bytes of a file, or pixels); one argument per input of the model.
@@ -179,9 +218,11 @@ class Model:
         pairs = [_to_image(each) for sample in samples for each in sample]
         images = (native.Image * len(pairs))(*[image for image, _ in pairs])
         answers = (native.Answer * (len(self.outputs) * len(samples)))()
-        native.call("score", self._session, images, len(pairs), answers, len(answers))
-        rows = [answers[i:i + len(self.outputs)] for i in range(0, len(answers), len(self.outputs))]
-        named = [{port.name: self._answer(one) for port, one in zip(self.outputs, row) if one.kind != 4} for row in rows]
+        with self._turn():
+            native.call("score", self._session, images, len(pairs), answers, len(answers))
+            rows = [answers[i:i + len(self.outputs)] for i in range(0, len(answers), len(self.outputs))]
+            named = [{port.name: self._answer(one) for port, one in zip(self.outputs, row) if one.kind != 4}
+                     for row in rows]
         return [next(iter(found.values())) if len(found) == 1 else found for found in named]
 
     def stream(self, pictures, errors="raise"):

@@ -2,6 +2,7 @@
 import ctypes
 import ctypes.util
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 MAX_RANK = 8
 SIZE_T, INT64, TEXT, HANDLE = ctypes.c_size_t, ctypes.c_int64, ctypes.c_char_p, ctypes.c_void_p
@@ -97,13 +98,29 @@ def _load():
 _library = _load()
 
 
+_process = os.getpid()
+_worker = None
+
+
+def _in_thread(function, *arguments):
+    """OpenMP's threads do not come along into a forked process, and the thread that came waits for them for ever; one
+    that began there has its own."""
+    global _worker
+    if not _worker or _worker[0] != os.getpid():
+        _worker = os.getpid(), ThreadPoolExecutor(1)
+    return _worker[1].submit(function, *arguments).result()
+
+
 def call(name, *arguments):
     """Calls tenrec_NAME; raises Error where it failed, else gives what it returned."""
     function = getattr(_library, "tenrec_" + name)
     if not _FUNCTIONS[name][2]:
         return function(*arguments)
     error = ErrorStruct()
-    result = function(*arguments, ctypes.byref(error))
+    if _process == os.getpid():
+        result = function(*arguments, ctypes.byref(error))
+    else:
+        result = _in_thread(function, *arguments, ctypes.byref(error))
     if error.code:
         raise Error(error.code, error.text.decode(errors="replace"))
     return result

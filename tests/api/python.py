@@ -1,7 +1,10 @@
 """python.py - the Python package from outside; prints TAP. Usage: python.py SOURCE, with TENREC_LIBRARY set."""
+import multiprocessing
 import os
+import pickle
 import sys
 import tempfile
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 try:
     import numpy
@@ -102,6 +105,33 @@ def a_mask_counts_its_classes_and_shows_itself():
     assert "road" in mask.count() and mask._repr_png_()[:4] == b"\x89PNG" and said
 
 
+def threads_take_turns():
+    model = shapes()
+    picture, expected = file("shapes", "star_0.png"), shapes().predict(file("shapes", "star_0.png"))
+    with ThreadPoolExecutor(8) as threads:
+        assert all(found == expected for found in threads.map(model.predict, [picture] * 40))
+        later = [threads.submit(model.predict, picture) for _ in range(20)]
+        model.close()
+        assert all(each.exception() is None or isinstance(each.exception(), ValueError) for each in later)
+
+
+def other_processes_get_the_same_answers():
+    model = shapes()
+    picture, expected = file("shapes", "star_0.png"), model.predict(file("shapes", "star_0.png"))
+    assert pickle.loads(pickle.dumps(model)).predict(picture) == expected
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("fork")) as processes:
+        assert all(found == expected for found in processes.map(model.predict, [picture] * 4, timeout=120))
+
+
+def a_closed_model_says_so():
+    model = shapes()
+    model.close()
+    model.close()
+    for call in (lambda: model.predict(file("shapes", "star_0.png")), lambda: model.labels, lambda: model.manifest,
+                 lambda: model.run(numpy.zeros((1, 3, 64, 64), numpy.float32)), model.verify, model.reset):
+        assert raises(ValueError, call) == "the model is closed"
+
+
 def a_package_is_saved_described_and_verified():
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "shapes.tenrec")
@@ -115,7 +145,8 @@ def a_package_is_saved_described_and_verified():
 
 tests = [wrong_words_are_refused, a_picture_is_a_path_bytes_or_pixels, every_named_shape_is_recognised,
          a_batch_gives_the_bits_of_its_samples, a_list_is_a_batch, an_inner_layer_gives_vectors,
-         a_stream_goes_on_after_a_bad_picture,
+         a_stream_goes_on_after_a_bad_picture, threads_take_turns, other_processes_get_the_same_answers,
+         a_closed_model_says_so,
          a_mask_counts_its_classes_and_shows_itself, a_package_is_saved_described_and_verified]
 failures = 0
 for number, test in enumerate(tests, 1):
