@@ -62,7 +62,7 @@ TENREC_API const char *tenrec_label(const struct tenrec_model *model, int64_t in
 /* The manifest as JSON text (docs/design.md, section 6); belongs to the model. NULL: out of memory. */
 TENREC_API const char *tenrec_manifest(struct tenrec_model *model, struct tenrec_error *error);
 
-/* Writes the model as a package: one file, weights stored once, the whole of it or nothing. */
+/* Writes the model as a package: one file, weights stored once, the whole of it or nothing; makes missing folders. */
 TENREC_API int tenrec_save(struct tenrec_model *model, const char *path, struct tenrec_error *error);
 /* Checksums and golden examples of a package; `say` (may be NULL) gets a line per finding. TENREC_MISMATCH. */
 TENREC_API int tenrec_verify(struct tenrec_model *model, void (*say)(void *cookie, const char *line), void *cookie,

@@ -8,7 +8,8 @@
 extern "C" {
 #endif
 
-/* Belongs to one thread at a time. */
+/* Belongs to one thread at a time. OpenMP's threads do not come along into a forked process: there, call from a thread
+ * that it has started itself. */
 struct tenrec_session;
 
 struct tenrec_session_options {

@@ -25,6 +25,8 @@ int api_forward(struct tenrec_session *s, const struct tensor *in, struct tensor
 int api_preprocess(struct tenrec_session *s, size_t input, const struct tenrec_image *image, struct tensor *out,
     struct provenance *from, struct err *e);
 
+/* ERR_USAGE where a caller gave NULL: the handle that a call before this one did not give, most often. */
+int api_need(const void *given, const char *what, struct err *e);
 /* The public error is our own: see the assertions in error.c. */
 struct err *api_err(struct tenrec_error *error);
 void api_tensor(struct tenrec_tensor *to, const struct tensor *from);

@@ -29,3 +29,8 @@ const char *tenrec_code_name(int code)
 {
     return code ? err_name(code) : "ok";
 }
+
+int api_need(const void *given, const char *what, struct err *e)
+{
+    return given ? 0 : fail(e, ERR_USAGE, "no %s", what);
+}

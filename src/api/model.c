@@ -88,12 +88,12 @@ void tenrec_close(struct tenrec_model *model)
 
 size_t tenrec_n_inputs(const struct tenrec_model *model)
 {
-    return model->model.graph->n_inputs;
+    return model ? model->model.graph->n_inputs : 0;
 }
 
 size_t tenrec_n_outputs(const struct tenrec_model *model)
 {
-    return model->model.graph->n_outputs;
+    return model ? model->model.graph->n_outputs : 0;
 }
 
 static void describe(const struct graph *g, const struct value *v, bool is_image, struct tenrec_port *port)
@@ -110,8 +110,10 @@ static void describe(const struct graph *g, const struct value *v, bool is_image
 int tenrec_input(
     const struct tenrec_model *model, size_t i, struct tenrec_port *port, struct tenrec_error *error)
 {
-    const struct graph *g = model->model.graph;
     struct err *e = api_err(error);
+    TRY(api_need(model, "model", e));
+    TRY(api_need(port, "room for the port", e));
+    const struct graph *g = model->model.graph;
     if (i >= g->n_inputs) return fail(e, ERR_USAGE, "the model has %zu inputs, no input %zu", g->n_inputs, i);
     describe(g, g->inputs[i], model->model.preprocess[i] != NULL, port);
     return 0;
@@ -120,8 +122,10 @@ int tenrec_input(
 int tenrec_output(
     const struct tenrec_model *model, size_t i, struct tenrec_port *port, struct tenrec_error *error)
 {
-    const struct graph *g = model->model.graph;
     struct err *e = api_err(error);
+    TRY(api_need(model, "model", e));
+    TRY(api_need(port, "room for the port", e));
+    const struct graph *g = model->model.graph;
     if (i >= g->n_outputs) return fail(e, ERR_USAGE, "the model has %zu outputs, no output %zu", g->n_outputs, i);
     describe(g, g->outputs[i], false, port);
     return 0;
@@ -129,6 +133,7 @@ int tenrec_output(
 
 const char *tenrec_label(const struct tenrec_model *model, int64_t index)
 {
+    if (!model) return NULL;
     const struct labels *l = &model->model.labels;
     return index >= 0 && (uint64_t)index < l->n ? l->names[index] : NULL;
 }
@@ -136,6 +141,7 @@ const char *tenrec_label(const struct tenrec_model *model, int64_t index)
 const char *tenrec_manifest(struct tenrec_model *model, struct tenrec_error *error)
 {
     struct err *e = api_err(error);
+    if (api_need(model, "model", e)) return NULL;
     if (model->manifest) return model->manifest;
     char *text = json_dumps(model->model.manifest, JSON_INDENT(2));
     if (text) model->manifest = arena_strdup(&model->model.arena, text);
@@ -147,7 +153,8 @@ const char *tenrec_manifest(struct tenrec_model *model, struct tenrec_error *err
 int tenrec_save(struct tenrec_model *model, const char *path, struct tenrec_error *error)
 {
     struct err *e = api_err(error);
-    if (!path) return fail(e, ERR_USAGE, "no path");
+    TRY(api_need(model, "model", e));
+    TRY(api_need(path, "path", e));
     return package_write(&model->model, path, NULL, e);
 }
 
@@ -158,5 +165,7 @@ static void say_nothing(void *cookie, const char *line)
 int tenrec_verify(
     struct tenrec_model *model, void (*say)(void *cookie, const char *line), void *cookie, struct tenrec_error *error)
 {
-    return package_verify(&model->model, say ? say : say_nothing, cookie, api_err(error));
+    struct err *e = api_err(error);
+    TRY(api_need(model, "model", e));
+    return package_verify(&model->model, say ? say : say_nothing, cookie, e);
 }

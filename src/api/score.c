@@ -114,6 +114,9 @@ int tenrec_score(struct tenrec_session *session, const struct tenrec_image *imag
     struct tenrec_answer *answers, size_t n_answers, struct tenrec_error *error)
 {
     struct err *e = api_err(error);
+    TRY(api_need(session, "session", e));
+    if (n_images) TRY(api_need(images, "images", e));
+    if (n_answers) TRY(api_need(answers, "room for answers", e));
     const struct graph *g = session->model->model.graph;
     struct batch b;
     arena_release(&session->answers);

@@ -29,6 +29,7 @@ struct tenrec_session *tenrec_session_new(
     struct tenrec_model *model, const struct tenrec_session_options *options, struct tenrec_error *error)
 {
     struct err *e = api_err(error);
+    if (api_need(model, "model", e)) return NULL;
     struct tenrec_session *s = model->mem.alloc(model->mem.cookie, sizeof *s);
     if (!s) return fail_nomem(e), NULL;
     *s = (struct tenrec_session){ .model = model };
@@ -68,6 +69,9 @@ int tenrec_run(struct tenrec_session *session, const struct tenrec_tensor *in, s
     struct tenrec_tensor *out, size_t n_out, struct tenrec_error *error)
 {
     struct err *e = api_err(error);
+    TRY(api_need(session, "session", e));
+    if (n_in) TRY(api_need(in, "tensors", e));
+    if (n_out) TRY(api_need(out, "room for results", e));
     arena_release(&session->answers);
     TRY(check_counts(session, "tensors", n_in, n_out, e));
     struct tensor *own = ARENA_ARRAY(&session->answers, n_in, struct tensor), *results;
@@ -85,7 +89,9 @@ int tenrec_run(struct tenrec_session *session, const struct tenrec_tensor *in, s
 
 int tenrec_reset(struct tenrec_session *session, struct tenrec_error *error)
 {
-    return session_reset(session->session, api_err(error));
+    struct err *e = api_err(error);
+    TRY(api_need(session, "session", e));
+    return session_reset(session->session, e);
 }
 
 /* Decoded pixels as the decoder would have given them. */
@@ -133,6 +139,9 @@ int tenrec_preprocess(struct tenrec_session *session, size_t input, const struct
     struct err *e = api_err(error);
     struct tensor t;
     struct provenance from;
+    TRY(api_need(session, "session", e));
+    TRY(api_need(image, "image", e));
+    TRY(api_need(out, "room for the result", e));
     arena_release(&session->answers);
     TRY(api_preprocess(session, input, image, &t, &from, e));
     api_tensor(out, &t);

@@ -34,6 +34,53 @@ for kind in shared static; do
     ok "hello.c, $kind" "$(echo "$said" | head -n 1 | grep -q ' cross$' || { cat "$work/talk"; echo "$said"; })"
     rm -f "$work/hello"
 done
+# Plug-ins that bring the library into a process, again and again, two at once.
+cat >"$work/plugin.c" <<'END'
+#include <stdio.h>
+#include <tenrec/tenrec.h>
+
+int score(const char *model, const char *path)
+{
+    static char data[1 << 20];
+    struct tenrec_error e = { 0 };
+    FILE *f = fopen(path, "rb");
+    struct tenrec_image image = { .data = data, .size = f ? fread(data, 1, sizeof data, f) : 0 };
+    struct tenrec_answer answer;
+    if (f) fclose(f);
+    struct tenrec_model *m = tenrec_open(model, NULL, &e);
+    struct tenrec_session *s = tenrec_session_new(m, NULL, &e);
+    if (tenrec_score(s, &image, 1, &answer, 1, &e)) fprintf(stderr, "%s\n", e.text);
+    else puts(answer.label[0]);
+    tenrec_session_free(s);
+    tenrec_close(m);
+    return e.code;
+}
+END
+cat >"$work/host.c" <<'END'
+#include <dlfcn.h>
+#include <stdio.h>
+
+int main(int argc, char **argv)
+{
+    for (int i = 0; i < 6; i++) {
+        void *plugin = dlopen(argv[3 + i % 2], RTLD_NOW | RTLD_LOCAL);
+        int (*score)(const char *, const char *) = 0;
+        if (plugin) *(void **)&score = dlsym(plugin, "score");
+        if (!score) return fprintf(stderr, "%s\n", dlerror()), 1;
+        if (score(argv[1], argv[2]) || (i < 4 && dlclose(plugin))) return 1;
+    }
+    return 0;
+}
+END
+"$@" "$work/host.c" -o "$work/host" -ldl >"$work/talk" 2>&1
+for kind in shared static; do
+    eval "libraries=\$$kind"
+    "$@" -fPIC -shared "$work/plugin.c" -o "$work/a.so" $flags -Wl,--exclude-libs,ALL $libraries >>"$work/talk" 2>&1
+    cp "$work/a.so" "$work/b.so"
+    said=$("$work/host" "$work/shapes.tenrec" "$demo/shapes/cross_0.png" "$work/a.so" "$work/b.so" 2>&1 |
+        sort | uniq -c)
+    ok "plug-ins, $kind" "$([ "$(echo $said)" = '6 cross' ] || { cat "$work/talk"; echo "$said"; })"
+done
 ok 'there is a page of the manual for each command' "$("$tenrec" --help 2>&1 | sed -n 's/^  \([a-z][a-z]*\)  .*/\1/p' |
     while read -r name; do [ "$(find "$work" -name "tenrec-$name.1")" ] || echo "no $name"; done)"
 for shell in bash zsh fish; do
