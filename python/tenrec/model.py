@@ -49,16 +49,20 @@ def _to_array(tensor):
 
 
 def _to_image(picture):
-    """A path, the bytes of a file, or pixels (height, width[, channels]) uint8; with what keeps them alive."""
+    """A path, the bytes of a file, a picture of Pillow, or pixels (height, width[, channels]) uint8; with what keeps
+    them alive."""
     if isinstance(picture, (str, os.PathLike)):
         with open(picture, "rb") as file:
             picture = file.read()
     if isinstance(picture, (bytes, bytearray, memoryview)):
         data = bytes(picture)
         return native.Image(ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p), len(data)), data
+    mode = getattr(picture, "mode", None)
+    if mode:  # Pillow's: indices, CMYK and bits are no colours
+        picture = picture.convert(mode if mode in ("L", "RGB", "RGBA") else "RGB")
     pixels = numpy.ascontiguousarray(picture)
     if pixels.dtype != numpy.uint8 or pixels.ndim not in (2, 3):
-        raise TypeError("a picture is a path, bytes, or an array (height, width[, channels]) of uint8, "
+        raise TypeError("a picture is a path, bytes, Pillow's, or an array (height, width[, channels]) of uint8, "
                         f"not {pixels.dtype} with {pixels.ndim} dimensions")
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
     return native.Image(pixels.ctypes.data, pixels.nbytes, pixels.shape[1], pixels.shape[0], channels), pixels
@@ -202,7 +206,7 @@ class Model:
             return _to_array(tensor)
 
     def predict(self, picture, *more):
-        """Scores a picture (a path, bytes of a file, or pixels); one argument per input of the model.
+        """Scores a picture (a path, bytes of a file, one of Pillow's, or pixels); one argument per input of the model.
 
         Gives Classes, a Mask, Boxes or an array; a dictionary of them by name where the model has several outputs.
         Of a list of pictures (one list per input) a list of answers: a batch, which changes no answer.

@@ -118,8 +118,9 @@ static json_t *carried_json(const struct results *r, const struct scored *s, str
     json_t *columns = json_object();
     for (size_t i = 0; i < r->o.n_carry; i++) {
         const char *text = s->source->cells[r->o.carry[i]].text;
-        const char *name = result_utf8(a, table_column_at(r->o.table, (size_t)r->o.carry[i])->name);
-        json_object_set_new(columns, name ? name : "", text ? result_text(a, text) : json_null());
+        const char *name = result_utf8(a, table_column_at(r->o.table, (size_t)r->o.carry[i])->name), *own = name;
+        for (int n = 2; own && json_object_get(columns, own); n++) own = arena_printf(a, "%s.%d", name, n);
+        json_object_set_new(columns, own ? own : "", text ? result_text(a, text) : json_null());
     }
     return columns;
 }

@@ -58,6 +58,26 @@ def a_picture_is_a_path_bytes_or_pixels():
     assert "cross" in model.predict(path)._repr_html_()
 
 
+class Indices:
+    """What Pillow gives for a file with a palette, as far as it matters."""
+    mode = "P"
+
+    def __init__(self, pixels):
+        self.pixels = pixels
+
+    def __array__(self, dtype=None, copy=None):
+        return numpy.zeros(self.pixels.shape[:2], numpy.uint8)
+
+    def convert(self, mode):
+        assert mode == "RGB"
+        return self.pixels
+
+
+def colours_are_looked_up_where_a_picture_has_indices():
+    pixels = numpy.arange(30 * 40 * 3, dtype=numpy.uint8).reshape(30, 40, 3)
+    assert shapes().predict(Indices(pixels)) == shapes().predict(pixels)
+
+
 def every_named_shape_is_recognised():
     model = shapes()
     for name in sorted(os.listdir(file("shapes"))):
@@ -144,7 +164,7 @@ def a_package_is_saved_described_and_verified():
 
 
 tests = [wrong_words_are_refused, a_picture_is_a_path_bytes_or_pixels, every_named_shape_is_recognised,
-         a_batch_gives_the_bits_of_its_samples, a_list_is_a_batch, an_inner_layer_gives_vectors,
+         colours_are_looked_up_where_a_picture_has_indices, a_batch_gives_the_bits_of_its_samples, a_list_is_a_batch, an_inner_layer_gives_vectors,
          a_stream_goes_on_after_a_bad_picture, threads_take_turns, other_processes_get_the_same_answers,
          a_closed_model_says_so,
          a_mask_counts_its_classes_and_shows_itself, a_package_is_saved_described_and_verified]
