@@ -110,6 +110,7 @@ static int choose_results(struct job *job, struct results_options *o, struct err
     struct arena *a = job->args->arena;
     const char *out = conf_string(c, "output");
     if (out && !strcmp(out, "-")) out = NULL;
+    if (!out && conf_flag(c, "json")) return fail(e, ERR_USAGE, "--json: the table goes to stdout: give it -o OUT");
     int by_name = find_format(out, NULL), said = find_format(NULL, conf_string(c, "format"));
     int format = said >= 0 ? said : by_name >= 0 ? by_name : 0;
     o->format = formats[format].format;
@@ -383,12 +384,13 @@ static void print_measures(const json_t *report, const char *output)
 }
 
 /* To stderr for people; whole to a file beside the table. */
-static int tell_metrics(struct job *job, struct err *e)
+static int tell_metrics(struct job *job, json_t **out, struct err *e)
 {
     const char *name;
     json_t *report, *other;
     struct bytes text;
-    TRY(targets_report(job->targets, &report, e));
+    TRY(targets_report(job->targets, out, e));
+    report = *out;
     print_measures(report, NULL);
     json_object_foreach(json_object_get(report, "outputs"), name, other) print_measures(other, name);
     if (!job->out) return 0;
@@ -398,8 +400,18 @@ static int tell_metrics(struct job *job, struct err *e)
     return file_write(job->args->arena, path, text.data, text.len, e);
 }
 
+static int tell_json(const struct job *job, long rows, long errors, double seconds, json_t *metrics, struct err *e)
+{
+    json_t *told = json_pack("{s:s,s:I,s:I,s:I,s:I,s:f,s:O*}", "file", job->out, "rows", (json_int_t)rows, "errors",
+        (json_int_t)errors, "resumed", (json_int_t)results_resumed(job->results), "missing", (json_int_t)job->missing,
+        "seconds", seconds, "metrics", metrics);
+    TRY(json_own(job->args->arena, told, e));
+    return print_json(job->args->arena, told, e);
+}
+
 static int summarize(struct job *job, struct err *e)
 {
+    json_t *metrics = NULL;
     long rows = results_rows(job->results), errors = results_errors(job->results);
     long all = rows + (job->missing ? 0 : (long)results_resumed(job->results));
     const struct conf *c = &job->args->conf;
@@ -414,7 +426,8 @@ static int summarize(struct job *job, struct err *e)
     if (job->missing)
         fprintf(stderr, "tenrec: %lld row%s of other shards missing: the last shard to end writes %s\n",
             (long long)job->missing, plural(job->missing), job->out);
-    else if (job->targets) TRY(tell_metrics(job, e));
+    else if (job->targets) TRY(tell_metrics(job, &metrics, e));
+    if (conf_flag(c, "json")) TRY(tell_json(job, all, errors, seconds, metrics, e));
     if (conf_has(c, "max-errors") && errors > conf_int(c, "max-errors"))
         return fail(e, ERR_DATA, "%ld row%s with errors, at most %lld allowed", errors, plural(errors),
             (long long)conf_int(c, "max-errors"));
@@ -477,6 +490,7 @@ static const struct conf_key keys[] = {
     { "threads", 't', CONF_INT, "N", "0", NULL, 0, 4096, "0: as many as this process may use" },
     { "limit", 'n', CONF_INT, "N", "0", NULL, 0, INT64_MAX, "stop after so many rows; 0: all" },
     { "max-errors", 0, CONF_INT, "N", NULL, NULL, 0, INT64_MAX, "exit code 4 when more rows than this have errors" },
+    { "json", 0, CONF_FLAG, NULL, NULL, NULL, 0, 0, "print what was done, and the measures, as JSON" },
     KEY_PRECISION,
     KEY_RECIPE,
     KEYS_OPEN,
@@ -490,9 +504,9 @@ const struct command command_score = {
         "Score a table: classes, masks or numbers for every row.\n\n"
         "TABLE is a folder of images, a glob, a CSV, TSV, .jsonl or SQLite database (a column image, path or file; or\n"
         "one column per input, named as the model names it), .tar shards (WebDataset), an IDX, .npy or .npz file, one\n"
-        "image, or - for paths on stdin, answered as they come. Rows that cannot be scored get a text in the\n"
-        "column `error`, and the job goes on. An answer does not depend on its batch. A job that was killed goes\n"
-        "on when the same command is given again.\n\n"
+        "image, or - for paths on stdin (one a line, or ended by zero bytes), answered as they come. Rows that\n"
+        "cannot be scored get a text in the column `error`, and the job goes on. An answer does not depend on its\n"
+        "batch. A job that was killed goes on when the same command is given again.\n\n"
         "CSV columns: path; label, score, class (best first, then label_2 ...), or classes (shares), mask, overlay,\n"
         "or the numbers; error. JSON lines hold the same and more, one object per row.",
     .examples = "  tenrec score resnet18.tenrec photos/ -o answers.csv\n"

@@ -179,6 +179,7 @@ struct stream {
     char buffer[LINE_MAX_BYTES];
     size_t filled;
     bool ended;
+    char separator; /* a zero byte once one came: names may hold line feeds (find -print0) */
 };
 
 static bool is_stream(const char *path, struct bytes head)
@@ -188,7 +189,9 @@ static bool is_stream(const char *path, struct bytes head)
 
 static int open_stream(struct table *t, struct err *e)
 {
-    TRY_MEM(t->state = ARENA_NEW(t->arena, struct stream), e);
+    struct stream *s = t->state = ARENA_NEW(t->arena, struct stream);
+    TRY_MEM(s, e);
+    s->separator = '\n';
     return table_add_column(t, "", ROLE_IMAGE, e);
 }
 
@@ -213,14 +216,15 @@ static int read_line(struct table *t, struct cursor *c, struct arena *a, struct 
 {
     struct stream *s = t->state;
     for (;;) {
-        char *end = memchr(s->buffer, '\n', s->filled);
+        if (memchr(s->buffer, 0, s->filled)) s->separator = 0;
+        char *end = memchr(s->buffer, s->separator, s->filled);
         if (end || (s->ended && s->filled)) {
             size_t len = end ? (size_t)(end - s->buffer) : s->filled, used = len + (end != NULL);
             char *line = arena_strndup(a, s->buffer, len);
             TRY_MEM(line, e);
             memmove(s->buffer, s->buffer + used, s->filled - used);
             s->filled -= used;
-            while (len && line[len - 1] == '\r') line[--len] = 0;
+            while (s->separator && len && line[len - 1] == '\r') line[--len] = 0;
             cells[0].text = line;
             if (len) return 1;
             continue;

@@ -164,10 +164,10 @@ def a_package_is_saved_described_and_verified():
 
 
 tests = [wrong_words_are_refused, a_picture_is_a_path_bytes_or_pixels, every_named_shape_is_recognised,
-         colours_are_looked_up_where_a_picture_has_indices, a_batch_gives_the_bits_of_its_samples, a_list_is_a_batch, an_inner_layer_gives_vectors,
-         a_stream_goes_on_after_a_bad_picture, threads_take_turns, other_processes_get_the_same_answers,
-         a_closed_model_says_so,
-         a_mask_counts_its_classes_and_shows_itself, a_package_is_saved_described_and_verified]
+         colours_are_looked_up_where_a_picture_has_indices, a_batch_gives_the_bits_of_its_samples, a_list_is_a_batch,
+         an_inner_layer_gives_vectors, a_stream_goes_on_after_a_bad_picture, threads_take_turns,
+         other_processes_get_the_same_answers, a_closed_model_says_so, a_mask_counts_its_classes_and_shows_itself,
+         a_package_is_saved_described_and_verified]
 failures = 0
 for number, test in enumerate(tests, 1):
     try:

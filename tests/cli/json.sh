@@ -5,6 +5,8 @@ golden=$(cd "$(dirname "$0")/../golden/onnx" && pwd)
 "$tenrec" zoo new digits -o d.tenrec 2>talk
 "$tenrec" data synth digits -o digits -n 12 >/dev/null
 
+printf 'left\nphotos/red.png\nphotos/none.png\n' >pairs.csv
+
 # tells PATTERN ARGUMENTS...: and a reader of JSON takes it.
 tells() {
     pattern=$1
@@ -31,5 +33,9 @@ tells '"refusals": \[' show d.tenrec --explain
 tells '"op": "(Loop|If|Scan)"' show "$golden/new_linear_delta.onnx"
 tells '"rows": 12' data synth scenes -o scenes -n 12
 tells '"file": "lists/val.csv"' data split digits -o lists
+tells '"errors": 1,?' score classify.onnx pairs.csv --columns image=left --task raw -o answers.csv
+tells '"accuracy": [01]' score d.tenrec digits --metrics -o measures.csv
+run score d.tenrec digits --json
+exits 2 'a table and JSON on one stdout'
 tells '"width": 9' data show digits -o sheet.png
 finish

@@ -18,6 +18,12 @@ run score classify.onnx photos $settings --batch 2
 is 'a batch gives the same bytes' "$(cmp out alone 2>&1)" ''
 find photos -name '*.png' | LC_ALL=C sort | "$tenrec" score classify.onnx - $settings --batch 8 >out 2>talk
 is 'so does a stream' "$(cmp out alone 2>&1)" ''
+mkdir odd
+cp photos/red.png "odd/two
+lines.png"
+cp photos/red.png odd/plain.png
+find odd -name '*.png' -print0 | "$tenrec" score classify.onnx - $settings --format jsonl >out 2>talk
+is 'names that end with zero bytes' "$(grep -c '"error":null' out) $(wc -l <out | tr -d ' ')" '2 2'
 # The header and one row must come while the stream is still open.
 { echo photos/red.png; sleep 2; date +%s >closed; } | "$tenrec" score classify.onnx - $settings --batch 8 2>talk |
     while read -r line; do case $line in photos/*) date +%s >answered ;; esac; done
@@ -47,6 +53,8 @@ run score segment.onnx photos/red.png --task raw $whole --tensors t -o raw.csv
 exits 0 'a model without postprocessing'
 ok 'gives arrays' "$([ -s t/photos/red.npy ] || ls -R t)"
 
+run score classify.onnx photos --query 'select 1'
+exits 2 'a query of what is no database'
 run score classify.onnx nowhere
 exits 1 'a table that is not there'
 run score classify.onnx photos --massk x
