@@ -18,70 +18,239 @@ import bench
 import page
 
 SHAPE = [1, 64, 128, 128]
-F32, I64 = np.float32, np.int64
+F32, I64, X = np.float32, np.int64, "x"
 CHANNELS = np.full((64, 1, 1), 0.2, F32)
-PLAIN = ["Abs", "Ceil", "Elu", "Erf", "Exp", "Floor", "GlobalAveragePool", "GlobalMaxPool", "HardSigmoid", "HardSwish",
-         "LeakyRelu", "Neg", "Relu", "Round", "Selu", "Sigmoid", "Sign", "Sin", "Softplus", "Softsign",
-         "Tanh"]
-# Name: (operator, attributes, constants behind x).
-ROWS = {name: (name, {}, []) for name in PLAIN}
+INT64, BOOL, U8 = TensorProto.INT64, TensorProto.BOOL, TensorProto.UINT8
+PLAIN = ["Abs", "Ceil", "Cos", "Elu", "Erf", "Exp", "Floor", "GlobalAveragePool", "GlobalMaxPool", "HardSigmoid",
+         "HardSwish", "LeakyRelu", "Mish", "Neg", "Relu", "Round", "Selu", "Sigmoid", "Sign", "Sin",
+         "Softplus", "Softsign", "Tanh"]
+
+
+class Node:
+    """An operator on X, constants, other nodes, or nothing (None). shape: of X, where it is another one."""
+    def __init__(self, op, *inputs, shape=None, outputs=1, opset=None, **attributes):
+        self.op, self.inputs, self.outputs, self.attributes = op, inputs or (X,), outputs, attributes
+        self.shape, self.opset = shape or SHAPE, opset or {"HardSwish": 14, "Mish": 18}.get(op, 13)
+
+
+NOT_FLOAT = ["And", "ArgMax", "Cast", "Equal", "Greater", "IsNaN", "MatMulInteger", "NonMaxSuppression", "NonZero",
+             "Not", "QuantizeLinear"]
+
+
+def is_integer(row):
+    """Whether its result is: of arithmetic on what was cast."""
+    first = row.inputs[0]
+    return row.op in ("Add", "Mod", "Mul") and isinstance(first, Node) and first.op == "Cast"
+
+
+def whole(*values):
+    return np.array(values, I64)
+
+
+def full(*dims):
+    return np.full(dims, 0.1, F32)
+
+
+def places(limit, *dims):
+    """Indices below `limit`, in no order."""
+    return (np.arange(np.prod(dims), dtype=I64) * 7919 % limit).reshape(dims)
+
+
+def typed(to, x=X):
+    return Node("Cast", x, to=to)
+
+
+def boxes(n):
+    """Corners within 0 .. 50, y1 x1 y2 x2."""
+    at = np.stack([places(40, n), places(37, n)], 1).astype(F32)
+    return np.concatenate([at, at + 2 + np.stack([places(11, n), places(7, n)], 1)], 1).astype(F32)
+
+
+def grid(*dims):
+    lines = np.meshgrid(*[np.linspace(-1, 0.9, n, dtype=F32) for n in dims], indexing="ij")
+    return np.stack(lines[::-1], -1)[None] ** 3
+
+
+def scales(*by):
+    return np.zeros(0, F32), np.array(by, F32)
+
+
+IMAGE = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}
+SAME = {"pads": [1, 1, 1, 1]}
+ROWS = {name: Node(name) for name in PLAIN}
 ROWS.update({
-    "Add, a channel": ("Add", {}, [CHANNELS]),
-    "ArgMax, channels": ("ArgMax", {"axis": 1}, []),
-    "AveragePool 3x3": ("AveragePool", {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}, []),
-    "Cast to float16": ("Cast", {"to": TensorProto.FLOAT16}, []),
-    "Cast to int32": ("Cast", {"to": TensorProto.INT32}, []),
-    "Clip": ("Clip", {}, [F32(0), F32(6)]),
-    "Conv 3x3, depthwise": ("Conv", {"group": 64, "pads": [1, 1, 1, 1]}, [np.full((64, 1, 3, 3), 0.1, F32)]),
-    "ConvTranspose 2x2": ("ConvTranspose", {"strides": [2, 2]}, [np.full((64, 32, 2, 2), 0.1, F32)]),
-    "CumSum": ("CumSum", {}, [np.array(3, I64)]),
-    "DepthToSpace": ("DepthToSpace", {"blocksize": 2}, []),
-    "Gather, channels": ("Gather", {"axis": 1}, [np.arange(63, -1, -1, dtype=I64)]),
-    "Greater": ("Greater", {}, [F32(0.1)]),
-    "InstanceNormalization": ("InstanceNormalization", {}, [np.ones(64, F32), np.ones(64, F32)]),
-    "LRN": ("LRN", {"size": 5}, []),
-    "LpNormalization": ("LpNormalization", {"axis": 1}, []),
-    "MaxPool 3x3": ("MaxPool", {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}, []),
-    "Pad, reflect": ("Pad", {"mode": "reflect"}, [np.array([0, 0, 1, 1, 0, 0, 1, 1], I64)]),
-    "PRelu": ("PRelu", {}, [CHANNELS]),
-    "ReduceL2, last": ("ReduceL2", {"axes": [3]}, []),
-    "ReduceMax, last": ("ReduceMax", {"axes": [3]}, []),
-    "ReduceMean, channels": ("ReduceMean", {"axes": [1]}, []),
-    "Resize, cubic": ("Resize", {"mode": "cubic"}, [np.zeros(0, F32), np.array([1, 1, 1.5, 1.5], F32)]),
-    "Resize, linear": ("Resize", {"mode": "linear"}, [np.zeros(0, F32), np.array([1, 1, 2, 2], F32)]),
-    "Resize, corners": ("Resize", {"mode": "linear", "coordinate_transformation_mode": "align_corners"},
-                        [np.zeros(0, F32), np.array([1, 1, 2, 2], F32)]),
-    "Resize, nearest": ("Resize", {"nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"},
-                        [np.zeros(0, F32), np.array([1, 1, 2, 2], F32)]),
-    "Slice, every other": ("Slice", {}, [np.array(v, I64) for v in ([0, 0], [128, 128], [2, 3], [2, 2])]),
-    "Softmax, channels": ("Softmax", {"axis": 1}, []),
-    "Softmax, last": ("Softmax", {"axis": 3}, []),
-    "SpaceToDepth": ("SpaceToDepth", {"blocksize": 2}, []),
-    "TopK, channels": ("TopK", {"axis": 1}, [np.array([5], I64)]),
-    "Transpose to the last": ("Transpose", {"perm": [0, 2, 3, 1]}, []),
+    "Add, a channel": Node("Add", X, CHANNELS),
+    "Add, int64": Node("Add", typed(INT64), typed(INT64)),
+    "And": Node("And", Node("Greater", X, F32(0.1)), Node("Less", X, F32(0.5))),
+    "ArgMax, channels": Node("ArgMax", axis=1),
+    "ArgMax, last": Node("ArgMax", axis=3),
+    "AveragePool 2x2": Node("AveragePool", kernel_shape=[2, 2], strides=[2, 2]),
+    "AveragePool 3x3": Node("AveragePool", **IMAGE),
+    "AveragePool 3x3, stride 1": Node("AveragePool", kernel_shape=[3, 3], **SAME),
+    "BatchNormalization": Node("BatchNormalization", X, full(64), full(64), full(64), full(64)),
+    "Cast to bool": Node("Cast", to=BOOL),
+    "Cast to float16": Node("Cast", to=TensorProto.FLOAT16),
+    "Cast to int32": Node("Cast", to=TensorProto.INT32),
+    "Cast to int64": Node("Cast", to=INT64),
+    "Clip": Node("Clip", X, F32(0), F32(6)),
+    "Concat, channels": Node("Concat", X, X, axis=1),
+    "Concat, last": Node("Concat", X, X, axis=3),
+    "Conv 1-D": Node("Conv", X, full(64, 64, 9), pads=[4, 4], shape=[1, 64, 4000]),
+    "Conv 1-D, depthwise": Node("Conv", X, full(256, 1, 31), pads=[15, 15], group=256, shape=[1, 256, 1000]),
+    "Conv 1x1": Node("Conv", X, full(64, 64, 1, 1)),
+    "Conv 1x1, 16 groups": Node("Conv", X, full(64, 4, 1, 1), group=16),
+    "Conv 3-D": Node("Conv", X, full(32, 16, 3, 3, 3), pads=[1] * 6, shape=[1, 16, 16, 32, 32]),
+    "Conv 3x3": Node("Conv", X, full(64, 64, 3, 3), **SAME),
+    "Conv 3x3, 3 channels": Node("Conv", X, full(32, 3, 3, 3), pads=[1, 1, 1, 1], strides=[2, 2],
+                                 shape=[1, 3, 224, 224]),
+    "Conv 3x3, 16 groups": Node("Conv", X, full(64, 4, 3, 3), group=16, **SAME),
+    "Conv 3x3, depthwise": Node("Conv", X, full(64, 1, 3, 3), group=64, **SAME),
+    "Conv 3x3, depthwise, stride 2": Node("Conv", X, full(64, 1, 3, 3), group=64, strides=[2, 2], **SAME),
+    "Conv 3x3, dilated": Node("Conv", X, full(64, 64, 3, 3), dilations=[2, 2], pads=[2, 2, 2, 2]),
+    "Conv 5x5, depthwise": Node("Conv", X, full(64, 1, 5, 5), group=64, pads=[2, 2, 2, 2]),
+    "Conv 7x7, depthwise": Node("Conv", X, full(64, 1, 7, 7), group=64, pads=[3, 3, 3, 3]),
+    "ConvTranspose 2x2": Node("ConvTranspose", X, full(64, 32, 2, 2), strides=[2, 2]),
+    "ConvTranspose 4x4": Node("ConvTranspose", X, full(64, 32, 4, 4), **dict(SAME, strides=[2, 2])),
+    "CumSum": Node("CumSum", X, np.array(3, I64)),
+    "CumSum, channels": Node("CumSum", X, np.array(1, I64)),
+    "DepthToSpace": Node("DepthToSpace", blocksize=2),
+    "DepthToSpace, CRD": Node("DepthToSpace", blocksize=2, mode="CRD"),
+    "DequantizeLinear": Node("DequantizeLinear", typed(U8), F32(0.02), np.uint8(7)),
+    "Div, a channel": Node("Div", X, CHANNELS),
+    "Einsum": Node("Einsum", X, X, equation="bhqd,bhkd->bhqk", shape=[1, 12, 197, 64]),
+    "Equal": Node("Equal", X, Node("Neg", X)),
+    "Expand": Node("Expand", X, whole(1, 64, 128, 128), shape=[1, 64, 1, 128]),
+    "Gather, channels": Node("Gather", X, whole(*range(63, -1, -1)), axis=1),
+    "Gather, embeddings": Node("Gather", full(30000, 768), typed(INT64, Node("Abs", X)), shape=[8, 128]),
+    "Gather, last": Node("Gather", X, places(128, 128), axis=3),
+    "GatherElements, channels": Node("GatherElements", X, places(64, *SHAPE), axis=1),
+    "GatherElements, last": Node("GatherElements", X, places(128, *SHAPE), axis=3),
+    "GatherND": Node("GatherND", X, np.stack([places(1, 4096), places(64, 4096), places(128, 4096)], -1)),
+    "Gelu": Node("Gelu", opset=20),
+    "Gemm, 1 row": Node("Gemm", X, full(1024, 1024), full(1024), shape=[1, 1024]),
+    "Gemm, 4 rows": Node("Gemm", X, full(1024, 1024), full(1024), shape=[4, 1024]),
+    "Greater": Node("Greater", X, F32(0.1)),
+    "GridSample": Node("GridSample", X, grid(128, 128), opset=16),
+    "GridSample, nearest": Node("GridSample", X, grid(128, 128), opset=16, mode="nearest"),
+    "GroupNormalization": Node("GroupNormalization", X, full(64), full(64), num_groups=8, opset=21),
+    "GRU": Node("GRU", X, full(1, 768, 256), full(1, 768, 256), full(1, 1536), hidden_size=256, linear_before_reset=1,
+                shape=[50, 1, 256]),
+    "InstanceNormalization": Node("InstanceNormalization", X, np.ones(64, F32), np.ones(64, F32)),
+    "IsNaN": Node("IsNaN"),
+    "LRN": Node("LRN", size=5),
+    "LayerNormalization": Node("LayerNormalization", X, full(768), full(768), opset=17, shape=[1, 1024, 768]),
+    "Log": Node("Log", Node("Add", X, F32(2))),
+    "LogSoftmax, last": Node("LogSoftmax", axis=3),
+    "LpNormalization": Node("LpNormalization", axis=1),
+    "LSTM": Node("LSTM", X, full(1, 1024, 256), full(1, 1024, 256), full(1, 2048), hidden_size=256,
+                 shape=[50, 1, 256]),
+    "MatMul": Node("MatMul", X, full(768, 768), shape=[1, 197, 768]),
+    "MatMul, 1 row": Node("MatMul", X, full(768, 768), shape=[1, 1, 768]),
+    "MatMul, heads": Node("MatMul", X, Node("Transpose", X, perm=[0, 1, 3, 2]), shape=[1, 12, 197, 64]),
+    "MatMul, small": Node("MatMul", X, Node("Neg", X), shape=[4096, 8, 8]),
+    "MatMulInteger": Node("MatMulInteger", typed(U8), np.full((768, 768), 3, np.uint8), np.uint8(5), np.uint8(7),
+                          shape=[1, 197, 768]),
+    "Max": Node("Max", X, F32(0.3)),
+    "MaxPool 2x2": Node("MaxPool", kernel_shape=[2, 2], strides=[2, 2]),
+    "MaxPool 3x3": Node("MaxPool", **IMAGE),
+    "MaxPool 3x3, stride 1": Node("MaxPool", kernel_shape=[3, 3], **SAME),
+    "MaxPool 5x5, stride 1": Node("MaxPool", kernel_shape=[5, 5], pads=[2, 2, 2, 2]),
+    "Mean": Node("Mean", X, Node("Neg", X)),
+    "Mod": Node("Mod", X, F32(0.3), fmod=1),
+    "Mod, int64": Node("Mod", typed(INT64), np.array(7, I64)),
+    "Mul, int64": Node("Mul", typed(INT64), typed(INT64)),
+    "Mul, rows": Node("Mul", X, full(1, 64, 128, 1)),
+    "NonMaxSuppression": Node("NonMaxSuppression", boxes(2000)[None], X, whole(50), F32(0.5), F32(0.2), opset=11,
+                              shape=[1, 20, 2000]),
+    "NonZero": Node("NonZero", Node("Greater", X, F32(0.1))),
+    "Not": Node("Not", Node("Greater", X, F32(0.1))),
+    "OneHot": Node("OneHot", typed(INT64, Node("Abs", X)), whole(100), np.array([0, 1], F32), shape=[1, 10000]),
+    "Pad, constant": Node("Pad", X, whole(0, 0, 1, 1, 0, 0, 1, 1)),
+    "Pad, reflect": Node("Pad", X, whole(0, 0, 1, 1, 0, 0, 1, 1), mode="reflect"),
+    "Pow, 2": Node("Pow", X, F32(2)),
+    "Pow, 2.5": Node("Pow", Node("Abs", X), F32(2.5)),
+    "PRelu": Node("PRelu", X, CHANNELS),
+    "QuantizeLinear": Node("QuantizeLinear", X, F32(0.02), np.uint8(7)),
+    "RMSNormalization": Node("RMSNormalization", X, full(768), opset=23, shape=[1, 1024, 768]),
+    "Reciprocal": Node("Reciprocal", Node("Add", X, F32(2))),
+    "ReduceL2, last": Node("ReduceL2", axes=[3]),
+    "ReduceLogSumExp, last": Node("ReduceLogSumExp", axes=[3]),
+    "ReduceMax, channels": Node("ReduceMax", axes=[1]),
+    "ReduceMax, last": Node("ReduceMax", axes=[3]),
+    "ReduceMean, channels": Node("ReduceMean", axes=[1]),
+    "ReduceMean, images": Node("ReduceMean", axes=[2, 3]),
+    "ReduceMean, last": Node("ReduceMean", axes=[3]),
+    "ReduceMin, last": Node("ReduceMin", axes=[3]),
+    "ReduceProd, last": Node("ReduceProd", axes=[3]),
+    "ReduceSum, last": Node("ReduceSum", X, whole(3)),
+    "ReduceSum, two apart": Node("ReduceSum", X, whole(1, 3)),
+    "Resize, corners": Node("Resize", X, *scales(1, 1, 2, 2), mode="linear",
+                            coordinate_transformation_mode="align_corners"),
+    "Resize, cubic": Node("Resize", X, *scales(1, 1, 1.5, 1.5), mode="cubic"),
+    "Resize, linear": Node("Resize", X, *scales(1, 1, 2, 2), mode="linear"),
+    "Resize, nearest": Node("Resize", X, *scales(1, 1, 2, 2), nearest_mode="floor",
+                            coordinate_transformation_mode="asymmetric"),
+    "RoiAlign": Node("RoiAlign", X, boxes(300), np.zeros(300, I64), opset=16, output_height=7, output_width=7,
+                     sampling_ratio=2, shape=[1, 256, 50, 50]),
+    "ScatterElements": Node("ScatterElements", X, places(128, 1, 64, 128, 64), full(1, 64, 128, 64), axis=3),
+    "ScatterND": Node("ScatterND", X, np.stack([places(1, 4096), places(64, 4096), places(127, 4096)], -1),
+                      full(4096, 128)),
+    "Shuffle of channels": Node("Reshape", Node("Transpose", Node("Reshape", X, whole(1, 2, 32, 128, 128)),
+                                                perm=[0, 2, 1, 3, 4]), whole(*SHAPE)),
+    "Slice, every other": Node("Slice", X, whole(0, 0), whole(128, 128), whole(2, 3), whole(2, 2)),
+    "Slice, part": Node("Slice", X, whole(8, 8), whole(120, 120), whole(2, 3)),
+    "Softmax, channels": Node("Softmax", axis=1),
+    "Softmax, last": Node("Softmax", axis=3),
+    "Softmax, 49": Node("Softmax", axis=2, shape=[64, 147, 49]),
+    "Softmax, 197": Node("Softmax", axis=2, shape=[12, 197, 197]),
+    "Softmax, 1000": Node("Softmax", axis=1, shape=[256, 1000]),
+    "SpaceToDepth": Node("SpaceToDepth", blocksize=2),
+    "Split, channels": Node("Split", axis=1, outputs=2),
+    "Split, last": Node("Split", axis=3, outputs=2),
+    "Sqrt": Node("Sqrt", Node("Add", X, F32(2))),
+    "Sub, rows": Node("Sub", X, full(1, 64, 128, 1)),
+    "Tile": Node("Tile", X, whole(1, 2, 1, 2)),
+    "TopK, channels": Node("TopK", X, whole(5), axis=1, outputs=2),
+    "TopK, last": Node("TopK", X, whole(5), axis=3, outputs=2),
+    "TopK, of 8400": Node("TopK", X, whole(300), axis=1, outputs=2, shape=[8, 8400]),
+    "Transpose to the last": Node("Transpose", perm=[0, 2, 3, 1]),
+    "Transpose from the last": Node("Transpose", perm=[0, 3, 1, 2]),
+    "Transpose of heads": Node("Transpose", perm=[0, 2, 1, 3], shape=[1, 197, 12, 64]),
+    "Transpose, the last two": Node("Transpose", perm=[0, 1, 3, 2]),
+    "Trilu": Node("Trilu", opset=14),
+    "Unique": Node("Unique", shape=[100000]),
+    "Where": Node("Where", Node("Greater", X, F32(0.1)), X, F32(0)),
+    "Where, a mask": Node("Where", np.arange(128) % 3 == 0, X, F32(0)),
 })
 
 
 def model(row):
     """The row's operator, and what brings another type of result back to float32."""
-    op, attributes, constants = row
-    names = [f"c{i}" for i in range(len(constants))]
-    outputs = ["y", "z"] if op == "TopK" else ["y"]
-    nodes = [helper.make_node(op, ["x"] + names, outputs, **attributes)]
-    if op in ("ArgMax", "Cast", "Greater"):
-        nodes[0].output[0] = "typed"
-        nodes.append(helper.make_node("Cast", ["typed"], ["y"], to=TensorProto.FLOAT))
+    nodes, constants = [], []
+
+    def name_of(x):
+        if isinstance(x, Node):
+            inputs = [name_of(i) for i in x.inputs]
+            outputs = [f"n{len(nodes)}_{i}" for i in range(x.outputs)]
+            nodes.append(helper.make_node(x.op, inputs, outputs, **x.attributes))
+            return outputs[0]
+        if isinstance(x, str) or x is None:
+            return x or ""
+        constants.append(numpy_helper.from_array(np.asarray(x), f"c{len(constants)}"))
+        return constants[-1].name
+
+    name_of(typed(TensorProto.FLOAT, row) if row.op in NOT_FLOAT or is_integer(row) else row)
+    nodes[-1].output[0] = "y"
     graph = helper.make_graph(
-        nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N"] + SHAPE[1:])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
-        [numpy_helper.from_array(np.asarray(value), name) for name, value in zip(names, constants)])
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14 if op == "HardSwish" else 13)])
-    made.ir_version = 7
+        nodes, "g", [helper.make_tensor_value_info(X, TensorProto.FLOAT, row.shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)], constants)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", row.opset)])
+    made.ir_version = 10
     return made
 
 
-def times(options, path):
-    tail = [path, "1"] + [str(n) for n in SHAPE]
+def times(options, path, shape):
+    tail = [path, "1"] + [str(n) for n in shape]
     found = []
     for command in ([f"{options.build}/bench/tenrec-peer", "infer"],
                     [f"{options.build}/bench/ort-peer", bench.ort_library(options.build)]):
@@ -108,7 +277,7 @@ def main():
         for name in options.only.split(",") if options.only else sorted(ROWS):
             path = os.path.join(folder, "one.onnx")
             onnx.save(model(ROWS[name]), path)
-            found = times(options, path)
+            found = times(options, path, ROWS[name].shape)
             if found:
                 lines.append(f"| {name} | {found[0]:.2f} | {found[1]:.2f} | {found[1] / found[0]:.2f} |")
                 print(lines[-1], flush=True)

@@ -1,9 +1,10 @@
 /* einsum.c - Einsum by direct loops over its labels, and its gradient by the same loops. */
+#include "ops/einsum.h"
+
 #include <string.h>
 
 #include "base/err.h"
 #include "base/team.h"
-#include "graph/builder.h"
 #include "graph/op.h"
 #include "ops/equation.h"
 #include "ops/infer.h"
@@ -216,6 +217,123 @@ static int grad_run(const struct step *s, struct err *e)
     TRY(contract(&q, n, terms, shapes, x, &q.in[operand], &s->out[0]->shape, dx, s->threads, e));
     operand_store(s, s->out[0], dx);
     return 0;
+}
+
+/* ---- as a product of matrices ---- */
+
+struct labels {
+    int n;
+    signed char at[2 * SHAPE_MAX];
+};
+
+static bool has(const signed char *label, int n, int of)
+{
+    return n && memchr(label, of, (size_t)n);
+}
+
+/* Adds the labels of `t` that are in `a` or not, and in `b` or not. */
+static void pick(struct labels *to, const struct term *t, const struct term *a, bool in_a, const struct term *b, bool in_b)
+{
+    for (int d = 0; d < t->rank; d++)
+        if (has(a->label, a->rank, t->label[d]) == in_a && has(b->label, b->rank, t->label[d]) == in_b)
+            to->at[to->n++] = t->label[d];
+}
+
+/* Whether each label occurs once, with its full size. */
+static bool is_even(const struct equation *q, const struct term *t, const struct shape *s)
+{
+    for (int d = 0; d < t->rank; d++)
+        if (has(t->label, d, t->label[d]) || s->dim[d] < 1 || s->dim[d] != q->size[t->label[d]]) return false;
+    return true;
+}
+
+static int64_t product_of(const struct equation *q, const signed char *label, int n)
+{
+    int64_t all = 1;
+    for (int i = 0; i < n; i++) all *= q->size[label[i]];
+    return all;
+}
+
+/* v, whose dimensions are those of `from`, with those of `to`. */
+static struct value *turned(struct builder *b, struct value *v, const signed char *from, const struct labels *to)
+{
+    int64_t perm[SHAPE_MAX];
+    bool same = true;
+    for (int i = 0; i < to->n; i++) {
+        perm[i] = (const signed char *)memchr(from, to->at[i], (size_t)to->n) - from;
+        same &= perm[i] == i;
+    }
+    return same ? v : emit(b, "Transpose", ATTRS(attr_ints("perm", perm, (size_t)to->n)), v);
+}
+
+/* (batch, rows, columns): the first `batch` labels, then `rows` of them, then the others; no batch where there is none. */
+static struct value *matrix(struct builder *b, const struct equation *q, struct value *v, const struct term *t,
+    const struct labels *order, int batch, int rows)
+{
+    const signed char *l = order->at;
+    int64_t dims[3] = { product_of(q, l, batch), product_of(q, l + batch, rows),
+        product_of(q, l + batch + rows, order->n - batch - rows) };
+    v = turned(b, v, t->label, order);
+    return emit(b, "Reshape", NO_ATTRS, v, emit_i64s(b, dims + !batch, (size_t)(3 - !batch)));
+}
+
+/* The sum of products of x (labels a) and y (labels c) as `out`; NULL where it is no product of matrices. */
+static struct value *product(struct builder *b, const struct equation *q, struct value *const *in,
+    const struct term *const *terms, const struct term *out)
+{
+    const struct term *x = terms[0], *y = terms[1];
+    struct labels batch = { 0 }, left = { 0 }, right = { 0 }, inner = { 0 }, alone = { 0 };
+    if (!is_even(q, x, &in[0]->shape) || !is_even(q, y, &in[1]->shape)) return NULL;
+    pick(&batch, out, x, true, y, true);
+    pick(&left, out, x, true, y, false);
+    pick(&right, out, x, false, y, true);
+    pick(&inner, x, out, false, y, true);
+    pick(&alone, x, out, false, y, false);
+    pick(&alone, y, out, false, x, false);
+    pick(&alone, out, x, false, y, false);
+    if (alone.n) return NULL;
+    struct labels first = batch, second = batch, made = batch;
+    for (int i = 0; i < left.n; i++) first.at[first.n++] = made.at[made.n++] = left.at[i];
+    for (int i = 0; i < inner.n; i++) first.at[first.n++] = second.at[second.n++] = inner.at[i];
+    for (int i = 0; i < right.n; i++) second.at[second.n++] = made.at[made.n++] = right.at[i];
+    struct value *v = emit(b, "MatMul", NO_ATTRS, matrix(b, q, in[0], x, &first, batch.n, left.n),
+        matrix(b, q, in[1], y, &second, batch.n, inner.n));
+    struct labels wanted = { .n = out->rank };
+    int64_t dims[SHAPE_MAX];
+    memcpy(wanted.at, out->label, (size_t)out->rank);
+    for (int i = 0; i < made.n; i++) dims[i] = q->size[made.at[i]];
+    return turned(b, emit(b, "Reshape", NO_ATTRS, v, emit_i64s(b, dims, (size_t)made.n)), made.at, &wanted);
+}
+
+/* What lies first in the result comes from the first factor, so that the result need not be turned. */
+static bool is_swapped(const struct term *const *terms, const struct term *out)
+{
+    for (int d = 0; d < out->rank; d++) {
+        bool first = has(terms[0]->label, terms[0]->rank, out->label[d]);
+        if (first != has(terms[1]->label, terms[1]->rank, out->label[d])) return !first;
+    }
+    return false;
+}
+
+int einsum_product(struct builder *b, const struct node *n, struct value **out)
+{
+    bool slope = node_is(n, "EinsumGrad");
+    int operand = slope ? (int)node_int(n, "operand") : 2, first = slope;
+    struct equation q;
+    *out = NULL;
+    if (n->n_in - first != 2 || !dtype_is_float(n->in[0]->dtype)) return 0;
+    for (int i = 0; i < n->n_in; i++)
+        if (!shape_is_known(&n->in[i]->shape)) return 0;
+    TRY(read_node(&q, n, first, b->err));
+    struct value *in[2] = { n->in[first + (operand == 0)], slope ? n->in[0] : n->in[1] };
+    const struct term *terms[2] = { &q.in[operand == 0], slope ? &q.out : &q.in[1] };
+    const struct term *target = slope ? &q.in[operand] : &q.out;
+    if (slope && !is_even(&q, target, &n->out[0]->shape)) return 0;
+    bool swap = is_swapped(terms, target);
+    struct value *factors[2] = { in[swap], in[!swap] };
+    const struct term *of[2] = { terms[swap], terms[!swap] };
+    *out = product(b, &q, factors, of, target);
+    return b->err->code;
 }
 
 static const struct attr_spec einsum_attrs[] = {

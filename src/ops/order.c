@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/clones.h"
 #include "base/err.h"
 #include "base/team.h"
 #include "graph/known.h"
@@ -109,16 +110,113 @@ static void rise(struct entry *heap, int64_t i)
 }
 
 /* Lists of `size` elements, `inner` apart, that lie side by side `inner` times: up to `width` of them are read
- * together. `heap` has k entries for each of these, and as much again for every other thread. */
+ * together. Memory of a part: `width` heaps of k entries, or what top_tile() needs. */
 struct top {
     const struct tensor *x, *values, *indices; /* indices NULL: not asked for */
-    int64_t size, inner, k, width, groups; /* groups of `width` lists in `inner` */
+    int64_t size, inner, k, width, groups; /* groups of `width` lists in `inner`, or in all when inner is 1 */
     bool largest;
-    struct entry *heap;
+    struct entry *heap; /* or */
+    uint64_t *packed;
+    int64_t room; /* numbers of `packed` of a part */
     int parts;
 };
 
-enum { TOP_WIDTH = 64 };
+enum { TOP_WIDTH = 128, PLACES = 128, FEW = 32 };
+
+#define TAKE(size) \
+    for (int64_t i = 0; i < lists; i++) memcpy(to + i * to_step * (size), from + (at[i] * t->inner + i * by) * (size), size)
+
+/* The c-th results of neighbouring lists, their places being given in the lower half of a number, or in all of it. */
+static void top_write(const struct top *t, int64_t first, int64_t lists, int64_t c, const uint64_t *place)
+{
+    int64_t outer = first / t->inner, column = first % t->inner, at[TOP_WIDTH];
+    int64_t to_step = t->inner > 1 ? 1 : t->k, by = t->inner > 1 ? 1 : t->size;
+    int64_t size = (int64_t)dtype_size(t->x->dtype), start = (outer * t->k + c) * t->inner + column;
+    unsigned char *to = element(t->values, start);
+    const unsigned char *from = element(t->x, outer * t->size * t->inner + column);
+    for (int64_t i = 0; i < lists; i++) at[i] = (int64_t)(place[i] & (t->packed ? UINT32_MAX : UINT64_MAX));
+    if (size == 4) TAKE(4);
+    else TAKE(size);
+    for (int64_t i = 0; t->indices && i < lists; i++) *(int64_t *)element(t->indices, start + i * to_step) = at[i];
+}
+
+/* ---- few of lists side by side, of numbers that 32 bits tell apart: a key and its place are one number, and what is
+ * smaller comes before ---- */
+
+union bits {
+    float f;
+    uint32_t u;
+};
+
+CLONES static void pack_floats(const float *x, int64_t n, uint32_t flip, uint64_t *to)
+{
+    for (int64_t i = 0; i < n; i++) {
+        union bits b = { x[i] == 0 ? 0 : x[i] };
+        uint32_t key = x[i] != x[i] ? UINT32_MAX : b.u ^ ((uint32_t)((int32_t)b.u >> 31) | 1u << 31);
+        to[i] = (uint64_t)(key ^ flip) << 32;
+    }
+}
+
+/* Keys of n <= PLACES numbers that lie side by side, in the upper halves. */
+static void packed_keys(const struct top *t, int64_t from, int64_t n, uint64_t *key)
+{
+    enum dtype type = t->x->dtype;
+    const void *x = element(t->x, from);
+    uint32_t flip = t->largest ? UINT32_MAX : 0;
+    float narrow[PLACES];
+    double v[PLACES];
+    if (type == DT_F32) pack_floats(x, n, flip, key);
+    else if (dtype_is_float(type)) {
+        load_f64(type, x, n, v);
+        for (int64_t i = 0; i < n; i++) narrow[i] = (float)v[i];
+        pack_floats(narrow, n, flip, key);
+    } else {
+        load_i64(type, x, n, (int64_t *)key);
+        for (int64_t i = 0; i < n; i++) key[i] = ((key[i] + (dtype_kind(type) == KIND_INT) * (1ull << 31)) ^ flip) << 32;
+    }
+}
+
+/* A row of keys, at place `at` of `lists` lists, among the k best of each: best + c * TOP_WIDTH has the c-th ones. */
+CLONES static void top_insert(uint64_t *restrict best, int64_t k, uint64_t *restrict key, int64_t lists, uint64_t at)
+{
+    uint64_t any = 0;
+    for (int64_t i = 0; i < lists; i++) {
+        key[i] |= at;
+        any |= key[i] < best[(k - 1) * TOP_WIDTH + i];
+    }
+    for (int64_t c = 0; any && c < k; c++)
+        for (int64_t i = 0; i < lists; i++) {
+            uint64_t a = best[c * TOP_WIDTH + i], b = key[i];
+            best[c * TOP_WIDTH + i] = a < b ? a : b;
+            key[i] = a < b ? b : a;
+        }
+}
+
+/* Lists that lie one behind the other are turned, PLACES of their elements at a time, so that they lie side by side. */
+static void top_tile(const struct top *t, int64_t first, int64_t lists, uint64_t *best)
+{
+    enum { SOME = 8 };
+    uint64_t *tile = best + t->k * TOP_WIDTH, row[SOME][PLACES];
+    memset(best, 0xff, (size_t)(t->k * TOP_WIDTH) * sizeof *best);
+    for (int64_t begin = 0; begin < t->size; begin += PLACES) {
+        int64_t n = t->size - begin < PLACES ? t->size - begin : PLACES;
+        for (int64_t i = 0; i < lists && t->inner == 1; i += SOME) {
+            int64_t some = lists - i < SOME ? lists - i : SOME;
+            for (int64_t k = 0; k < some; k++) packed_keys(t, (first + i + k) * t->size + begin, n, row[k]);
+            for (int64_t at = 0; at < n; at++)
+                for (int64_t k = 0; k < some; k++) tile[at * TOP_WIDTH + i + k] = row[k][at];
+        }
+        for (int64_t at = begin; at < begin + n; at++) {
+            uint64_t *key = t->inner > 1 ? row[0] : tile + (at - begin) * TOP_WIDTH;
+            if (t->inner > 1)
+                packed_keys(t, (first / t->inner * t->size + at) * t->inner + first % t->inner, lists, key);
+            top_insert(best, t->k, key, lists, (uint64_t)at);
+        }
+    }
+    for (int64_t c = 0; c < t->k; c++) top_write(t, first, lists, c, best + c * TOP_WIDTH);
+}
+
+/* ---- a heap for each list ---- */
 
 /* n keys that lie side by side, the smallest of which are wanted. */
 static void top_keys(const struct top *t, int64_t from, int64_t n, uint64_t *key)
@@ -139,10 +237,8 @@ static void top_offer(const struct top *t, struct entry *heap, uint64_t key, int
     }
 }
 
-static void top_write(const struct top *t, struct entry *heap, int64_t list)
+static void top_sorted(const struct top *t, struct entry *heap, int64_t list)
 {
-    size_t bytes = dtype_size(t->x->dtype);
-    int64_t outer = list / t->inner, column = list % t->inner;
     for (int64_t n = t->k - 1; n > 0; n--) {
         struct entry last = heap[0];
         heap[0] = heap[n];
@@ -150,35 +246,55 @@ static void top_write(const struct top *t, struct entry *heap, int64_t list)
         sink(heap, n, 0);
     }
     for (int64_t c = 0; c < t->k; c++) {
-        int64_t to = (outer * t->k + c) * t->inner + column;
-        memcpy(element(t->values, to), element(t->x, (outer * t->size + heap[c].at) * t->inner + column), bytes);
-        if (t->indices) *(int64_t *)element(t->indices, to) = heap[c].at;
+        uint64_t at = (uint64_t)heap[c].at;
+        top_write(t, list, 1, c, &at);
     }
 }
 
-/* One group of lists: place by place where they lie side by side, else along the only one. */
-static void top_group(const struct top *t, int64_t group, struct entry *heaps)
+/* Place by place where the lists lie side by side, else along the only one. */
+static void top_heaps(const struct top *t, int64_t first, int64_t lists, struct entry *heaps)
 {
     uint64_t key[TOP_WIDTH];
-    int64_t outer = group / t->groups, column = group % t->groups * t->width, first = outer * t->inner + column;
-    int64_t lists = t->inner - column < t->width ? t->inner - column : t->width, step = t->inner > 1 ? 1 : TOP_WIDTH;
+    int64_t outer = first / t->inner, column = first % t->inner, step = t->inner > 1 ? 1 : TOP_WIDTH;
     for (int64_t at = 0; at < t->size; at += step) {
         int64_t n = t->inner > 1 ? lists : t->size - at < step ? t->size - at : step;
         top_keys(t, (outer * t->size + at) * t->inner + column, n, key);
         for (int64_t i = 0; i < n; i++)
             top_offer(t, heaps + (t->inner > 1 ? i * t->k : 0), key[i], t->inner > 1 ? at : at + i);
     }
-    for (int64_t i = 0; i < lists; i++) top_write(t, heaps + i * t->k, first + i);
+    for (int64_t i = 0; i < lists; i++) top_sorted(t, heaps + i * t->k, first + i);
 }
 
-/* Groups of a part with heaps of its own. */
+/* Groups of a part, with memory of its own. */
 static void top_parts(void *ctx, int64_t begin, int64_t end)
 {
     const struct top *t = ctx;
-    int64_t all = shape_span(&t->x->shape, 0, t->x->shape.rank) / (t->size * t->inner) * t->groups;
+    int64_t run = t->inner > 1 ? t->inner : shape_span(&t->x->shape, 0, t->x->shape.rank) / t->size;
+    int64_t all = shape_span(&t->x->shape, 0, t->x->shape.rank) / (t->size * run) * t->groups;
     for (int64_t part = begin; part < end; part++)
-        for (int64_t g = all * part / t->parts; g < all * (part + 1) / t->parts; g++)
-            top_group(t, g, t->heap + part * t->width * t->k);
+        for (int64_t g = all * part / t->parts; g < all * (part + 1) / t->parts; g++) {
+            int64_t at = g % t->groups * t->width, lists = run - at < t->width ? run - at : t->width;
+            if (t->packed) top_tile(t, g / t->groups * run + at, lists, t->packed + part * t->room);
+            else top_heaps(t, g / t->groups * run + at, lists, t->heap + part * t->width * t->k);
+        }
+}
+
+/* Shares the lists out, and gets memory. Few of one list are not worth a tile. */
+static int top_begin(struct top *t, const struct step *s, struct err *e)
+{
+    int64_t run = t->inner > 1 ? t->inner : tensor_count(t->x) / t->size, room;
+    bool narrow = dtype_size(t->x->dtype) <= 4 && t->size < UINT32_MAX && t->k <= FEW && run >= 16;
+    t->width = narrow || (t->inner > 1 && t->k < 1 << 12) ? TOP_WIDTH : 1;
+    if (t->width > run) t->width = run;
+    t->groups = (run + t->width - 1) / t->width;
+    if (tensor_count(t->x) < 1 << 14) t->parts = 1;
+    t->room = (t->k + PLACES) * TOP_WIDTH;
+    if (__builtin_mul_overflow(t->parts, narrow ? t->room : t->width, &room) ||
+        (!narrow && __builtin_mul_overflow(room, t->k, &room)))
+        return fail_nomem(e);
+    if (narrow) TRY_MEM(t->packed = ARENA_ARRAY(s->scratch, room, uint64_t), e);
+    else TRY_MEM(t->heap = ARENA_ARRAY(s->scratch, room, struct entry), e);
+    return 0;
 }
 
 static int top_run(const struct step *s, struct err *e)
@@ -189,17 +305,12 @@ static int top_run(const struct step *s, struct err *e)
     struct top t = { s->in[0], s->out[0], s->node->n_out > 1 ? s->out[1] : NULL, .size = x->dim[axis],
         .inner = shape_span(x, axis + 1, x->rank), .k = s->out[0]->shape.dim[axis],
         .largest = node_int(s->node, "largest") != 0, .parts = s->threads > 1 ? s->threads : 1 };
-    int64_t k = t.k, room;
+    int64_t k = t.k;
     TRY(step_scalar(s, 1, "K", &k, e));
     if (k != t.k || k > t.size)
         return fail(e, ERR_DATA, "K is %lld, the axis has size %lld", (long long)k, (long long)t.size);
     if (!tensor_count(s->out[0])) return 0;
-    t.width = t.k < 1 << 12 ? TOP_WIDTH : 1;
-    if (t.width > t.inner) t.width = t.inner;
-    t.groups = (t.inner + t.width - 1) / t.width;
-    if (tensor_count(t.x) < 1 << 14) t.parts = 1;
-    if (__builtin_mul_overflow(t.parts * t.width, t.k, &room)) return fail_nomem(e);
-    TRY_MEM(t.heap = ARENA_ARRAY(s->scratch, room, struct entry), e);
+    TRY(top_begin(&t, s, e));
     team_run(s->threads, t.parts, 1, top_parts, &t);
     return 0;
 }

@@ -180,14 +180,17 @@ static bool is_ahead(const float *x, int64_t inner, int64_t a, int64_t b)
 }
 
 /* (outer, size, inner) numbers, many of them alike: the rank of each of the k by counting those before it. */
-static void try_top(int64_t outer, int64_t size, int64_t inner, int64_t k)
+static void try_top(enum dtype type, int64_t outer, int64_t size, int64_t inner, int64_t k)
 {
     struct bench t;
     bench_init(&t);
     struct shape shape = shape_of(3, (int64_t[]){ outer, size, inner });
-    struct tensor *x = tensor_new(&t.a, DT_F32, &shape, &t.e);
-    float *v = x->data;
-    for (int64_t i = 0; i < tensor_count(x); i++) v[i] = (float)(i * 7919 % 1009 % 37);
+    struct tensor *x = tensor_new(&t.a, type, &shape, &t.e);
+    float *v = ARENA_ARRAY(&t.a, tensor_count(x), float);
+    for (int64_t i = 0; i < tensor_count(x); i++) {
+        v[i] = (float)(i * 7919 % 1009 % 37 - (type == DT_U8 ? 0 : 18));
+        tensor_set_f64(x, i, (double)v[i]);
+    }
     struct value *in[] = { emit_const(&t.b, x), LIST(&t, k) };
     CHECK_OK(run_op(&t, "TopK", ATTRS(attr_int("axis", 1)), in, 2, 2), &t.e);
     int wrong = 0;
@@ -206,9 +209,12 @@ static void try_top(int64_t outer, int64_t size, int64_t inner, int64_t k)
 TEST(top_k_of_many_lists)
 {
     static const int64_t sizes[][4] = { { 3, 70, 1, 5 }, { 1, 130, 1, 130 }, { 2, 33, 100, 4 }, { 2, 9, 65, 9 },
-        { 5, 1, 7, 1 }, { 40, 200, 3, 1 }, { 3, 64, 128, 63 }, { 1, 4200, 2, 4100 } };
+        { 5, 1, 7, 1 }, { 40, 200, 3, 1 }, { 3, 64, 128, 63 }, { 1, 4200, 2, 4100 },
+        { 2, 200, 150, 7 }, { 150, 300, 1, 32 }, { 20, 3, 1, 3 } };
+    static const enum dtype types[] = { DT_F32, DT_F16, DT_I8, DT_U8, DT_F64 };
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        try_top(sizes[i][0], sizes[i][1], sizes[i][2], sizes[i][3]);
+        for (size_t k = 0; k < sizeof types / sizeof *types; k++)
+            try_top(types[k], sizes[i][0], sizes[i][1], sizes[i][2], sizes[i][3]);
 }
 
 TEST(unique)
