@@ -266,6 +266,13 @@ static struct value *turned(struct builder *b, struct value *v, const signed cha
     return same ? v : emit(b, "Transpose", ATTRS(attr_ints("perm", perm, (size_t)to->n)), v);
 }
 
+static struct value *shaped(struct builder *b, struct value *v, const int64_t *dims, int n)
+{
+    struct shape s = shape_of(n, dims);
+    if (!v || shape_equal(&v->shape, &s)) return v;
+    return emit(b, "Reshape", NO_ATTRS, v, emit_i64s(b, dims, (size_t)n));
+}
+
 /* (batch, rows, columns): the first `batch` labels, then `rows` of them, then the others; no batch where there is none. */
 static struct value *matrix(struct builder *b, const struct equation *q, struct value *v, const struct term *t,
     const struct labels *order, int batch, int rows)
@@ -273,11 +280,10 @@ static struct value *matrix(struct builder *b, const struct equation *q, struct 
     const signed char *l = order->at;
     int64_t dims[3] = { product_of(q, l, batch), product_of(q, l + batch, rows),
         product_of(q, l + batch + rows, order->n - batch - rows) };
-    v = turned(b, v, t->label, order);
-    return emit(b, "Reshape", NO_ATTRS, v, emit_i64s(b, dims + !batch, (size_t)(3 - !batch)));
+    return shaped(b, turned(b, v, t->label, order), dims + !batch, 3 - !batch);
 }
 
-/* The sum of products of x (labels a) and y (labels c) as `out`; NULL where it is no product of matrices. */
+/* The sum of products of two values with labels as `out`; NULL where it is no product of matrices. */
 static struct value *product(struct builder *b, const struct equation *q, struct value *const *in,
     const struct term *const *terms, const struct term *out)
 {
@@ -296,13 +302,13 @@ static struct value *product(struct builder *b, const struct equation *q, struct
     for (int i = 0; i < left.n; i++) first.at[first.n++] = made.at[made.n++] = left.at[i];
     for (int i = 0; i < inner.n; i++) first.at[first.n++] = second.at[second.n++] = inner.at[i];
     for (int i = 0; i < right.n; i++) second.at[second.n++] = made.at[made.n++] = right.at[i];
-    struct value *v = emit(b, "MatMul", NO_ATTRS, matrix(b, q, in[0], x, &first, batch.n, left.n),
+    struct value *v = emit(b, inner.n ? "MatMul" : "Mul", NO_ATTRS, matrix(b, q, in[0], x, &first, batch.n, left.n),
         matrix(b, q, in[1], y, &second, batch.n, inner.n));
     struct labels wanted = { .n = out->rank };
     int64_t dims[SHAPE_MAX];
     memcpy(wanted.at, out->label, (size_t)out->rank);
     for (int i = 0; i < made.n; i++) dims[i] = q->size[made.at[i]];
-    return turned(b, emit(b, "Reshape", NO_ATTRS, v, emit_i64s(b, dims, (size_t)made.n)), made.at, &wanted);
+    return turned(b, shaped(b, v, dims, made.n), made.at, &wanted);
 }
 
 /* What lies first in the result comes from the first factor, so that the result need not be turned. */

@@ -36,9 +36,25 @@ INLINE float smaller(float a, float v)
     return ((v < a) | (v != v)) ? v : a;
 }
 
+typedef float float_four __attribute__((vector_size(16)));
+typedef int32_t mask_four __attribute__((vector_size(16)));
+typedef double double_four __attribute__((vector_size(32)));
+
+/* Of four: b where it is taken, else a. */
+#define CHOSEN(takes, a, b) ((float_four)(((takes) & (mask_four)(b)) | (~(takes) & (mask_four)(a))))
+#define FOUR_MAX(a, b) CHOSEN(((b) > (a)) | ((b) != (b)), a, b)
+#define FOUR_MIN(a, b) CHOSEN(((b) < (a)) | ((b) != (b)), a, b)
+#define FOUR_SUM(a, b) ((a) + (b))
+
+#define JOIN(half, joined) \
+    for (int64_t i = 0; i < (half); i++) { \
+        const __typeof__(*sums) a = sums[i], b = sums[i + (half)]; \
+        sums[i] = joined; \
+    }
+
 /* A family: what it starts with; `a` with number v, which had `s` taken away where that is asked for; `a` with b, a
- * result of others. */
-#define FAMILY(name, type, start, with, joined) \
+ * result of others; and that for four. Halves are joined by counts that compilers know. */
+#define FAMILY(name, type, start, with, joined, four) \
     INLINE void name##_fold( \
         type *restrict to, const float *x, int64_t rows, int64_t stride, int64_t width, const type *restrict shift) \
     { \
@@ -64,19 +80,23 @@ INLINE float smaller(float a, float v)
         for (int64_t i = 0; i < LANES; i++) sums[i] = start, less[i] = (type)shift; \
         name##_fold(sums, x, n / LANES, LANES, LANES, less); \
         name##_fold(sums, x + n / LANES * LANES, 1, LANES, n % LANES, less); \
-        for (int64_t half = LANES / 2; half; half /= 2) \
-            for (int64_t i = 0; i < half; i++) { \
-                type a = sums[i], b = sums[i + half]; \
-                sums[i] = joined; \
-            } \
-        return (double)sums[0]; \
+        JOIN(LANES / 2, joined) \
+        JOIN(LANES / 4, joined) \
+        JOIN(LANES / 8, joined) \
+        type##_four left, right; \
+        memcpy(&left, sums, sizeof left); \
+        right = __builtin_shufflevector(left, left, 2, 3, 0, 1); \
+        left = four(left, right); \
+        right = __builtin_shufflevector(left, left, 1, 0, 3, 2); \
+        left = four(left, right); \
+        return (double)left[0]; \
     }
-FAMILY(max, float, -INFINITY, larger(a, v), larger(a, b))
-FAMILY(min, float, INFINITY, smaller(a, v), smaller(a, b))
-FAMILY(sum, double, 0, a + (double)v, a + b)
-FAMILY(l1, double, 0, a + (double)fabsf(v), a + b)
-FAMILY(square, double, 0, a + (double)v * (double)v, a + b)
-FAMILY(exponentials, double, 0, a + (double)fast_exp(v - (float)shift[i]), a + b)
+FAMILY(max, float, -INFINITY, larger(a, v), larger(a, b), FOUR_MAX)
+FAMILY(min, float, INFINITY, smaller(a, v), smaller(a, b), FOUR_MIN)
+FAMILY(sum, double, 0, a + (double)v, a + b, FOUR_SUM)
+FAMILY(l1, double, 0, a + (double)fabsf(v), a + b, FOUR_SUM)
+FAMILY(square, double, 0, a + (double)v * (double)v, a + b, FOUR_SUM)
+FAMILY(exponentials, double, 0, a + (double)fast_exp(v - (float)shift[i]), a + b, FOUR_SUM)
 
 static double joined_max(double a, double b)
 {
