@@ -232,7 +232,8 @@ static bool has(const signed char *label, int n, int of)
 }
 
 /* Adds the labels of `t` that are in `a` or not, and in `b` or not. */
-static void pick(struct labels *to, const struct term *t, const struct term *a, bool in_a, const struct term *b, bool in_b)
+static void pick(
+    struct labels *to, const struct term *t, const struct term *a, bool in_a, const struct term *b, bool in_b)
 {
     for (int d = 0; d < t->rank; d++)
         if (has(a->label, a->rank, t->label[d]) == in_a && has(b->label, b->rank, t->label[d]) == in_b)
@@ -273,7 +274,8 @@ static struct value *shaped(struct builder *b, struct value *v, const int64_t *d
     return emit(b, "Reshape", NO_ATTRS, v, emit_i64s(b, dims, (size_t)n));
 }
 
-/* (batch, rows, columns): the first `batch` labels, then `rows` of them, then the others; no batch where there is none. */
+/* (batch, rows, columns): the first `batch` labels, then `rows` of them, then the others; no batch where there is
+ * none. */
 static struct value *matrix(struct builder *b, const struct equation *q, struct value *v, const struct term *t,
     const struct labels *order, int batch, int rows)
 {

@@ -124,7 +124,8 @@ struct top {
 enum { TOP_WIDTH = 128, PLACES = 128, FEW = 32 };
 
 #define TAKE(size) \
-    for (int64_t i = 0; i < lists; i++) memcpy(to + i * to_step * (size), from + (at[i] * t->inner + i * by) * (size), size)
+    for (int64_t i = 0; i < lists; i++) \
+        memcpy(to + i * to_step * (size), from + (at[i] * t->inner + i * by) * (size), size)
 
 /* The c-th results of neighbouring lists, their places being given in the lower half of a number, or in all of it. */
 static void top_write(const struct top *t, int64_t first, int64_t lists, int64_t c, const uint64_t *place)
@@ -172,7 +173,8 @@ static void packed_keys(const struct top *t, int64_t from, int64_t n, uint64_t *
         pack_floats(narrow, n, flip, key);
     } else {
         load_i64(type, x, n, (int64_t *)key);
-        for (int64_t i = 0; i < n; i++) key[i] = ((key[i] + (dtype_kind(type) == KIND_INT) * (1ull << 31)) ^ flip) << 32;
+        uint64_t above = dtype_kind(type) == KIND_INT ? 1u << 31 : 0;
+        for (int64_t i = 0; i < n; i++) key[i] = ((key[i] + above) ^ flip) << 32;
     }
 }
 

@@ -53,7 +53,7 @@ static void softmax(const struct lanes *l, int64_t line, int64_t stride, const u
 static void softmax_or_zero(const struct lanes *l, int64_t line, int64_t stride, const union lane *v)
 {
     int64_t end = l->on[0].len * stride;
-    if (largest(v[0].f, end, stride) > -INFINITY) softmax(l, line, stride, v);
+    if (largest(v[0].f, end, stride) != -INFINITY) softmax(l, line, stride, v);
     else
         for (int64_t i = 0; i < end; i += stride) v[1].f[i] = 0;
 }

@@ -209,8 +209,11 @@ static const struct {
     { "InstanceNormalization", "f32[2,5,9,11] f32[5] f32[5]; f32[2,3,7] f32[3] f32[3] | epsilon=0.1" },
     { "GroupNormalization", "f32[2,6,9,11] f32[6] f32[6] | num_groups=3; f32[3,4] f32[4] f32[4] | num_groups=2" },
     { "RMSNormalization", "f32[2,3,70] f32[70]; f32[5,4,33] f32[4,33] | axis=1 epsilon=0.1" },
-    { "Softmax", "f32[2,21,9,11] | axis=1; f32[70,3,5] | axis=0; f32[3,200]" },
-    { "LogSoftmax", "f32[2,21,9,11] | axis=1; f32[70,3,5] | axis=0" },
+    { "Softmax", "f32[2,21,9,11] | axis=1; f32[70,3,5] | axis=0; f32[3,200]; f32[300,49]; f32[5,64]; f32[1,1]; "
+                 "f32[2,9,1]; f32{-inf,0,-200,3}; f32{nan,1,2}; f32{inf,1,2}; f32{-inf,-inf}" },
+    { "SoftmaxOrZero", "f32[3,200]; f32[2,3]{-inf,-inf,-inf,-inf,0,1}; f32{nan,-inf,1}" },
+    { "LogSoftmax", "f32[2,21,9,11] | axis=1; f32[70,3,5] | axis=0; f32[3,200]; f32[300,49]; f32{-inf,0,-200,3}; "
+                    "f32{nan,1,2}; f32{1000,1}" },
     { "SoftmaxGrad", "f32[2,21,9,11] f32[2,21,9,11] | axis=1" },
     { "LogSoftmaxGrad", "f32[2,21,9,11] f32[2,21,9,11] | axis=1" },
     { "LSTM", "f32[6,3,40] f32[1,280,40] f32[1,280,70] f32[1,560] - f32[1,3,70] f32[1,3,70] | hidden_size=70; "

@@ -340,7 +340,8 @@ TEST(slopes_of_sums_over_labels_are_products_too)
         struct fixture f;
         begin(&f);
         struct value *dy = emit(&f.b, "Einsum", ATTRS(attr_string("equation", rows[i].equation)), f.x, f.x);
-        const struct attr *attrs = ATTRS(attr_string("equation", rows[i].equation), attr_int("operand", rows[i].operand));
+        const struct attr *attrs =
+            ATTRS(attr_string("equation", rows[i].equation), attr_int("operand", rows[i].operand));
         struct value *y = emit(&f.b, "EinsumGrad", attrs, dy, f.x, f.x);
         bool product = !strcmp(rows[i].op, "MatMul");
         check(&f, y, rows[i].op, product ? 2 : 1, product ? 3 + (int)rows[i].operand : 2);

@@ -37,6 +37,8 @@ int resize_rows_prepare(struct step *s, struct err *e);
 int resize_rows_run(const struct step *s, struct err *e);
 int resize_grad_prepare(struct step *s, struct err *e);
 int resize_grad_run(const struct step *s, struct err *e);
+int softmax_rows_prepare(struct step *s, struct err *e);
+int softmax_rows_run(const struct step *s, struct err *e);
 int softmax_columns_prepare(struct step *s, struct err *e);
 int softmax_columns_run(const struct step *s, struct err *e);
 bool casts_accepts(const struct step *s, struct str *why);

@@ -20,17 +20,15 @@ INLINE float clamp(float x, float low, float high)
     return x > high ? high : x;
 }
 
-/* 2^n exp(r), n the whole number nearest to x / ln 2: the polynomial of Cephes' expf; within 2 ulp. Adding 1.5 * 2^23
- * rounds to whole numbers, and leaves n in the low bits. */
-INLINE float exp_parts(float x, float *power)
+/* 2^n exp(r), n the whole number nearest to x / ln 2, x from -87 to 88: the polynomial of Cephes' expf; within 2 ulp.
+ * Adding 1.5 * 2^23 rounds to whole numbers, and leaves n in the low bits. */
+INLINE float exp_parts_within(float x, float *power)
 {
     const float magic = 12582912.0f;
     union {
         float f;
         uint32_t u;
     } whole, bits;
-    x = x < -87.0f ? -87.0f : x; /* two comparisons that both always happen: no branch */
-    x = x > 88.0f ? 88.0f : x;
     whole.f = FUSED(x, 1.44269504088896341f, magic);
     float n = whole.f - magic, r = FUSED(n, 2.12194440e-4f, FUSED(n, -0.693359375f, x));
     float p = 1.9875691500e-4f;
@@ -44,10 +42,24 @@ INLINE float exp_parts(float x, float *power)
     return FUSED(p, r * r, r); /* exp(r) - 1 */
 }
 
+INLINE float exp_parts(float x, float *power)
+{
+    x = x < -87.0f ? -87.0f : x; /* two comparisons that both always happen: no branch */
+    x = x > 88.0f ? 88.0f : x;
+    return exp_parts_within(x, power);
+}
+
 INLINE float fast_exp(float x)
 {
     float power, less = exp_parts(x, &power);
     return (less + 1) * power;
+}
+
+/* exp(x) of x up to 0, down to 0. */
+INLINE float falling_exp(float x)
+{
+    float power, less = exp_parts_within(x, &power), y = (less + 1) * power;
+    return x < -87.0f ? 0 : y;
 }
 
 /* exp(x) - 1, within 2 ulp near 0 too. */

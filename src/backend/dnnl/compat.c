@@ -450,14 +450,6 @@ int make_sum(struct primitive *p, int n, const struct desc *src, const struct de
     return made(p, pd, s, "sum", e);
 }
 
-int make_softmax(struct primitive *p, bool log, const struct desc *d, int axis, struct err *e)
-{
-    dnnl_softmax_v2_desc_t op;
-    dnnl_status_t s = dnnl_softmax_v2_forward_desc_init(
-        &op, dnnl_forward_inference, log ? dnnl_softmax_log : dnnl_softmax_accurate, &d->v, &d->v, axis);
-    return make(p, &op, s, NULL, "softmax", e);
-}
-
 int make_softmax_backward(struct primitive *p, bool log, const struct desc *d, int axis, struct err *e)
 {
     dnnl_softmax_v2_desc_t op;

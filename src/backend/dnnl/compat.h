@@ -102,7 +102,6 @@ int make_binary(struct primitive *p, dnnl_alg_kind_t alg, const struct desc *a, 
 int make_concat(struct primitive *p, int n, int axis, const struct desc *src, const struct desc *dst, struct err *e);
 int make_sum(struct primitive *p, int n, const struct desc *src, const struct desc *dst, struct err *e);
 /* log: the logarithm of the softmax */
-int make_softmax(struct primitive *p, bool log, const struct desc *d, int axis, struct err *e);
 int make_softmax_backward(struct primitive *p, bool log, const struct desc *d, int axis, struct err *e);
 /* With the given mean and variance, scale and shift. */
 int make_batch_normalization(struct primitive *p, const struct desc *d, float epsilon, struct err *e);

@@ -1,4 +1,4 @@
-/* norm.c - normalizations, softmax and PReLU. */
+/* norm.c - normalizations, gradients of softmax, and PReLU. */
 #include <math.h>
 #include <string.h>
 
@@ -59,46 +59,6 @@ static int lines(const struct step *s, struct desc *d, struct err *e)
     if (axis < 0) return fail(e, ERR_UNSUPPORTED, "a scalar");
     int64_t dims[3] = { shape_span(x, 0, axis), x->dim[axis], shape_span(x, axis + 1, x->rank) };
     return desc_strided(d, dims[2] == 1 ? 2 : 3, dims, NULL, e);
-}
-
-int softmax_prepare(struct step *s, struct err *e)
-{
-    struct desc d;
-    TRY(lines(s, &d, e));
-    struct job *j = job_begin(s, e);
-    if (!j) return e->code;
-    TRY(make_softmax(&j->primitive, !strncmp(s->node->op->name, "Log", 3), &d, 1, e));
-    TRY(job_in(j, DNNL_ARG_SRC, 0, &d, e));
-    TRY(job_out(j, DNNL_ARG_DST, 0, &d, e));
-    return job_end(j, e);
-}
-
-int softmax_or_zero_prepare(struct step *s, struct err *e)
-{
-    int rank = s->in[0]->shape.rank;
-    if (shape_axis(node_int(s->node, "axis"), rank) != rank - 1 || s->in[0]->dtype != DT_F32)
-        return fail(e, ERR_UNSUPPORTED, "another axis than the last, or another type than float32");
-    return softmax_prepare(s, e);
-}
-
-/* Rows of nothing but -infinity are found before they may be written over: oneDNN makes them NaN. */
-int softmax_or_zero_run(const struct step *s, struct err *e)
-{
-    const struct shape *shape = &s->in[0]->shape;
-    int64_t width = shape->dim[shape->rank - 1], rows = width ? tensor_count(s->in[0]) / width : 0;
-    bool *blind = arena_alloc(s->scratch, (size_t)rows);
-    TRY_MEM(blind, e);
-    const float *x = s->in[0]->data;
-    for (int64_t r = 0; r < rows; r++, x += width) {
-        int64_t i = 0;
-        while (i < width && x[i] == -INFINITY) i++;
-        blind[r] = i == width;
-    }
-    TRY(job_run(s, e));
-    float *y = s->out[0]->data;
-    for (int64_t r = 0; r < rows; r++)
-        if (blind[r]) memset(y + r * width, 0, (size_t)width * sizeof *y);
-    return 0;
 }
 
 /* in: dy, y */
