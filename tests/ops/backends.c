@@ -163,7 +163,14 @@ static const struct {
               "strides=2,2 pads=3,3,3,3; f32[2,24,9,9] f32[24,1,5,5] f32[24] | group=24 "
               "pads=2,2,2,2; f32[2,32,7,7] f32[64,8,3,3] | group=4 dilations=2,2; "
               "f32[2,64,6,5] f32[20,64,1,1] f32[20]; f32[1,16,40] f32[16,16,3] | pads=1,1; "
-              "f32[1,8,5,6,7] f32[8,8,3,3,3] | pads=1,1,1,1,1,1" },
+              "f32[1,8,5,6,7] f32[8,8,3,3,3] | pads=1,1,1,1,1,1; f32[2,5,40,37] f32[5,1,3,3] f32[5] | group=5 "
+              "pads=1,1,1,1; f32[1,3,60,61] f32[6,1,5,5] | group=3 pads=2,1,1,2 strides=2,3; f32[2,6,33,45] "
+              "f32[6,1,3,3] | group=6 dilations=2,3 strides=3,2; f32[2,4,130] f32[4,1,31] f32[4] | group=4 pads=15,15; "
+              "f32[1,8,9,50] f32[8,4,1,1] f32[8] | group=2; f32[1,4,12,30] f32[8,2,1,1] | group=2 strides=2,1; "
+              "f32[1,2,300,40] f32[2,1,7,7] | group=2 pads=3,3,3,3" },
+    { "FusedConv", "f32[2,5,40,37] f32[5,1,3,3] f32[5] f32[2,5,40,37] | group=5 pads=1,1,1,1 activation=Relu; "
+                   "f32[1,6,20,20] f32[6,1,3,3] f32[6] | group=6 activation=Swish alpha=1; f32[1,6,20,20] f32[6,3,1,1] "
+                   "f32[6] | group=2 activation=Clip alpha=-0.5 beta=0.75" },
     { "ConvTranspose", "f32[2,16,7,7] f32[16,24,2,2] f32[24] | strides=2,2; f32[2,16,7,7] f32[16,1,4,4] | strides=2,2 "
                        "pads=1,1,1,1 group=16" },
     { "FusedNormalization", "f32[2,19,9,11] f32[70] f32[70] f32[70] f32+[70] f32[2,51,9,11] | activation=Relu" },
@@ -189,8 +196,14 @@ static const struct {
     { "SumTo", "f32[3,70,40] f32[40]; f32[200,5] f32[1,5]; f32[4,33,7] f32[33,7]; f32[2,3] f32[2,3]" },
     { "ReduceSum", "f32[2,3,40] i64{-1}; f32[2,3,4,5] i64{2,3} | keepdims=0; f32[40,30] i64{0}; f32[6,7]" },
     { "MaxPool", "f32~[2,16,9,9] | kernel_shape=3,3 strides=2,2 pads=1,1,1,1; f32~[1,8,8,8] | kernel_shape=2,2 "
-                 "strides=2,2" },
-    { "AveragePool", "f32[2,16,9,9] | kernel_shape=3,3 strides=2,2 pads=1,1,1,1 count_include_pad=1" },
+                 "strides=2,2; f32~[2,3,40,37] | kernel_shape=3,3 pads=1,1,1,1; f32~[1,2,50,60] | kernel_shape=5,2 "
+                 "strides=3,2 dilations=2,3 pads=4,0,2,2 ceil_mode=1; f32~[1,2,77] | kernel_shape=4 strides=3 "
+                 "ceil_mode=1; f32[1,1,13]{1,2,nan,4,5,inf,-inf,-1,nan,-2,-3,-4,0} | kernel_shape=2; f32~[1,1,300,40] | "
+                 "kernel_shape=1,3; f32~[1,1,300,40] | kernel_shape=7,1 strides=2,1" },
+    { "AveragePool", "f32[2,16,9,9] | kernel_shape=3,3 strides=2,2 pads=1,1,1,1 count_include_pad=1; f32[2,3,40,37] | "
+                     "kernel_shape=3,3 pads=1,1,1,1; f32[1,2,50,60] | kernel_shape=5,2 strides=3,2 dilations=2,3 "
+                     "pads=4,0,2,2 ceil_mode=1; f32[1,2,77] | kernel_shape=4 strides=3 ceil_mode=1 pads=1,1 "
+                     "count_include_pad=1" },
     { "Resize", "f32[1,3,4,5] - - i64{1,3,8,10} | mode=linear; f32[2,9,7,6] - - i64{2,9,11,4} | mode=linear "
                 "coordinate_transformation_mode=pytorch_half_pixel; f32[1,8,4,4] - f32{1,1,2,3} | mode=nearest "
                 "coordinate_transformation_mode=asymmetric nearest_mode=floor; f32[1,3,5] - - i64{1,3,15} | "

@@ -11,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "backend/cpu/functions.h"
+#include "backend/cpu/activate.h"
 #include "backend/cpu/winograd_tile.h"
 #include "base/arena.h"
 #include "base/err.h"
@@ -29,8 +29,7 @@ struct wino {
     bool changing;    /* the filters: transformed in every run */
     int64_t block;    /* tiles taken at a time */
     int64_t in_point, out_point; /* floats from one of the 36 matrices to the next */
-    int activation;   /* place in the list, -1: none */
-    float alpha, beta;
+    struct activation follows;
 };
 
 struct job {
@@ -62,33 +61,6 @@ INLINE void output_line(const float *restrict d, int64_t apart, float *restrict 
     }
 }
 
-#define ACTIVATION(name, expression) \
-    INLINE void name(float *v, int side, float alpha, float beta) \
-    { \
-        for (int l = 0; l < side; l++) { \
-            float x = v[l]; \
-            v[l] = expression; \
-        } \
-    }
-ACTIVATION(relu, x < 0 ? 0 : x)
-ACTIVATION(leaky, x < 0 ? alpha * x : x)
-ACTIVATION(swish, x *fast_sigmoid(alpha *x))
-ACTIVATION(sigmoid, fast_sigmoid(x))
-ACTIVATION(clip_low, x < alpha ? alpha : x)
-ACTIVATION(clip_high, x > beta ? beta : x)
-
-enum { RELU, LEAKY, SWISH, SIGMOID, CLIP, N_ACTIVATIONS };
-static const char *const activations[N_ACTIVATIONS] = { "Relu", "LeakyRelu", "Swish", "Sigmoid", "Clip" };
-
-INLINE void activate(const struct wino *p, float *v, int side)
-{
-    if (p->activation == RELU) relu(v, side, 0, 0);
-    else if (p->activation == LEAKY) leaky(v, side, p->alpha, 0);
-    else if (p->activation == SWISH) swish(v, side, p->alpha, 0);
-    else if (p->activation == SIGMOID) sigmoid(v, side, 0, 0);
-    else if (p->activation == CLIP) clip_low(v, side, p->alpha, 0), clip_high(v, side, 0, p->beta);
-}
-
 /* From the 36 matrices (block, width) to all channels of 4x4 outputs. */
 INLINE void output_channels(const struct job *j, const struct tile *t, const float *from, int64_t point, int side)
 {
@@ -106,7 +78,7 @@ INLINE void output_channels(const struct job *j, const struct tile *t, const flo
                 float *d = v + (r * WINO_OUT + q) * side;
                 for (int l = 0; j->bias && l < side; l++) d[l] += j->bias[c + l];
                 for (int l = 0; j->residual && l < side; l++) d[l] += j->residual[at + l];
-                activate(p, d, side);
+                activate(&p->follows, d, side);
                 memcpy(j->y.data + at, d, (size_t)side * sizeof *d);
             }
     }
@@ -191,18 +163,6 @@ static void together(const struct job *j, int threads)
     }
 }
 
-static int find_activation(const struct node *n, struct wino *p, struct err *e)
-{
-    const char *name = node_is(n, "FusedConv") ? node_string(n, "activation") : "";
-    p->activation = -1;
-    if (!name[0]) return 0;
-    for (int i = 0; i < N_ACTIVATIONS; i++)
-        if (!strcmp(name, activations[i])) p->activation = i;
-    p->alpha = (float)node_float(n, "alpha");
-    p->beta = (float)node_float(n, "beta");
-    return p->activation < 0 ? fail(e, ERR_UNSUPPORTED, "the activation %s", name) : 0;
-}
-
 /* Filters that never change are transformed once; then what does not depend on the batch alone decides, so that a
  * sample has the same bits in every batch. Those that this plan changes are the training step's. */
 static int pays(const struct step *s, struct wino *p, struct err *e)
@@ -268,7 +228,7 @@ int winograd_prepare(struct step *s, struct err *e)
     TRY_MEM(p, e);
     TRY(tiling_init(&p->t, s->node, &s->in[0]->shape, w, e));
     p->f = (struct filters){ w->dim[0], w->dim[1], w->dim[1] * 9, 9, false, NULL };
-    TRY(find_activation(s->node, p, e));
+    TRY(activation_of(s->node, &p->follows, e));
     TRY(prepare(s, p, e));
     if (s->node->n_in > 3 && s->in[3]) s->want_in[3] = s->want_out[0];
     return 0;
@@ -283,7 +243,6 @@ int winograd_input_prepare(struct step *s, struct err *e)
     TRY(tiling_init(&p->t, s->node, &s->out[0]->shape, w, e));
     tiling_turn(&p->t);
     p->f = (struct filters){ w->dim[1], w->dim[0], 9, w->dim[1] * 9, true, NULL };
-    p->activation = -1;
     TRY(prepare(s, p, e));
     if (!p->changing) return fail(e, ERR_UNSUPPORTED, "a weight that never changes");
     s->want_in[2] = s->in[2]->layout;
