@@ -109,14 +109,24 @@ static int elements_infer(struct node *n, struct err *e)
     return 0;
 }
 
+#define TAKE(size) \
+    for (int64_t i = 0; i < n; i++) memcpy(to + i * (int64_t)(size), x + offset[i] * (int64_t)(size), size)
+
+static void elements_take(void *ctx, int64_t at, const int64_t *offset, int64_t n)
+{
+    const struct step *s = ctx;
+    size_t size = dtype_size(s->in[0]->dtype);
+    const unsigned char *x = s->in[0]->data;
+    unsigned char *to = element(s->out[0], at);
+    if (size == 4) TAKE(4);
+    else if (size == 8) TAKE(8);
+    else TAKE(size);
+}
+
 static int elements_run(const struct step *s, struct err *e)
 {
-    const struct tensor *x = s->in[0], *y = s->out[0];
-    size_t size = dtype_size(x->dtype);
-    int64_t *offset = step_elements(s, 1, &x->shape, e);
-    if (!offset) return e->code;
-    for (int64_t i = 0, n = tensor_count(y); i < n; i++) memcpy(element(y, i), element(x, offset[i]), size);
-    return 0;
+    struct step copy = *s;
+    return step_elements(s, 1, &s->in[0]->shape, s->threads, elements_take, &copy, e);
 }
 
 static int elements_grad(struct grad *g)

@@ -1,6 +1,8 @@
 /* indices.c - positions that come as data: checked, and turned into offsets. */
 #include "base/arena.h"
+#include "base/clones.h"
 #include "base/err.h"
+#include "base/team.h"
 #include "ops/infer.h"
 #include "ops/mover.h"
 
@@ -34,21 +36,87 @@ static int fits(const struct shape *x, const struct shape *index, int axis, stru
     return 0;
 }
 
-int64_t *step_elements(const struct step *s, int input, const struct shape *of, struct err *e)
+/* Elements of the indices along the last dimension are one row. */
+struct walk {
+    const struct tensor *index;
+    int axis;
+    int64_t limit, strides[SHAPE_MAX];
+    elements_fn *use;
+    void *ctx;
+    int64_t row, rows_bad; /* elements of a row; the first row with a bad index, or all */
+};
+
+enum { SOME = 512 };
+
+/* The first of n indices that is out of range; n: none is. Negative ones are made to count from 0. */
+CLONES static int64_t wrap(int64_t *index, int64_t n, int64_t limit)
 {
-    const struct shape *shape = &s->in[input]->shape;
-    int64_t strides[SHAPE_MAX], at[SHAPE_MAX] = { 0 }, n = tensor_count(s->in[input]);
-    int axis = infer_axis(s->node, "axis", of->rank, e);
-    if (e->code || fits(of, shape, axis, e)) return NULL;
-    int64_t *index = step_indices(s, input, of->dim[axis], axis, e);
-    if (!index) return NULL;
-    shape_strides(of, strides);
+    uint64_t bad = 0;
     for (int64_t i = 0; i < n; i++) {
-        index[i] *= strides[axis];
-        for (int d = 0; d < of->rank; d++) index[i] += d == axis ? 0 : at[d] * strides[d];
-        for (int d = of->rank - 1; d >= 0 && ++at[d] == shape->dim[d]; d--) at[d] = 0;
+        bad |= (uint64_t)(index[i] + limit) >= 2 * (uint64_t)limit;
+        index[i] += index[i] < 0 ? limit : 0;
     }
-    return index;
+    if (!bad) return n;
+    int64_t i = 0;
+    while (index[i] >= 0 && index[i] < limit) i++;
+    return i;
+}
+
+CLONES static void to_offsets(int64_t *index, int64_t n, int64_t base, int64_t by, int64_t apart)
+{
+    for (int64_t i = 0; i < n; i++) index[i] = base + index[i] * by + i * apart;
+}
+
+static bool walk_some(const struct walk *w, int64_t row, int64_t column, int64_t n)
+{
+    const struct shape *shape = &w->index->shape;
+    int64_t offset[SOME], base = 0, rest = row, at = row * w->row + column;
+    int last = shape->rank - 1;
+    load_i64(w->index->dtype, element(w->index, at), n, offset);
+    if (wrap(offset, n, w->limit) < n) return false;
+    for (int d = last - 1; d >= 0; rest /= shape->dim[d--])
+        if (d != w->axis) base += rest % shape->dim[d] * w->strides[d];
+    if (w->axis == last) to_offsets(offset, n, base, 1, 0);
+    else to_offsets(offset, n, base + column, w->strides[w->axis], 1);
+    w->use(w->ctx, at, offset, n);
+    return true;
+}
+
+static void walk_rows(void *ctx, int64_t begin, int64_t end)
+{
+    struct walk *w = ctx;
+    for (int64_t r = begin; r < end; r++)
+        for (int64_t c = 0; c < w->row; c += SOME) {
+            if (walk_some(w, r, c, w->row - c < SOME ? w->row - c : SOME)) continue;
+            int64_t first = __atomic_load_n(&w->rows_bad, __ATOMIC_RELAXED);
+            while (r < first && !__atomic_compare_exchange_n(&w->rows_bad, &first, r, false, __ATOMIC_RELAXED,
+                                    __ATOMIC_RELAXED)) {}
+            return;
+        }
+}
+
+/* Says which index of a row is bad. */
+static int bad_row(const struct walk *w, int64_t row, struct err *e)
+{
+    for (int64_t i = row * w->row; i < (row + 1) * w->row; i++) {
+        int64_t index = tensor_get_i64(w->index, i);
+        if (index < -w->limit || index >= w->limit) return bad_index(index, i, w->limit, w->axis, e);
+    }
+    return 0;
+}
+
+int step_elements(const struct step *s, int input, const struct shape *of, int threads, elements_fn *use, void *ctx,
+    struct err *e)
+{
+    const struct tensor *index = s->in[input];
+    int axis = infer_axis(s->node, "axis", of->rank, e), last = index->shape.rank - 1;
+    if (e->code || fits(of, &index->shape, axis, e)) return e->code;
+    int64_t rows = shape_span(&index->shape, 0, last);
+    struct walk w = { .index = index, .axis = axis, .limit = of->dim[axis], .use = use, .ctx = ctx,
+        .row = index->shape.dim[last], .rows_bad = rows };
+    shape_strides(of, w.strides);
+    team_run(threads, w.row ? rows : 0, 1 + 8192 / (w.row + 1), walk_rows, &w);
+    return w.rows_bad < rows ? bad_row(&w, w.rows_bad, e) : 0;
 }
 
 int64_t *step_offsets(const struct step *s, int input, const struct shape *of, int batch, struct err *e)

@@ -45,13 +45,16 @@ int step_scalar(const struct step *s, int i, const char *what, int64_t *out, str
 int axes_check(struct ints *axes, int rank, struct err *e); /* numbers into [0, rank); each at most once */
 /* Positions that are data (indices.c), as int64 in scratch, checked, NULL with the error. Indices
  * count from 0, or from the end when negative. step_indices: each one along an axis of size `limit`.
- * step_elements: per element of the indices, the offset into a tensor of shape `of` whose coordinate
- * along the attribute "axis" is the index, the others the element's own. step_offsets: per tuple in
+ * step_offsets: per tuple in
  * the last dimension of the indices, the offset into `of`, whose dimensions [0, batch) are those of
  * the indices and whose dimensions from batch on are indexed. */
 int64_t *step_indices(const struct step *s, int input, int64_t limit, int axis, struct err *e);
-int64_t *step_elements(const struct step *s, int input, const struct shape *of, struct err *e);
 int64_t *step_offsets(const struct step *s, int input, const struct shape *of, int batch, struct err *e);
+/* Per element of the indices, the offset into a tensor of shape `of` whose coordinate along the attribute "axis" is the
+ * index, the others the element's own: n elements from `at` on at a time, in order where one thread is asked for. */
+typedef void elements_fn(void *ctx, int64_t at, const int64_t *offset, int64_t n);
+int step_elements(const struct step *s, int input, const struct shape *of, int threads, elements_fn *use, void *ctx,
+    struct err *e);
 int infer_indices(const struct node *n, int i, struct err *e); /* input i must be int32 or int64 */
 /* The shape of what tuples of indices take out of x: dims of the indices but the last, then those of x
  * not indexed. */

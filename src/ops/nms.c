@@ -1,5 +1,4 @@
 /* nms.c - NonMaxSuppression: boxes that overlap a better one of their class are left out. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -69,11 +68,22 @@ struct candidate {
     int64_t index;
 };
 
-static int better_first(const void *a, const void *b)
+/* The higher score; of equal ones the first. */
+static bool is_better(const struct candidate *a, const struct candidate *b)
 {
-    const struct candidate *x = a, *y = b;
-    if (x->score != y->score) return x->score < y->score ? 1 : -1;
-    return (x->index > y->index) - (x->index < y->index);
+    return a->score != b->score ? a->score > b->score : a->index < b->index;
+}
+
+/* A heap of n candidates, the best on top, that is one again but for the one at i. */
+static void sink(struct candidate *heap, int64_t n, int64_t i)
+{
+    struct candidate moved = heap[i];
+    for (int64_t child; (child = 2 * i + 1) < n; i = child) {
+        if (child + 1 < n && is_better(&heap[child + 1], &heap[child])) child++;
+        if (!is_better(&heap[child], &moved)) break;
+        heap[i] = heap[child];
+    }
+    heap[i] = moved;
 }
 
 struct nms {
@@ -93,14 +103,17 @@ static void choose(struct nms *w, int64_t batch, int64_t class)
     for (int64_t i = 0; i < w->n; i++)
         if (score[i] == score[i] && (!w->has_score || score[i] > w->score))
             w->list[n++] = (struct candidate){ score[i], i };
-    qsort(w->list, (size_t)n, sizeof *w->list, better_first);
-    for (int64_t i = 0; i < n && w->count - first < w->most; i++) {
+    for (int64_t i = n / 2 - 1; i >= 0; i--) sink(w->list, n, i);
+    while (n > 0 && w->count - first < w->most) { /* few of many candidates are looked at */
+        int64_t best = w->list[0].index;
         bool hidden = false;
+        w->list[0] = w->list[--n];
+        if (n) sink(w->list, n, 0);
         for (int64_t k = first; k < w->count && !hidden; k++)
-            hidden = overlap(&w->box[w->list[i].index], &w->box[w->chosen[3 * k + 2]], w->overlap);
+            hidden = overlap(&w->box[best], &w->box[w->chosen[3 * k + 2]], w->overlap);
         if (hidden) continue;
         int64_t *to = w->chosen + 3 * w->count++;
-        to[0] = batch, to[1] = class, to[2] = w->list[i].index;
+        to[0] = batch, to[1] = class, to[2] = best;
     }
 }
 

@@ -25,19 +25,35 @@ static int elements_infer(struct node *n, struct err *e)
     return infer_same(n, e);
 }
 
+struct put {
+    const struct tensor *y, *updates;
+    enum combine how;
+};
+
+#define PUT(size) \
+    for (int64_t i = 0; i < n; i++) memcpy(y + offset[i] * (size), from + i * (size), size)
+
+static void elements_put(void *ctx, int64_t at, const int64_t *offset, int64_t n)
+{
+    const struct put *p = ctx;
+    unsigned char *y = p->y->data;
+    const unsigned char *from = element(p->updates, at);
+    size_t size = dtype_size(p->y->dtype);
+    if (p->how == COMBINE_NONE && size == 4) PUT(4);
+    else if (p->how == COMBINE_NONE && size == 8) PUT(8);
+    else
+        for (int64_t i = 0; i < n; i++)
+            combine(p->how, p->y->dtype, element(p->y, offset[i]), element(p->updates, at + i), 1);
+}
+
 static int elements_run(const struct step *s, struct err *e)
 {
-    const struct tensor *y = s->out[0], *updates = s->in[2];
-    enum combine how;
-    TRY(combine_check(s->node, y->dtype, &how, e));
-    if (!shape_equal(&s->in[1]->shape, &updates->shape))
+    struct put p = { s->out[0], s->in[2], COMBINE_NONE };
+    TRY(combine_check(s->node, p.y->dtype, &p.how, e));
+    if (!shape_equal(&s->in[1]->shape, &p.updates->shape))
         return fail(e, ERR_SHAPE, "the indices and the updates differ in shape");
-    int64_t *offset = step_elements(s, 1, &y->shape, e);
-    if (!offset) return e->code;
     TRY(view_run(s, e));
-    for (int64_t i = 0, n = tensor_count(updates); i < n; i++)
-        combine(how, y->dtype, element(y, offset[i]), element(updates, i), 1);
-    return 0;
+    return step_elements(s, 1, &p.y->shape, 1, elements_put, &p, e);
 }
 
 static int nd_infer(struct node *n, struct err *e)

@@ -161,29 +161,51 @@ static int nonzero_infer(struct node *n, struct err *e)
 /* Positions of elements that are not zero, in scratch; NULL without memory. */
 static int64_t *find_nonzero(const struct step *s, int64_t *count)
 {
+    enum { SOME = 256 };
     const struct tensor *x = s->in[0];
-    int64_t n = tensor_count(x), *found = ARENA_ARRAY(s->scratch, n, int64_t);
-    *count = 0;
-    for (int64_t i = 0; found && i < n; i++) {
-        bool zero = dtype_is_float(x->dtype) ? tensor_get_f64(x, i) == 0 : tensor_get_i64(x, i) == 0;
-        if (!zero) found[(*count)++] = i;
+    int64_t n = tensor_count(x), *found = ARENA_ARRAY(s->scratch, n, int64_t), integer[SOME], end = 0;
+    double number[SOME];
+    for (int64_t at = 0; found && at < n; at += SOME) {
+        int64_t some = n - at < SOME ? n - at : SOME;
+        if (dtype_is_float(x->dtype)) {
+            load_f64(x->dtype, element(x, at), some, number);
+            for (int64_t i = 0; i < some; i++) integer[i] = number[i] != 0;
+        } else
+            load_i64(x->dtype, element(x, at), some, integer);
+        for (int64_t i = 0; i < some; i++) { /* every position is written; those that do not count, over */
+            found[end] = at + i;
+            end += integer[i] != 0;
+        }
     }
+    *count = end;
     return found;
+}
+
+/* Coordinates of ascending positions, dimension by dimension: counted up, not divided. */
+static void put_coordinates(const int64_t *found, int64_t count, const struct shape *x, int64_t *out)
+{
+    for (int d = x->rank - 1; d >= 0; d--) {
+        int64_t size = x->dim[d], apart = shape_span(x, d + 1, x->rank), all = size * apart, *to = out + d * count;
+        int64_t outer = 0, inner = 0, k = 0; /* where the present outer block, and slice k of it, begin */
+        for (int64_t i = 0; i < count; i++) {
+            if (found[i] >= outer + all) outer = inner = found[i] / all * all, k = 0;
+            if (apart == 1) k = found[i] - outer;
+            else if (found[i] >= inner + apart) k = (found[i] - outer) / apart, inner = outer + k * apart;
+            to[i] = k;
+        }
+    }
+    for (int64_t i = 0; !x->rank && i < count; i++) out[i] = 0;
 }
 
 static int nonzero_run(const struct step *s, struct err *e)
 {
     const struct shape *x = &s->in[0]->shape;
-    int64_t count, strides[SHAPE_MAX] = { 1 }, *found = find_nonzero(s, &count);
+    int64_t count, *found = find_nonzero(s, &count);
     TRY_MEM(found, e);
-    int rank = x->rank ? x->rank : 1;
-    struct shape to = shape_of(2, (int64_t[]){ rank, count });
+    struct shape to = shape_of(2, (int64_t[]){ x->rank ? x->rank : 1, count });
     struct tensor *y = step_resize(s, 0, DT_I64, &to, e);
     if (!y) return e->code;
-    shape_strides(x, strides);
-    int64_t *out = y->data;
-    for (int d = 0; d < rank; d++)
-        for (int64_t i = 0; i < count; i++) *out++ = x->rank ? found[i] / strides[d] % x->dim[d] : 0;
+    put_coordinates(found, count, x, y->data);
     return 0;
 }
 
