@@ -7,7 +7,9 @@
 #include "graph/op.h"
 #include "ops/grid.h"
 #include "ops/infer.h"
+#include "ops/mover.h"
 #include "ops/operand.h"
+#include "ops/taps.h"
 
 static int choice(const struct node *n, const char *name, const char *const *list, struct err *e)
 {
@@ -64,8 +66,10 @@ struct job {
     struct grid_rule rule;
     int axes;                                 /* 2 or 3; a missing first one has size 1 */
     int64_t channels, size[3], in, positions; /* per batch entry: elements of a plane, positions of the grid */
+    struct taps_planes planes; /* of x, and the result; or */
+    const struct tensor *to;
     const double *x, *grid, *dy;
-    double *y, *dx, *dgrid;
+    double *dx, *dgrid;
 };
 
 static int open_job(struct job *j, const struct node *n, const struct shape *x, const struct shape *grid, struct err *e)
@@ -107,18 +111,39 @@ static int tap_count(const struct grid_axis *axis)
     return axis[0].taps * axis[1].taps * axis[2].taps;
 }
 
+enum { POSITIONS = 64, MOST_TAPS = GRID_TAPS * GRID_TAPS * GRID_TAPS };
+
+/* n positions of one batch entry from p on: where their taps lie, and their weights; tap t of position i is number
+ * t * n + i. Returns how many taps each has. */
+static int find_taps(const struct job *j, int64_t p, int64_t n, int64_t *at, double *weights)
+{
+    struct grid_axis axis[3];
+    double weight[4];
+    int taps = 0;
+    for (int64_t i = 0; i < n; i++) {
+        open_axes(j, p + i, axis);
+        taps = tap_count(axis);
+        for (int t = 0; t < taps; t++) {
+            at[t * n + i] = tap(j, axis, t, weight);
+            weights[t * n + i] = weight[0];
+        }
+    }
+    return taps;
+}
+
 static void sample_positions(void *ctx, int64_t begin, int64_t end)
 {
     const struct job *j = ctx;
-    struct grid_axis axis[3];
-    double weight[4];
-    for (int64_t p = begin; p < end; p++) {
-        int64_t plane = p / j->positions * j->channels;
-        open_axes(j, p, axis);
-        for (int t = 0; t < tap_count(axis); t++) {
-            int64_t at = tap(j, axis, t, weight);
-            for (int64_t c = plane; at >= 0 && c < plane + j->channels; c++)
-                j->y[c * j->positions + p % j->positions] += weight[0] * j->x[c * j->in + at];
+    int64_t at[MOST_TAPS * POSITIONS];
+    double weight[MOST_TAPS * POSITIONS], y[POSITIONS];
+    for (int64_t p = begin, n; p < end; p += n) {
+        int64_t left = j->positions - p % j->positions, plane = p / j->positions * j->channels;
+        n = end - p < POSITIONS ? end - p : POSITIONS;
+        n = n < left ? n : left;
+        int taps = find_taps(j, p, n, at, weight);
+        for (int64_t c = plane; c < plane + j->channels; c++) {
+            taps_sum(&j->planes, c * j->in, at, weight, taps, n, y);
+            store_f64(j->to->dtype, element(j->to, c * j->positions + p % j->positions), n, y);
         }
     }
 }
@@ -127,12 +152,10 @@ static int sample_run(const struct step *s, struct err *e)
 {
     struct job j;
     TRY(open_job(&j, s->node, &s->in[0]->shape, &s->in[1]->shape, e));
-    j.x = operand_load(s, s->in[0], e);
-    j.grid = operand_load(s, s->in[1], e);
-    j.y = operand_zeros(s, tensor_count(s->out[0]), e);
-    if (e->code) return e->code;
+    TRY(taps_open(&j.planes, s, s->in[0], e));
+    if (!(j.grid = operand_load(s, s->in[1], e))) return e->code;
+    j.to = s->out[0];
     team_run(s->threads, s->in[0]->shape.dim[0] * j.positions, 64, sample_positions, &j);
-    operand_store(s, s->out[0], j.y);
     return 0;
 }
 

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/err.h"
 #include "base/team.h"
 #include "graph/builder.h"
@@ -9,6 +10,7 @@
 #include "ops/infer.h"
 #include "ops/mover.h"
 #include "ops/operand.h"
+#include "ops/taps.h"
 
 /* What one kind of region needs; x (N, C, H, W), y (R, C, oh, ow). */
 struct region {
@@ -25,6 +27,12 @@ struct job {
     const int64_t *images; /* RoiAlign: the image of each region */
     const double *x, *dy;
     double *y, *dx;
+    bool listed; /* corners of a region's samples are found once; `corners`: as many at most, memory of each part */
+    int64_t regions, parts, corners;
+    int64_t *at;
+    double *weight;
+    struct taps_planes planes; /* of x, and the result */
+    const struct tensor *to;
 };
 
 /* x at input `x`, regions after it. */
@@ -139,7 +147,7 @@ static struct bin bin_of(const struct job *j, const struct region *g, int64_t ro
 {
     double h = g->height / (double)j->out_rows, w = g->width / (double)j->out_cols;
     struct bin b = { j->ratio, j->ratio, g->top + (double)row * h, g->left + (double)col * w, 0, 0 };
-    if (!j->ratio) b.high = (int64_t)ceil(h), b.wide = (int64_t)ceil(w);
+    if (!j->ratio) b.high = (int64_t)fmax(ceil(h), 0), b.wide = (int64_t)fmax(ceil(w), 0);
     b.step_y = h / (double)b.high;
     b.step_x = w / (double)b.wide;
     return b;
@@ -169,30 +177,76 @@ static double visit_bin(const struct job *j, const struct bin *b, const double *
     return count > 0 ? sum / (double)count : 0;
 }
 
-static void align_planes(void *ctx, int64_t begin, int64_t end)
+/* Means of one region: where the corners of all samples of its bins lie, and their weights, are found once for all
+ * channels; corner t of bin i is number t * bins + i. */
+static int64_t find_corners(const struct job *j, const struct region *g, int64_t *at, double *weight)
 {
-    const struct job *j = ctx;
+    int64_t bins = j->out_rows * j->out_cols, count = 0;
+    for (int64_t i = 0; i < bins; i++) {
+        struct bin b = bin_of(j, g, i / j->out_cols, i % j->out_cols);
+        count = b.high * b.wide;
+        for (int64_t k = 0; k < count; k++) {
+            int64_t four[4] = { -1, -1, -1, -1 };
+            double of[4] = { 0 }, y = b.top + ((double)(k / b.wide) + 0.5) * b.step_y;
+            corners(j, y, b.left + ((double)(k % b.wide) + 0.5) * b.step_x, four, of);
+            for (int c = 0; c < 4; c++) at[(4 * k + c) * bins + i] = four[c], weight[(4 * k + c) * bins + i] = of[c];
+        }
+    }
+    return count;
+}
+
+static void align_means(const struct job *j, int64_t r, int64_t *at, double *weight, double *y)
+{
+    struct region g = region_of(j, r);
+    int64_t bins = j->out_rows * j->out_cols, size = j->rows * j->cols, count = find_corners(j, &g, at, weight);
+    for (int64_t i = 0; i < bins; i++) y[i] = 0;
+    for (int64_t c = 0; c < j->channels; c++) {
+        if (count > 0) taps_sum(&j->planes, (g.image * j->channels + c) * size, at, weight, 4 * count, bins, y);
+        for (int64_t i = 0; i < bins && count > 0; i++) y[i] /= (double)count;
+        store_f64(j->to->dtype, element(j->to, (r * j->channels + c) * bins), bins, y);
+    }
+}
+
+/* Bin by bin: maxima, and means of regions so large that no list of their corners is kept. */
+static void align_bins(const struct job *j, int64_t r)
+{
+    struct region g = region_of(j, r);
     int64_t bins = j->out_rows * j->out_cols;
-    for (int64_t t = begin; t < end; t++) {
-        struct region g = region_of(j, t / j->channels);
-        const double *plane = j->x + (g.image * j->channels + t % j->channels) * j->rows * j->cols;
+    for (int64_t c = 0; c < j->channels; c++) {
+        const double *plane = j->x + (g.image * j->channels + c) * j->rows * j->cols;
         for (int64_t i = 0; i < bins; i++) {
             struct bin b = bin_of(j, &g, i / j->out_cols, i % j->out_cols);
-            j->y[t * bins + i] = visit_bin(j, &b, plane, NULL, 0);
+            j->y[(r * j->channels + c) * bins + i] = visit_bin(j, &b, plane, NULL, 0);
         }
     }
 }
 
-/* Without a ratio a bin has as many samples as elements: no region may ask for more than any image has. */
-static int check_samples(const struct job *j, const struct shape *y, struct err *e)
+static void align_parts(void *ctx, int64_t begin, int64_t end)
 {
-    enum { SAMPLES_MAX = 1 << 24 };
+    const struct job *j = ctx;
+    for (int64_t part = begin; part < end; part++)
+        for (int64_t r = j->regions * part / j->parts; r < j->regions * (part + 1) / j->parts; r++)
+            if (!j->listed) align_bins(j, r);
+            else
+                align_means(j, r, j->at + part * j->corners, j->weight + part * j->corners,
+                    j->y + part * j->out_rows * j->out_cols);
+}
+
+/* Without a ratio a bin has as many samples as elements: no region may ask for more than any image has. */
+static int check_samples(struct job *j, const struct shape *y, struct err *e)
+{
+    enum { SAMPLES_MAX = 1 << 24, CORNERS_MAX = 1 << 22 };
+    int64_t most = 0;
     for (int64_t r = 0; r < y->dim[0]; r++) {
         struct region g = region_of(j, r);
         struct bin b = bin_of(j, &g, 0, 0);
         if (b.high > 0 && b.wide > SAMPLES_MAX / b.high)
             return fail(e, ERR_DATA, "region %lld is %g by %g elements", (long long)r, g.width, g.height);
+        if (b.high * b.wide > most) most = b.high * b.wide;
     }
+    j->regions = y->dim[0];
+    j->listed = !j->max && most <= CORNERS_MAX / (4 * j->out_rows * j->out_cols);
+    j->corners = 4 * most * j->out_rows * j->out_cols;
     return 0;
 }
 
@@ -213,9 +267,18 @@ static int align_run(const struct step *s, struct err *e)
     struct job j;
     const struct shape *y = &s->out[0]->shape;
     TRY(open_align(&j, s, 0, y, e));
-    if (!(j.y = operand_zeros(s, tensor_count(s->out[0]), e))) return e->code;
-    team_run(s->threads, y->dim[0] * j.channels, 1, align_planes, &j);
-    operand_store(s, s->out[0], j.y);
+    if (!j.regions) return 0;
+    j.parts = s->threads < j.regions ? s->threads : j.regions;
+    j.to = s->out[0];
+    j.y = operand_zeros(s, j.listed ? j.parts * j.out_rows * j.out_cols : tensor_count(j.to), e);
+    if (j.listed) {
+        TRY(taps_open(&j.planes, s, s->in[0], e));
+        j.at = ARENA_ARRAY(s->scratch, j.parts * j.corners, int64_t);
+        j.weight = ARENA_ARRAY(s->scratch, j.parts * j.corners, double);
+    }
+    if (!j.y || (j.listed && (!j.at || !j.weight))) return fail_nomem(e);
+    team_run(s->threads, j.parts, 1, align_parts, &j);
+    if (!j.listed) operand_store(s, s->out[0], j.y);
     return 0;
 }
 
