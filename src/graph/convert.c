@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/clones.h"
 #include "graph/tensor.h"
 
 float half_to_float(uint16_t h)
@@ -210,7 +211,7 @@ typedef void storer_i64(void *dst, int64_t n, const int64_t *src);
     X(I2, int8_t, x, (int8_t)narrowed(truncated(x), 2), x, (int8_t)narrowed(x, 2))
 
 #define X(id, type, to_f64, from_f64, to_i64, from_i64) \
-    static void load_f64_##id(const void *src, int64_t n, double *dst) \
+    CLONES static void load_f64_##id(const void *src, int64_t n, double *dst) \
     { \
         for (int64_t i = 0; i < n; i++) { \
             type x; \
@@ -218,14 +219,14 @@ typedef void storer_i64(void *dst, int64_t n, const int64_t *src);
             dst[i] = to_f64; \
         } \
     } \
-    static void store_f64_##id(void *dst, int64_t n, const double *src) \
+    CLONES static void store_f64_##id(void *dst, int64_t n, const double *src) \
     { \
         for (int64_t i = 0; i < n; i++) { \
             double x = src[i]; \
             ((type *)dst)[i] = from_f64; \
         } \
     } \
-    static void load_i64_##id(const void *src, int64_t n, int64_t *dst) \
+    CLONES static void load_i64_##id(const void *src, int64_t n, int64_t *dst) \
     { \
         for (int64_t i = 0; i < n; i++) { \
             type x; \
@@ -233,7 +234,7 @@ typedef void storer_i64(void *dst, int64_t n, const int64_t *src);
             dst[i] = to_i64; \
         } \
     } \
-    static void store_i64_##id(void *dst, int64_t n, const int64_t *src) \
+    CLONES static void store_i64_##id(void *dst, int64_t n, const int64_t *src) \
     { \
         for (int64_t i = 0; i < n; i++) { \
             int64_t x = src[i]; \

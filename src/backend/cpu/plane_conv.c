@@ -73,6 +73,8 @@ struct plane_conv {
     row_fn *row;
     int64_t batch, groups, c, m, taps; /* c, m: channels of one group; taps of all c */
     int64_t *offset;                   /* of each tap in the strip */
+    bool direct;                       /* 1x1: a strip is read where it lies, as one row, but for the last of all */
+    int64_t apart[MOST_CHANNELS];      /* then: of each channel in the image */
 };
 
 struct job {
@@ -89,17 +91,27 @@ CLONES static void follow(const struct activation *a, float *y, const float *res
     activate(a, y, n);
 }
 
+/* The results of one output channel of a strip, from rows that lie `step` apart. */
+static void run_rows(const struct job *j, const float *x, const int64_t *offset, int64_t step, int64_t channel, float *y,
+    int64_t rows, int64_t n)
+{
+    const struct plane_conv *k = j->k;
+    for (int64_t r = 0; r < rows; r++)
+        k->row(x + r * step, offset, j->w + channel * k->taps, k->taps, j->bias ? j->bias[channel] : 0, y + r * n, n);
+}
+
 static void run_strip(const struct job *j, int64_t group, int64_t strip, float *work)
 {
     const struct plane_conv *k = j->k;
     const struct window *w = &k->p.w;
     int64_t out = w->out[1] * w->out[2], rows = planes_rows(&k->p, strip), first = strip * k->p.rows * w->out[2];
-    planes_fill(&k->p, j->x + group * k->c * w->in[1] * w->in[2], strip, work);
+    const float *x = j->x + group * k->c * w->in[1] * w->in[2];
+    bool direct = k->direct && group * k->p.strips + strip < j->tasks - 1;
+    if (!direct) planes_fill(&k->p, x, strip, work);
     for (int64_t m = 0; m < k->m; m++) {
         int64_t channel = group % k->groups * k->m + m, at = (group * k->m + m) * out + first;
-        for (int64_t r = 0; r < rows; r++)
-            k->row(work + r * planes_row(&k->p), k->offset, j->w + channel * k->taps, k->taps,
-                j->bias ? j->bias[channel] : 0, j->y + at + r * w->out[2], w->out[2]);
+        if (direct) run_rows(j, x + first, k->apart, 0, channel, j->y + at, 1, rows * w->out[2]);
+        else run_rows(j, work, k->offset, planes_row(&k->p), channel, j->y + at, rows, w->out[2]);
         follow(&k->follows, j->y + at, j->residual ? j->residual + at : NULL, rows * w->out[2]);
     }
 }
@@ -122,6 +134,9 @@ static int find_taps(struct plane_conv *k, const struct step *s, struct err *e)
     for (int64_t c = 0; c < k->c; c++)
         for (int64_t y = 0; y < w->kernel[1]; y++)
             for (int64_t x = 0; x < w->kernel[2]; x++) k->offset[n++] = c * plane + planes_tap(&k->p, y, x);
+    k->direct = k->taps == k->c && w->out[2] >= PLANES_LANES;
+    for (int a = 1; a < WINDOW_AXES; a++) k->direct &= w->in[a] == w->out[a] && w->stride[a] == 1 && !w->before[a];
+    for (int64_t c = 0; c < k->c; c++) k->apart[c] = c * w->in[1] * w->in[2];
     return 0;
 }
 
