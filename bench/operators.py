@@ -33,7 +33,7 @@ class Node:
         self.shape, self.opset = shape or SHAPE, opset or {"HardSwish": 14, "Mish": 18}.get(op, 13)
 
 
-NOT_FLOAT = ["And", "ArgMax", "Cast", "Equal", "Greater", "IsNaN", "MatMulInteger", "NonMaxSuppression", "NonZero",
+NOT_FLOAT = ["And", "ArgMax", "Cast", "DynamicQuantizeLinear", "Equal", "Greater", "IsNaN", "MatMulInteger", "NonMaxSuppression", "NonZero",
              "Not", "QuantizeLinear"]
 
 
@@ -100,6 +100,7 @@ ROWS.update({
     "Conv 1x1": Node("Conv", X, full(64, 64, 1, 1)),
     "Conv 1x1, 16 groups": Node("Conv", X, full(64, 4, 1, 1), group=16),
     "Conv 3-D": Node("Conv", X, full(32, 16, 3, 3, 3), pads=[1] * 6, shape=[1, 16, 16, 32, 32]),
+    "Conv 3x3, stride 2": Node("Conv", X, full(64, 64, 3, 3), strides=[2, 2], **SAME),
     "Conv 3x3": Node("Conv", X, full(64, 64, 3, 3), **SAME),
     "Conv 3x3, 3 channels": Node("Conv", X, full(32, 3, 3, 3), pads=[1, 1, 1, 1], strides=[2, 2],
                                  shape=[1, 3, 224, 224]),
@@ -115,6 +116,7 @@ ROWS.update({
     "CumSum, channels": Node("CumSum", X, np.array(1, I64)),
     "DepthToSpace": Node("DepthToSpace", blocksize=2),
     "DepthToSpace, CRD": Node("DepthToSpace", blocksize=2, mode="CRD"),
+    "DynamicQuantizeLinear": Node("DynamicQuantizeLinear", outputs=3),
     "DequantizeLinear": Node("DequantizeLinear", typed(U8), F32(0.02), np.uint8(7)),
     "Div, a channel": Node("Div", X, CHANNELS),
     "Einsum": Node("Einsum", X, X, equation="bhqd,bhkd->bhqk", shape=[1, 12, 197, 64]),
@@ -129,6 +131,7 @@ ROWS.update({
     "Gelu": Node("Gelu", opset=20),
     "Gemm, 1 row": Node("Gemm", X, full(1024, 1024), full(1024), shape=[1, 1024]),
     "Gemm, 4 rows": Node("Gemm", X, full(1024, 1024), full(1024), shape=[4, 1024]),
+    "Gather, channels last": Node("Gather", X, places(96, 96), axis=2, shape=[1, 3136, 96]),
     "Greater": Node("Greater", X, F32(0.1)),
     "GridSample": Node("GridSample", X, grid(128, 128), opset=16),
     "GridSample, nearest": Node("GridSample", X, grid(128, 128), opset=16, mode="nearest"),
@@ -148,6 +151,8 @@ ROWS.update({
     "MatMul, 1 row": Node("MatMul", X, full(768, 768), shape=[1, 1, 768]),
     "MatMul, heads": Node("MatMul", X, Node("Transpose", X, perm=[0, 1, 3, 2]), shape=[1, 12, 197, 64]),
     "MatMul, small": Node("MatMul", X, Node("Neg", X), shape=[4096, 8, 8]),
+    "MatMulInteger, int8": Node("MatMulInteger", typed(U8), np.full((768, 768), 3, np.int8), np.uint8(5),
+                                shape=[1, 197, 768]),
     "MatMulInteger": Node("MatMulInteger", typed(U8), np.full((768, 768), 3, np.uint8), np.uint8(5), np.uint8(7),
                           shape=[1, 197, 768]),
     "Max": Node("Max", X, F32(0.3)),
@@ -184,6 +189,8 @@ ROWS.update({
     "ReduceProd, last": Node("ReduceProd", axes=[3]),
     "ReduceSum, last": Node("ReduceSum", X, whole(3)),
     "ReduceSum, two apart": Node("ReduceSum", X, whole(1, 3)),
+    "Resize, cubic down": Node("Resize", X, *scales(1, 1, 0.5, 0.5), mode="cubic"),
+    "Resize, linear down": Node("Resize", X, *scales(1, 1, 0.5, 0.5), mode="linear"),
     "Resize, corners": Node("Resize", X, *scales(1, 1, 2, 2), mode="linear",
                             coordinate_transformation_mode="align_corners"),
     "Resize, cubic": Node("Resize", X, *scales(1, 1, 1.5, 1.5), mode="cubic"),
@@ -218,6 +225,7 @@ ROWS.update({
     "Transpose of heads": Node("Transpose", perm=[0, 2, 1, 3], shape=[1, 197, 12, 64]),
     "Transpose, the last two": Node("Transpose", perm=[0, 1, 3, 2]),
     "Trilu": Node("Trilu", opset=14),
+    "Transpose of windows": Node("Transpose", perm=[0, 1, 3, 2, 4, 5], shape=[1, 8, 7, 8, 7, 96]),
     "Unique": Node("Unique", shape=[100000]),
     "Where": Node("Where", Node("Greater", X, F32(0.1)), X, F32(0)),
     "Where, a mask": Node("Where", np.arange(128) % 3 == 0, X, F32(0)),

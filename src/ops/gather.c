@@ -33,13 +33,25 @@ struct gather_job {
     int64_t count, size, inner;
 };
 
+/* n pieces of `size` bytes from where their offsets say, in pieces. */
+#define TAKE(size) \
+    for (int64_t i = 0; i < n; i++) memcpy(to + i * (int64_t)(size), x + offset[i] * (int64_t)(size), size)
+
+static void take(size_t size, unsigned char *to, const unsigned char *x, const int64_t *offset, int64_t n)
+{
+    if (size == 4) TAKE(4);
+    else if (size == 8) TAKE(8);
+    else TAKE(size);
+}
+
 static void gather_rows(void *ctx, int64_t begin, int64_t end)
 {
     const struct gather_job *j = ctx;
     size_t bytes = (size_t)j->inner * dtype_size(j->x->dtype);
-    for (int64_t row = begin; row < end; row++) {
-        int64_t from = row / j->count * j->size + j->index[row % j->count];
-        memcpy(element(j->y, row * j->inner), element(j->x, from * j->inner), bytes);
+    for (int64_t row = begin, n; row < end; row += n) {
+        int64_t outer = row / j->count, first = row % j->count;
+        n = end - row < j->count - first ? end - row : j->count - first;
+        take(bytes, element(j->y, row * j->inner), element(j->x, outer * j->size * j->inner), j->index + first, n);
     }
 }
 
@@ -109,18 +121,10 @@ static int elements_infer(struct node *n, struct err *e)
     return 0;
 }
 
-#define TAKE(size) \
-    for (int64_t i = 0; i < n; i++) memcpy(to + i * (int64_t)(size), x + offset[i] * (int64_t)(size), size)
-
 static void elements_take(void *ctx, int64_t at, const int64_t *offset, int64_t n)
 {
     const struct step *s = ctx;
-    size_t size = dtype_size(s->in[0]->dtype);
-    const unsigned char *x = s->in[0]->data;
-    unsigned char *to = element(s->out[0], at);
-    if (size == 4) TAKE(4);
-    else if (size == 8) TAKE(8);
-    else TAKE(size);
+    take(dtype_size(s->in[0]->dtype), element(s->out[0], at), s->in[0]->data, offset, n);
 }
 
 static int elements_run(const struct step *s, struct err *e)
