@@ -27,20 +27,27 @@ PLAIN = ["Abs", "Ceil", "Cos", "Elu", "Erf", "Exp", "Floor", "GlobalAveragePool"
 
 
 class Node:
-    """An operator on X, constants, other nodes, or nothing (None). shape: of X, where it is another one."""
+    """An operator on X, constants, other nodes, (node, output), or nothing (None). shape: of X, where it is another
+    one."""
     def __init__(self, op, *inputs, shape=None, outputs=1, opset=None, **attributes):
         self.op, self.inputs, self.outputs, self.attributes = op, inputs or (X,), outputs, attributes
         self.shape, self.opset = shape or SHAPE, opset or {"HardSwish": 14, "Mish": 18}.get(op, 13)
 
 
-NOT_FLOAT = ["And", "ArgMax", "Cast", "DynamicQuantizeLinear", "Equal", "Greater", "IsNaN", "MatMulInteger", "NonMaxSuppression", "NonZero",
-             "Not", "QuantizeLinear"]
+NOT_FLOAT = ["And", "ArgMax", "Cast", "DynamicQuantizeLinear", "Equal", "Greater", "IsNaN", "MatMulInteger",
+             "NonMaxSuppression", "NonZero", "Not", "QuantizeLinear"]
 
 
 def is_integer(row):
     """Whether its result is: of arithmetic on what was cast."""
     first = row.inputs[0]
     return row.op in ("Add", "Mod", "Mul") and isinstance(first, Node) and first.op == "Cast"
+
+
+def dynamic(weight, zero):
+    """A product as dynamic quantization leaves it: the image's zero point is known in the run only."""
+    x = Node("DynamicQuantizeLinear", shape=[1, 197, 768], outputs=3)
+    return Node("MatMulInteger", (x, 0), weight, (x, 2), zero, shape=x.shape)
 
 
 def whole(*values):
@@ -151,6 +158,7 @@ ROWS.update({
     "MatMul, 1 row": Node("MatMul", X, full(768, 768), shape=[1, 1, 768]),
     "MatMul, heads": Node("MatMul", X, Node("Transpose", X, perm=[0, 1, 3, 2]), shape=[1, 12, 197, 64]),
     "MatMul, small": Node("MatMul", X, Node("Neg", X), shape=[4096, 8, 8]),
+    "MatMulInteger, dynamic": dynamic(np.full((768, 768), 3, np.int8), np.int8(0)),
     "MatMulInteger, int8": Node("MatMulInteger", typed(U8), np.full((768, 768), 3, np.int8), np.uint8(5),
                                 shape=[1, 197, 768]),
     "MatMulInteger": Node("MatMulInteger", typed(U8), np.full((768, 768), 3, np.uint8), np.uint8(5), np.uint8(7),
@@ -234,14 +242,17 @@ ROWS.update({
 
 def model(row):
     """The row's operator, and what brings another type of result back to float32."""
-    nodes, constants = [], []
+    nodes, constants, made = [], [], {}
 
-    def name_of(x):
+    def name_of(x, output=0):
+        if isinstance(x, tuple):
+            return name_of(*x)
         if isinstance(x, Node):
-            inputs = [name_of(i) for i in x.inputs]
-            outputs = [f"n{len(nodes)}_{i}" for i in range(x.outputs)]
-            nodes.append(helper.make_node(x.op, inputs, outputs, **x.attributes))
-            return outputs[0]
+            if x not in made:
+                inputs = [name_of(i) for i in x.inputs]
+                made[x] = [f"n{len(nodes)}_{i}" for i in range(x.outputs)]
+                nodes.append(helper.make_node(x.op, inputs, made[x], **x.attributes))
+            return made[x][output]
         if isinstance(x, str) or x is None:
             return x or ""
         constants.append(numpy_helper.from_array(np.asarray(x), f"c{len(constants)}"))
@@ -252,9 +263,9 @@ def model(row):
     graph = helper.make_graph(
         nodes, "g", [helper.make_tensor_value_info(X, TensorProto.FLOAT, row.shape)],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)], constants)
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", row.opset)])
-    made.ir_version = 10
-    return made
+    whole_model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", row.opset)])
+    whole_model.ir_version = 10
+    return whole_model
 
 
 def times(options, path, shape):

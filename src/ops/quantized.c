@@ -146,14 +146,14 @@ static int64_t channels_of(const struct step *s)
     return y->dim[node_is(s->node, "QuantizedConv") ? 1 : y->rank - 1];
 }
 
-const char *quantized_unsettled(const struct step *s)
+const char *quantized_unsettled(const struct step *s, bool zero_comes_late)
 {
     const struct tensor *t[QPRODUCT_INPUTS] = { NULL };
     for (int i = 0; i < s->node->n_in; i++) t[i] = s->in[i];
     if (!tensor_count(s->out[0]) || !tensor_count(t[QX])) return "an empty tensor";
     if (t[QW]->dtype != DT_I8) return "weights that are not int8";
     for (int i = QX_ZERO; i <= QY_ZERO; i++) {
-        if (t[i] && !t[i]->data) return "scales or zero points that change";
+        if (t[i] && !t[i]->data && !(i == QX_ZERO && zero_comes_late)) return "scales or zero points that change";
         if (t[i] && i != QW_ZERO && i != QW_SCALE && tensor_count(t[i]) != 1) return "more than one scale of an image";
     }
     if (t[QW_ZERO] && !all_zero(t[QW_ZERO])) return "a zero point of the weight";

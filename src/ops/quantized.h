@@ -22,8 +22,9 @@ struct step;
 void quantized_rescaling(const struct step *s, int64_t channel, struct rescaling *r);
 /* Whether the zero point is part of `after`: it is added before rounding. */
 bool quantized_adds_first(const struct step *s);
-/* Why a product cannot be prepared before it runs, with int8 weights that have no zero points; NULL: it can. */
-const char *quantized_unsettled(const struct step *s);
+/* Why a product cannot be prepared before it runs, with int8 weights that have no zero points; NULL: it can.
+ * zero_comes_late: that of the image may be known in the run only. */
+const char *quantized_unsettled(const struct step *s, bool zero_comes_late);
 
 /* Of QuantizedAdd. Its sum is that of the real numbers, or with `ratios` what ONNX Runtime's QLinearAdd computes:
  *

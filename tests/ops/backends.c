@@ -198,8 +198,8 @@ static const struct {
     { "MaxPool", "f32~[2,16,9,9] | kernel_shape=3,3 strides=2,2 pads=1,1,1,1; f32~[1,8,8,8] | kernel_shape=2,2 "
                  "strides=2,2; f32~[2,3,40,37] | kernel_shape=3,3 pads=1,1,1,1; f32~[1,2,50,60] | kernel_shape=5,2 "
                  "strides=3,2 dilations=2,3 pads=4,0,2,2 ceil_mode=1; f32~[1,2,77] | kernel_shape=4 strides=3 "
-                 "ceil_mode=1; f32[1,1,13]{1,2,nan,4,5,inf,-inf,-1,nan,-2,-3,-4,0} | kernel_shape=2; f32~[1,1,300,40] | "
-                 "kernel_shape=1,3; f32~[1,1,300,40] | kernel_shape=7,1 strides=2,1" },
+                 "ceil_mode=1; f32[1,1,13]{1,2,nan,4,5,inf,-inf,-1,nan,-2,-3,-4,0} | kernel_shape=2; "
+                 "f32~[1,1,300,40] | kernel_shape=1,3; f32~[1,1,300,40] | kernel_shape=7,1 strides=2,1" },
     { "AveragePool", "f32[2,16,9,9] | kernel_shape=3,3 strides=2,2 pads=1,1,1,1 count_include_pad=1; f32[2,3,40,37] | "
                      "kernel_shape=3,3 pads=1,1,1,1; f32[1,2,50,60] | kernel_shape=5,2 strides=3,2 dilations=2,3 "
                      "pads=4,0,2,2 ceil_mode=1; f32[1,2,77] | kernel_shape=4 strides=3 ceil_mode=1 pads=1,1 "
@@ -264,7 +264,8 @@ static const struct {
                        "i8[40,32,1,1] u8{3} - f32{0.1} f32{0.05} f32{0.1} u8{128} | low=-1 high=4; "
                        "u8<256>[1,32,6,6] i8[40,32,1,1] u8{3} - f32{0.1} f32{0.05} f32{0.1} u8{0} | low=0" },
     { "QuantizedGemm", "u8<256>[133,300] u8<256>[300,45] u8{1} u8{254}; u8<256>[2,50,64] i8[70,64] u8{0} - f32{0.1} "
-                       "f32{0.1} f32{1} u8{100} f32[70] | transB=1" },
+                       "f32{0.1} f32{1} u8{100} f32[70] | transB=1; u8<256>[5,4] "
+                       "i8[4,3]{1,-2,3,4,5,-6,7,8,9,-100,11,127} u8<256>[]; i8[2,3,4] i8[3,4]{1,-2,3,4,5,-6,7,8,9,-100,11,127} i8[1] | transB=1" },
     { "QuantizeLinear", "f32[3,5,70] f32{0.02} u8{9}; f32{-900,3,nan,0.5,1.5,-2.5,inf} f32{1} i8{0}" },
     { "DequantizeLinear", "u8<256>[3,5,70] f32{0.02} u8{9}; i8[2,70] f32{0.5}" },
     { "Cast", "f32[3,5,70] | to=16; bf16[2,70] | to=1; f32{inf,-inf,nan,1e39,0.00390625,1.00390625,1.01171875} | "

@@ -135,7 +135,7 @@ static bool has_vnni(void)
 
 bool bytes_deep_accepts(const struct step *s, struct str *why)
 {
-    const char *text = quantized_unsettled(s);
+    const char *text = quantized_unsettled(s, false);
     if (!has_vnni()) text = "no instructions for 8-bit products";
     else if (!text && s->in[QX]->dtype != DT_U8) text = "signed images";
     else if (!text && (!is_byte(s->out[0]) || s->node->n_in <= QY_SCALE || !s->in[QY_SCALE]))

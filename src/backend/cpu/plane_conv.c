@@ -73,7 +73,7 @@ struct plane_conv {
     row_fn *row;
     int64_t batch, groups, c, m, taps; /* c, m: channels of one group; taps of all c */
     int64_t *offset;                   /* of each tap in the strip */
-    bool direct;                       /* 1x1: a strip is read where it lies, as one row, but for the last of all */
+    bool direct;                       /* 1x1: strips are read where they lie, as one row; not the last one */
     int64_t apart[MOST_CHANNELS];      /* then: of each channel in the image */
 };
 
@@ -92,8 +92,8 @@ CLONES static void follow(const struct activation *a, float *y, const float *res
 }
 
 /* The results of one output channel of a strip, from rows that lie `step` apart. */
-static void run_rows(const struct job *j, const float *x, const int64_t *offset, int64_t step, int64_t channel, float *y,
-    int64_t rows, int64_t n)
+static void run_rows(const struct job *j, const float *x, const int64_t *offset, int64_t step, int64_t channel,
+    float *y, int64_t rows, int64_t n)
 {
     const struct plane_conv *k = j->k;
     for (int64_t r = 0; r < rows; r++)

@@ -76,7 +76,7 @@ static const struct kernel kernels[] = {
     INPLACE("PRelu", prelu_prepare),
     { "Cast", "dnnl", false, cast_accepts, cast_prepare, job_run },
     { "QuantizedConv", "dnnl", false, dnnl_quantized_accepts, dnnl_quantized_conv_prepare, job_run },
-    { "QuantizedGemm", "dnnl", false, dnnl_quantized_accepts, dnnl_quantized_gemm_prepare, job_run },
+    { "QuantizedGemm", "dnnl", false, dnnl_quantized_accepts, dnnl_quantized_gemm_prepare, dnnl_quantized_gemm_run },
     { "Resize", "dnnl", false, job_accepts_first, resize_prepare, job_run },
     { "ReduceSum", "dnnl", false, job_accepts_first, reduce_prepare, job_run },
     { "ReduceMean", "dnnl", false, job_accepts_first, reduce_prepare, job_run },

@@ -30,6 +30,7 @@ int prelu_prepare(struct step *s, struct err *e);
 int reduce_prepare(struct step *s, struct err *e);
 int dnnl_quantized_conv_prepare(struct step *s, struct err *e);
 int dnnl_quantized_gemm_prepare(struct step *s, struct err *e);
+int dnnl_quantized_gemm_run(const struct step *s, struct err *e);
 bool dnnl_quantized_accepts(const struct step *s, struct str *why);
 bool cast_accepts(const struct step *s, struct str *why);
 int cast_prepare(struct step *s, struct err *e);

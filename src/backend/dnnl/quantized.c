@@ -13,6 +13,7 @@
 #include "backend/dnnl/dnnl.h"
 #include "backend/dnnl/layout.h"
 #include "base/arena.h"
+#include "base/clones.h"
 #include "base/err.h"
 #include "base/str.h"
 #include "graph/op.h"
@@ -32,9 +33,16 @@ static bool is_safe(const struct step *s)
     return true;
 }
 
+/* Whether x's zero point is known in the run only: what it takes away is taken from the bare sums then. */
+static bool is_late(const struct step *s)
+{
+    const struct tensor *zero = job_tensor(s, QX_ZERO);
+    return zero && !zero->data && node_is(s->node, "QuantizedGemm") && !job_tensor(s, QX_SCALE);
+}
+
 bool dnnl_quantized_accepts(const struct step *s, struct str *why)
 {
-    const char *text = quantized_unsettled(s);
+    const char *text = quantized_unsettled(s, is_late(s));
     if (!text && !cpu_multiplies_bytes() && !is_safe(s)) text = "no instructions for 8-bit products";
     if (text && why) str_add(why, text);
     return !text;
@@ -101,7 +109,7 @@ static int attributes(struct job *j, int64_t channels, int mask, struct addends 
     struct primitive *p = &j->primitive;
     const struct tensor *bias = job_tensor(s, QBIAS);
     bool is_real = job_tensor(s, QX_SCALE) && !job_tensor(s, QY_SCALE), late = is_real && bias && bias->dtype == DT_F32;
-    int32_t zero = (int32_t)number(s, QX_ZERO, 0);
+    int32_t zero = is_late(s) ? 0 : (int32_t)number(s, QX_ZERO, 0);
     if (zero) TRY(primitive_zero_point(p, DNNL_ARG_SRC, zero, e));
     if (!job_tensor(s, QX_SCALE)) return 0;
     int64_t count = tensor_count(s->in[QW_SCALE]);
@@ -169,6 +177,23 @@ static int matrix(int64_t rows, int64_t cols, enum dtype t, struct desc *d, stru
     return desc_set_type(d, t, e);
 }
 
+/* What s->priv is. */
+struct gemm {
+    struct job *job;
+    int32_t *sums; /* of the weights of each output, where x's zero point comes late; else NULL */
+    int64_t n;
+};
+
+static int weight_sums(const struct step *s, struct gemm *g, int64_t k, bool turned, struct err *e)
+{
+    const int8_t *w = s->in[QW]->data;
+    if (!w) return fail(e, ERR_UNSUPPORTED, "a zero point and weights that change");
+    TRY_MEM(g->sums = ARENA_ARRAY(s->arena, g->n, int32_t), e);
+    for (int64_t i = 0; i < k; i++)
+        for (int64_t c = 0; c < g->n; c++) g->sums[c] += w[turned ? c * k + i : i * g->n + c];
+    return 0;
+}
+
 int dnnl_quantized_gemm_prepare(struct step *s, struct err *e)
 {
     const struct shape *x = &s->in[QX]->shape, *w = &s->in[QW]->shape;
@@ -186,5 +211,27 @@ int dnnl_quantized_gemm_prepare(struct step *s, struct err *e)
     if (!add) return e->code;
     TRY(attributes(j, n, 1 << 1, add, e));
     TRY(make_matmul(&j->primitive, &src, &any, add->before ? &add->bias : NULL, &dst, e));
-    return arguments(j, &src, &plain, &dst, add, e);
+    TRY(arguments(j, &src, &plain, &dst, add, e));
+    struct gemm *g = ARENA_NEW(s->arena, struct gemm);
+    TRY_MEM(g, e);
+    *g = (struct gemm){ j, NULL, n };
+    s->priv = g;
+    return is_late(s) ? weight_sums(s, g, k, turned, e) : 0;
+}
+
+CLONES static void take_away(int32_t *restrict y, const int32_t *restrict sums, int64_t n, int32_t zero)
+{
+    for (int64_t i = 0; i < n; i++) y[i] = (int32_t)((uint32_t)y[i] - (uint32_t)zero * (uint32_t)sums[i]);
+}
+
+int dnnl_quantized_gemm_run(const struct step *s, struct err *e)
+{
+    const struct gemm *g = s->priv;
+    struct step product = *s;
+    product.priv = g->job;
+    TRY(job_run(&product, e));
+    if (!g->sums) return 0;
+    int32_t zero = (int32_t)tensor_get_i64(s->in[QX_ZERO], 0), *y = s->out[0]->data;
+    for (int64_t r = 0; r < tensor_count(s->out[0]) / g->n; r++) take_away(y + r * g->n, g->sums, g->n, zero);
+    return 0;
 }
