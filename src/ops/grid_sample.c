@@ -91,17 +91,17 @@ static void open_axes(const struct job *j, int64_t p, struct grid_axis *axis)
     }
 }
 
-/* Combination t of taps: its offset in a plane, -1 outside. weight[0]: the product of weights; weight[1 + a]: the same
- * with the slope of axis a in place of its weight. */
-static int64_t tap(const struct job *j, const struct grid_axis *axis, int t, double *weight)
+/* Combination t of taps: its offset in a plane, -1 outside. weight[0]: the product of weights; weight[1 + a], where
+ * four are asked for: the same with the slope of axis a in place of its weight. */
+static inline int64_t tap(const struct job *j, const struct grid_axis *axis, int t, double *weight, int weights)
 {
     int k[3] = { t / (axis[1].taps * axis[2].taps), t / axis[2].taps % axis[1].taps, t % axis[2].taps };
     int64_t at = 0;
-    for (int w = 0; w < 4; w++) weight[w] = 1;
+    for (int w = 0; w < weights; w++) weight[w] = 1;
     for (int a = 0; a < 3; a++) {
         if (axis[a].index[k[a]] < 0) return -1;
         at = at * j->size[a] + axis[a].index[k[a]];
-        for (int w = 0; w < 4; w++) weight[w] *= w == 1 + a ? axis[a].slope[k[a]] : axis[a].weight[k[a]];
+        for (int w = 0; w < weights; w++) weight[w] *= w == 1 + a ? axis[a].slope[k[a]] : axis[a].weight[k[a]];
     }
     return at;
 }
@@ -118,14 +118,12 @@ enum { POSITIONS = 64, MOST_TAPS = GRID_TAPS * GRID_TAPS * GRID_TAPS };
 static int find_taps(const struct job *j, int64_t p, int64_t n, int64_t *at, double *weights)
 {
     struct grid_axis axis[3];
-    double weight[4];
     int taps = 0;
     for (int64_t i = 0; i < n; i++) {
         open_axes(j, p + i, axis);
         taps = tap_count(axis);
         for (int t = 0; t < taps; t++) {
-            at[t * n + i] = tap(j, axis, t, weight);
-            weights[t * n + i] = weight[0];
+            at[t * n + i] = tap(j, axis, t, &weights[t * n + i], 1);
         }
     }
     return taps;
@@ -189,7 +187,7 @@ static void grad_planes(void *ctx, int64_t begin, int64_t end)
         for (int64_t i = 0; i < j->positions; i++) {
             open_axes(j, c / j->channels * j->positions + i, axis);
             for (int t = 0; t < tap_count(axis); t++) {
-                int64_t at = tap(j, axis, t, weight);
+                int64_t at = tap(j, axis, t, weight, 4);
                 if (at >= 0) j->dx[c * j->in + at] += weight[0] * j->dy[c * j->positions + i];
             }
         }
@@ -204,7 +202,7 @@ static void grad_positions(void *ctx, int64_t begin, int64_t end)
         int64_t plane = p / j->positions * j->channels;
         open_axes(j, p, axis);
         for (int t = 0; t < tap_count(axis); t++) {
-            int64_t at = tap(j, axis, t, weight);
+            int64_t at = tap(j, axis, t, weight, 4);
             double sum = 0;
             for (int64_t c = plane; at >= 0 && c < plane + j->channels; c++)
                 sum += j->x[c * j->in + at] * j->dy[c * j->positions + p % j->positions];
