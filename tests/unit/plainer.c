@@ -309,45 +309,6 @@ TEST(matrices_are_taken_as_they_lie)
 }
 
 /* Cast, then all in float32, then Cast. */
-TEST(sums_over_labels_are_products_of_matrices)
-{
-    static const struct {
-        const char *equation, *op;
-        int ops, nodes;
-    } rows[] = { { "abc,adc->abd", "MatMul", 1, 2 }, { "abc,dbc->bad", "MatMul", 1, 3 },
-        { "bac,dac->bd", "MatMul", 1, 4 }, { "abc,abc->cab", "Mul", 1, 6 }, { "abc,dec->abde", "MatMul", 1, 5 },
-        { "abc,dbc->da", "MatMul", 1, 4 }, { "...c,...c->...", "MatMul", 1, 4 }, { "abc,dec->ab", "Einsum", 1, 1 },
-        { "aba,aca->bc", "Einsum", 1, 1 }, { "abc,ade->bd", "Einsum", 1, 1 } };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct fixture f;
-        begin(&f);
-        bool square = !strncmp(rows[i].equation, "aba", 3);
-        struct value *x = square ? emit(&f.b, "Slice", NO_ATTRS, f.x, emit_i64s(&f.b, (int64_t[]){ 0 }, 1),
-                                       emit_i64s(&f.b, (int64_t[]){ 2 }, 1), emit_i64s(&f.b, (int64_t[]){ 2 }, 1))
-                                 : f.x;
-        struct value *y = emit(&f.b, "Einsum", ATTRS(attr_string("equation", rows[i].equation)), x, x);
-        check(&f, y, rows[i].op, rows[i].ops, rows[i].nodes + square);
-    }
-}
-
-TEST(slopes_of_sums_over_labels_are_products_too)
-{
-    static const struct {
-        const char *equation, *op;
-        int64_t operand;
-    } rows[] = { { "abc,adc->abd", "MatMul", 0 }, { "abc,adc->abd", "MatMul", 1 }, { "abc,dec->ab", "EinsumGrad", 0 } };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct fixture f;
-        begin(&f);
-        struct value *dy = emit(&f.b, "Einsum", ATTRS(attr_string("equation", rows[i].equation)), f.x, f.x);
-        const struct attr *attrs =
-            ATTRS(attr_string("equation", rows[i].equation), attr_int("operand", rows[i].operand));
-        struct value *y = emit(&f.b, "EinsumGrad", attrs, dy, f.x, f.x);
-        bool product = !strcmp(rows[i].op, "MatMul");
-        check(&f, y, rows[i].op, product ? 2 : 1, product ? 3 + (int)rows[i].operand : 2);
-    }
-}
-
 TEST(halves_compute_in_float32)
 {
     static const enum dtype halves[] = { DT_F16, DT_BF16 };
