@@ -122,6 +122,77 @@ TEST(one_hot_and_compress)
     arena_release(&t.a);
 }
 
+TEST(places_in_a_volume)
+{
+    struct bench t;
+    bench_init(&t);
+    int64_t dims[] = { 7, 11, 13 }, k = 0;
+    struct shape s = shape_of(3, dims);
+    struct tensor *x = tensor_new(&t.a, DT_U8, &s, &t.e);
+    for (int64_t i = 0; i < 1001; i++) tensor_set_i64(x, i, i * 7919 % 10 == 0 || (i > 400 && i < 700));
+    CHECK_RUN(&t, "NonZero", NO_ATTRS, emit_const(&t.b, x));
+    int64_t count = t.out[0]->shape.dim[1];
+    for (int64_t i = 0; i < 1001; i++) {
+        if (!tensor_get_i64(x, i)) continue;
+        CHECK_INT(tensor_get_i64(t.out[0], k), i / 143);
+        CHECK_INT(tensor_get_i64(t.out[0], count + k), i / 13 % 11);
+        CHECK_INT(tensor_get_i64(t.out[0], 2 * count + k++), i % 13);
+    }
+    CHECK_INT(k, count);
+    arena_release(&t.a);
+}
+
+/* Rows that are taken in several parts, along each axis; and written back at once. */
+TEST(elements_of_long_rows)
+{
+    for (int axis = 0; axis < 2; axis++) {
+        struct bench t;
+        bench_init(&t);
+        int64_t dims[] = { 3, 1300 };
+        struct shape s = shape_of(2, dims);
+        struct tensor *x = tensor_new(&t.a, DT_F32, &s, &t.e), *index = tensor_new(&t.a, DT_I64, &s, &t.e);
+        for (int64_t i = 0; i < 3900; i++) {
+            tensor_set_f64(x, i, (double)i);
+            int64_t at = axis ? 1299 - i % 1300 : (i / 1300 + i % 1300) % 3; /* each one once */
+            tensor_set_i64(index, i, i % 2 ? at : at - dims[axis]);
+        }
+        struct value *v = emit_const(&t.b, x), *at = emit_const(&t.b, index);
+        const struct attr *attrs = ATTRS(attr_int("axis", axis));
+        CHECK_RUN(&t, "GatherElements", attrs, v, at);
+        int wrong = 0;
+        for (int64_t i = 0; i < 3900; i++) {
+            int64_t row = axis ? i / 1300 : (i / 1300 + i % 1300) % 3, column = axis ? 1299 - i % 1300 : i % 1300;
+            wrong += (int64_t)tensor_get_f64(t.out[0], i) != row * 1300 + column;
+        }
+        CHECK_INT(wrong, 0);
+        struct value *taken = emit_const(&t.b, t.out[0]);
+        CHECK_RUN(&t, "ScatterElements", attrs, taken, at, taken);
+        for (int64_t i = 0; i < 3900; i++) wrong += (int64_t)tensor_get_f64(t.out[0], i) != i;
+        CHECK_INT(wrong, 0);
+        arena_release(&t.a);
+    }
+}
+
+/* Boxes apart from each other, many of one score: the first ones win. */
+TEST(equal_scores_keep_their_order)
+{
+    struct bench t;
+    bench_init(&t);
+    struct shape of_boxes = shape_of(3, (int64_t[]){ 1, 40, 4 }), of_scores = shape_of(3, (int64_t[]){ 1, 1, 40 });
+    struct tensor *boxes = tensor_new(&t.a, DT_F32, &of_boxes, &t.e);
+    struct tensor *scores = tensor_new(&t.a, DT_F32, &of_scores, &t.e);
+    for (int64_t i = 0; i < 40; i++) {
+        for (int64_t k = 0; k < 4; k++) tensor_set_f64(boxes, 4 * i + k, (double)(3 * i + (k > 1 ? 2 : 0)));
+        tensor_set_f64(scores, i, (double)(i % 3));
+    }
+    struct value *most = emit_i64s(&t.b, (int64_t[]){ 20 }, 1);
+    CHECK_RUN(&t, "NonMaxSuppression", NO_ATTRS, emit_const(&t.b, boxes), emit_const(&t.b, scores), most);
+    CHECK_INT(t.out[0]->shape.dim[0], 20);
+    for (int64_t i = 0; i < 20; i++) /* 13 of score 2, then those of score 1 */
+        CHECK_INT(tensor_get_i64(t.out[0], 3 * i + 2), i < 13 ? 3 * i + 2 : 3 * (i - 13) + 1);
+    arena_release(&t.a);
+}
+
 TEST(triangles_and_sequences)
 {
     struct bench t;
