@@ -311,3 +311,32 @@ TEST(what_saturation_does_needs_no_relu)
         arena_release(&f.a);
     }
 }
+
+/* Kernels of real numbers take images as quantized convolutions leave them. */
+TEST(real_results_of_quantized_convolutions_are_resized_and_joined)
+{
+    struct fixture f = { .seed = 8 };
+    begin(&f);
+    struct value *x = input(&f, 0, bytes(&f, DT_U8, DIMS(1, 16, 6, 5))), *y[2];
+    x = unpacked(&f, x, 0.02, scalar(&f, DT_U8, 9));
+    for (int i = 0; i < 2; i++) {
+        struct value *w = emit_const(&f.b, bytes(&f, DT_I8, DIMS(20, 16, 3, 3)));
+        y[i] = emit(&f.b, "Conv", NO_ATTRS, x, unpacked(&f, w, 0.01, NULL));
+    }
+    struct value *all = emit(&f.b, "Concat", ATTRS(attr_int("axis", 1)), y[0], y[1], y[0]);
+    all = emit(&f.b, "Resize", ATTRS(attr_string("mode", "cubic")), all, NULL, NULL,
+        emit_i64s(&f.b, (int64_t[]){ 1, 60, 9, 7 }, 4));
+    graph_output(f.g, all, &f.e);
+    CHECK_OK(f.e.code ? f.e.code : graph_tidy(f.g, &f.e), &f.e);
+    struct tensor *want[1] = { NULL }, got = { 0 };
+    CHECK_OK(graph_interpret(f.g, f.x, want, &f.a, NULL, &f.e), &f.e);
+    struct session *s = session_new(f.g, &(struct session_options){ .threads = 2 }, &f.e);
+    CHECK_OK(s ? session_run(s, (const struct tensor *const *)f.x, &got, &f.e) : f.e.code, &f.e);
+    double worst = 0;
+    for (int64_t i = 0; got.data && i < tensor_count(&got); i++)
+        worst = fmax(worst, fabs(tensor_get_f64(&got, i) - tensor_get_f64(want[0], i)));
+    printf("# %.2g apart\n", worst);
+    CHECK(got.data && worst < 1e-4);
+    session_free(s);
+    arena_release(&f.a);
+}
