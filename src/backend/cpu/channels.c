@@ -62,19 +62,26 @@ int gather_channels_prepare(struct step *s, struct err *e)
     return 0;
 }
 
-/* Positions of blocks of the output, counted through all samples. */
+/* Positions of blocks of the output, counted through all samples; of one sample's block without a division each. */
 #define POSITIONS(name, type) \
+    INLINE void name##_block(const type *in, int64_t apart, const int64_t *from, type *to, int64_t size, int64_t n) \
+    { \
+        for (int64_t i = 0; i < n; i++) \
+            for (int64_t c = 0; c < size; c++) to[i * size + c] = in[i * apart + from[c]]; \
+    } \
     CLONES static void name(const struct gather *g, int64_t begin, int64_t end) \
     { \
         const struct form *x = &g->x, *y = &g->y; \
-        int64_t size = y->channels; \
-        type *to = g->out; \
-        for (int64_t i = begin; i < end; i++) { \
-            int64_t block = i / y->positions % y->blocks, sample = i / y->positions / y->blocks; \
-            const int64_t *from = g->from + block * size; \
+        int64_t size = y->channels, n; \
+        for (int64_t i = begin; i < end; i += n) { \
+            int64_t line = i / y->positions, at = i % y->positions, sample = line / y->blocks; \
+            const int64_t *from = g->from + line % y->blocks * size; \
             const type *in = g->in; \
-            in += (sample * x->blocks * x->positions + i % y->positions) * x->channels; \
-            for (int64_t c = 0; c < size; c++) to[i * size + c] = in[from[c]]; \
+            type *to = g->out; \
+            in += (sample * x->blocks * x->positions + at) * x->channels, to += i * size; \
+            n = y->positions - at < end - i ? y->positions - at : end - i; \
+            if (size == LANES) name##_block(in, x->channels, from, to, LANES, n); \
+            else name##_block(in, x->channels, from, to, size, n); \
         } \
     }
 POSITIONS(float_positions, float)
