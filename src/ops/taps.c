@@ -21,19 +21,18 @@ int taps_open(struct taps_planes *p, const struct step *s, const struct tensor *
         return *at < 0 ? 0 : v; \
     } \
     CLONES static void name( \
-        const type *x, const int64_t *at, const double *weight, int64_t taps, int64_t n, double *y) \
+        const type *x, const int64_t *at, const double *weight, int64_t taps, int64_t n, double *restrict y) \
     { \
         int64_t t = 0; \
         for (; t + FOUR <= taps; t += FOUR, at += FOUR * n, weight += FOUR * n) { \
-            INDEPENDENT for (int64_t i = 0; i < n; i++) \
-            { \
+            for (int64_t i = 0; i < n; i++) { \
                 double sum = t ? y[i] : 0; \
                 for (int64_t k = 0; k < FOUR; k++) sum += name##_tap(x, at + k * n + i, weight + k * n + i); \
                 y[i] = sum; \
             } \
         } \
         for (; t < taps; t++, at += n, weight += n) { \
-            INDEPENDENT for (int64_t i = 0; i < n; i++) y[i] = (t ? y[i] : 0) + name##_tap(x, at + i, weight + i); \
+            for (int64_t i = 0; i < n; i++) y[i] = (t ? y[i] : 0) + name##_tap(x, at + i, weight + i); \
         } \
     }
 enum { FOUR = 4 };
