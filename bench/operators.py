@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """operators.py - one operator at a time, beside ONNX Runtime: where a kernel of ours is missing shows here first.
 
-    operators.py BUILD [--only NAME,...] [--seconds 0.1] [--page FILE]
+    operators.py BUILD [--only "NAME;..."] [--seconds 0.1] [--page FILE]
 
 Each is a model of its own over 64 x 128 x 128 random numbers of float32, one thread; the fastest run of each counts.
 Written: the section "operators" of the page.
@@ -293,7 +293,7 @@ def main():
     lines = [f"Machine: {bench.machine()}.", "", "| operator | Tenrec ms | ONNX Runtime ms | times |",
              "|---|---|---|---|"]
     with tempfile.TemporaryDirectory() as folder:
-        for name in options.only.split(",") if options.only else sorted(ROWS):
+        for name in options.only.split(";") if options.only else sorted(ROWS):
             path = os.path.join(folder, "one.onnx")
             onnx.save(model(ROWS[name]), path)
             found = times(options, path, ROWS[name].shape)
