@@ -138,6 +138,15 @@ static bool clips(const struct node *n, double *low, double *high)
     return node_fixed_number(n, 1, -INFINITY, low) && node_fixed_number(n, 2, INFINITY, high) && *low <= *high;
 }
 
+/* Whether the range of what the quantizer gives keeps numbers within these bounds anyway. */
+static bool is_spare(const struct node *q, double low, double high)
+{
+    double least, most, step, zero;
+    if (!quantized_range(q->out[0]->dtype, &least, &most)) return false;
+    if (!node_fixed_number(q, 1, 1, &step) || !node_fixed_number(q, 2, 0, &zero) || !(step > 0)) return false;
+    return rint(low / step) + zero <= least && rint(high / step) + zero >= most;
+}
+
 static void follow(struct search *s, struct value *from, struct chain *c)
 {
     *c = (struct chain){ from, NULL, NULL, -INFINITY, INFINITY };
@@ -268,7 +277,7 @@ static void sum(struct search *s, struct node *n)
     follow(s, n->out[0], &c);
     if (!c.scale || !c.zero) return;
     start(s, n);
-    bool bare = c.low == -INFINITY && c.high == INFINITY; /* ONNX Runtime makes a QLinearAdd of it */
+    bool bare = is_spare(c.last->node, c.low, c.high); /* ONNX Runtime makes a QLinearAdd of it */
     struct attr attrs[3] = { attr_float("low", c.low), attr_float("high", c.high) };
     if (bare) attrs[0] = attr_int("ratios", 1), attrs[1] = (struct attr){ 0 };
     struct value *r = emit(
@@ -406,10 +415,8 @@ static void join(struct search *s, const struct node *n, const struct node *q)
 /* What a quantizer's own range does to a number, no node before it need do. */
 static void spare(const struct node *n, struct node *q)
 {
-    double low, high, least, most, step, zero;
-    if (!n || !clips(n, &low, &high) || !quantized_range(q->out[0]->dtype, &least, &most)) return;
-    if (!node_fixed_number(q, 1, 1, &step) || !node_fixed_number(q, 2, 0, &zero) || !(step > 0)) return;
-    if (rint(low / step) + zero <= least && rint(high / step) + zero >= most) q->in[0] = value_resolve(n->in[0]);
+    double low, high;
+    if (n && clips(n, &low, &high) && is_spare(q, low, high)) q->in[0] = value_resolve(n->in[0]);
 }
 
 static void between(struct search *s, struct node *q)
