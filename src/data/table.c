@@ -299,6 +299,11 @@ static int open_kind(struct table *t, struct err *e)
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !t->kind; i++)
         if (kinds[i]->knows(t->path, head)) t->kind = kinds[i];
     if (!t->kind) return fail(e, ERR_IO, "%s: no such file or folder", t->path);
+    if (t->kind == &table_one && str_ends(t->path, ".json"))
+        return fail(e, ERR_DATA,
+            "%s: a table in JSON is one object a line, in a file called .jsonl; of an array: jq -c '.[]' %s "
+            ">table.jsonl",
+            t->path, t->path);
     if (t->options.query && t->kind != &table_sqlite)
         return fail(e, ERR_USAGE, "%s: a query is for SQLite databases, this is a table of kind %s", t->path,
             t->kind->name);

@@ -55,6 +55,10 @@ ok 'gives arrays' "$([ -s t/photos/red.npy ] || ls -R t)"
 
 run score classify.onnx photos --query 'select 1'
 exits 2 'a query of what is no database'
+echo '[{"image": "photos/red.png"}]' >rows.json
+run score classify.onnx rows.json
+exits 4 'a table that is an array of JSON'
+says talk 'one object a line' 'is told how it is read'
 run score classify.onnx nowhere
 exits 1 'a table that is not there'
 run score classify.onnx photos --massk x
