@@ -26,6 +26,9 @@ static struct value *rounded_at(struct aten_call *c, struct value *x, int i)
     return rounded(c, x, arg_float(c, i), arg_int(c, i + 1), DT_U8);
 }
 
+/* What PyTorch raises a smaller scale to. */
+#define SMALLEST_SCALE 6.1e-5f
+
 static enum dtype integer_of(struct aten_call *c, int64_t type)
 {
     if (type == QINT8) return DT_I8;
@@ -58,17 +61,21 @@ static struct value *lower_fake(struct aten_call *c)
     return emit_op(c, "Mul", q, s);
 }
 
-/* x over its own range, 0 in it, in 255 or (for processors whose sums overflow) 127 steps. */
+/* x over its own range, 0 in it, in 255 or (for processors whose sums overflow) 127 steps. PyTorch finds both in double:
+ * where the zero point is rounded at a half, one float more or less moves the whole image by a step. */
 static struct value *lower_dynamic(struct aten_call *c)
 {
-    struct value *x = arg_as_float(c, 0), *zero = number(c, DT_F32, 0);
-    struct value *steps = number(c, DT_F32, arg_bool(c, 1) ? 127 : 255);
-    struct value *low = emit_op(c, "Min", emit(c->b, "ReduceMin", ATTRS(attr_int("keepdims", 0)), x), zero);
-    struct value *high = emit_op(c, "Max", emit(c->b, "ReduceMax", ATTRS(attr_int("keepdims", 0)), x), zero);
+    struct value *x = arg_as_float(c, 0), *zero = number(c, DT_F64, 0);
+    struct value *steps = number(c, DT_F64, arg_bool(c, 1) ? 127 : 255);
+    struct value *least = emit(c->b, "ReduceMin", ATTRS(attr_int("keepdims", 0)), x);
+    struct value *most = emit(c->b, "ReduceMax", ATTRS(attr_int("keepdims", 0)), x);
+    struct value *low = emit_op(c, "Min", emit_cast(c->b, least, DT_F64), zero);
+    struct value *high = emit_op(c, "Max", emit_cast(c->b, most, DT_F64), zero);
     struct value *range = emit_op(c, "Sub", high, low), *flat = emit_op(c, "Equal", range, zero);
-    struct value *scale = emit_op(c, "Where", flat, number(c, DT_F32, 0.1), emit_op(c, "Div", range, steps));
-    struct value *first = emit_op(c, "Round", emit_op(c, "Neg", emit_op(c, "Div", low, scale)));
+    struct value *exact = emit_op(c, "Where", flat, number(c, DT_F64, 0.1), emit_op(c, "Div", range, steps));
+    struct value *first = emit_op(c, "Round", emit_op(c, "Neg", emit_op(c, "Div", low, exact)));
     first = emit_cast(c->b, emit_op(c, "Clip", first, zero, steps), DT_U8);
+    struct value *scale = emit_cast(c->b, emit_op(c, "Max", exact, number(c, DT_F64, SMALLEST_SCALE)), DT_F32);
     return emit_op(c, "DequantizeLinear", emit_op(c, "QuantizeLinear", x, scale, first), scale, first);
 }
 
