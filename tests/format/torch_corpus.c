@@ -84,8 +84,8 @@ static int run(struct sample *s, double *most, struct err *e)
     return e->code;
 }
 
-/* Where the data's own range gives the steps to which it is rounded, the last bit of a sum decides now and then which of
- * two steps it is: of 30,000 numbers on their way through a transformer's 27 quantizers, one in most runs. */
+/* Where the data's own range gives the steps to which it is rounded, the last bit of a sum decides now and then which
+ * of two steps it is: of 30,000 numbers on their way through a transformer's 27 quantizers, about one. */
 static double tolerance(const struct graph *g)
 {
     for (size_t i = 0; i < g->n_nodes; i++)

@@ -61,8 +61,8 @@ static struct value *lower_fake(struct aten_call *c)
     return emit_op(c, "Mul", q, s);
 }
 
-/* x over its own range, 0 in it, in 255 or (for processors whose sums overflow) 127 steps. PyTorch finds both in double:
- * where the zero point is rounded at a half, one float more or less moves the whole image by a step. */
+/* x over its own range, 0 in it, in 255 or (for processors whose sums overflow) 127 steps. PyTorch finds scale and zero
+ * point in double: near a half, one float more or less moves the whole image by a step. */
 static struct value *lower_dynamic(struct aten_call *c)
 {
     struct value *x = arg_as_float(c, 0), *zero = number(c, DT_F64, 0);
