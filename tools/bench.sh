@@ -18,10 +18,10 @@ measure() {
 }
 [ $# = 0 ] || { measure bench "$@"; exit; }
 measure bench --runs 3
-measure bench --further
-measure bench --recipes
-measure bench --low
-measure bench --train
-measure operators
 measure start
 measure busy
+measure operators
+measure bench --train
+measure bench --recipes
+measure bench --further
+measure bench --low

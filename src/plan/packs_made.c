@@ -18,6 +18,13 @@ static bool same_tensor(const struct tensor *a, const struct tensor *b)
     return a->data == b->data || !memcmp(a->data, b->data, (size_t)tensor_bytes(a));
 }
 
+static bool same_strings(const struct attr *a, const struct attr *b)
+{
+    for (size_t i = 0; i < a->n; i++)
+        if (strcmp(a->strings[i], b->strings[i]) != 0) return false;
+    return true;
+}
+
 static bool same_attr(const struct attr *a, const struct attr *b)
 {
     if (strcmp(a->name, b->name) || a->type != b->type || a->n != b->n) return false;
@@ -27,6 +34,8 @@ static bool same_attr(const struct attr *a, const struct attr *b)
     case ATTR_STRING: return !strcmp(a->s, b->s);
     case ATTR_TENSOR: return same_tensor(a->tensor, b->tensor);
     case ATTR_INTS: return !memcmp(a->ints, b->ints, a->n * sizeof *a->ints);
+    case ATTR_FLOATS: return !memcmp(a->floats, b->floats, a->n * sizeof *a->floats);
+    case ATTR_STRINGS: return same_strings(a, b);
     default: return false;
     }
 }
@@ -51,22 +60,43 @@ static bool is_kept_kind(const struct node *n)
     return n->op->run && !(n->op->flags & (OP_RANDOM | OP_EFFECT | OP_SHAPE_ONLY));
 }
 
+static void *copy_list(struct packs *p, const void *list, size_t n, size_t size, struct err *e)
+{
+    void *copy = arena_array(&p->arena, n, size);
+    if (!copy) return fail_nomem(e), NULL;
+    return n ? memcpy(copy, list, n * size) : copy;
+}
+
+static int copy_strings(struct packs *p, struct attr *to, const char *const *list, struct err *e)
+{
+    const char **copy = ARENA_ARRAY(&p->arena, to->n, const char *);
+    TRY_MEM(copy, e);
+    for (size_t i = 0; i < to->n; i++) TRY_MEM(copy[i] = arena_strdup(&p->arena, list[i]), e);
+    to->strings = copy;
+    return 0;
+}
+
+/* Of a kind that is kept: graphs are not. */
+static int copy_attr(struct packs *p, struct attr *to, const struct attr *of, struct err *e)
+{
+    *to = *of;
+    TRY_MEM(to->name = arena_strdup(&p->arena, of->name), e);
+    switch (of->type) {
+    case ATTR_STRING: TRY_MEM(to->s = arena_strdup(&p->arena, of->s), e); break;
+    case ATTR_TENSOR: to->tensor = tensor_keep(&p->arena, of->tensor, e); break;
+    case ATTR_INTS: to->ints = copy_list(p, of->ints, of->n, sizeof *of->ints, e); break;
+    case ATTR_FLOATS: to->floats = copy_list(p, of->floats, of->n, sizeof *of->floats, e); break;
+    case ATTR_STRINGS: return copy_strings(p, to, of->strings, e);
+    default: break;
+    }
+    return e->code;
+}
+
 static int copy_attrs(struct packs *p, struct node *to, const struct node *n, struct err *e)
 {
-    struct attr *list = ARENA_ARRAY(&p->arena, n->n_attrs, struct attr);
+    struct attr *list = ARENA_ARRAY(&p->arena, n->n_attrs + 1, struct attr); /* ends with a nameless one */
     TRY_MEM(list, e);
-    for (size_t i = 0; i < n->n_attrs; i++) {
-        list[i] = n->attrs[i];
-        if (!(list[i].name = arena_strdup(&p->arena, n->attrs[i].name))) return fail_nomem(e);
-        if (list[i].type == ATTR_STRING && !(list[i].s = arena_strdup(&p->arena, n->attrs[i].s))) return fail_nomem(e);
-        if (list[i].type == ATTR_TENSOR && !(list[i].tensor = tensor_keep(&p->arena, n->attrs[i].tensor, e)))
-            return e->code;
-        if (list[i].type != ATTR_INTS) continue;
-        int64_t *ints = ARENA_ARRAY(&p->arena, list[i].n, int64_t);
-        TRY_MEM(ints, e);
-        if (list[i].n) memcpy(ints, n->attrs[i].ints, list[i].n * sizeof *ints);
-        list[i].ints = ints;
-    }
+    for (size_t i = 0; i < n->n_attrs; i++) TRY(copy_attr(p, &list[i], &n->attrs[i], e));
     to->attrs = list;
     to->n_attrs = n->n_attrs;
     return 0;

@@ -250,6 +250,25 @@ TEST(what_comes_from_constants_is_computed_once)
 }
 
 /* x (N, 600) + as many constants */
+/* As quantized training writes weights: the operator that the row becomes has lists of words and numbers. */
+TEST(a_row_of_operators_on_weights_is_computed_once)
+{
+    struct fixture f;
+    begin(&f);
+    struct value *x = input(&f, SHAPE(4, 60)), *step = weight(&f, DT_F32, SHAPE(1));
+    struct value *w = weight(&f, DT_F32, SHAPE(60, 40));
+    w = emit(&f.b, "LeakyRelu", ATTRS(attr_float("alpha", 0.3)), emit(&f.b, "Div", NO_ATTRS, w, step));
+    w = emit(&f.b, "Mul", NO_ATTRS, emit(&f.b, "Round", NO_ATTRS, w), step);
+    graph_output(f.g, emit(&f.b, "MatMul", NO_ATTRS, x, w), &f.e);
+    check_sessions(&f);
+    struct session *s = session_new(f.g, &(struct session_options){ .packs = f.packs }, &f.e);
+    const struct plan *p = s ? session_plan(s, &f.g->inputs[0]->shape, &f.e) : NULL;
+    for (size_t i = 0; p && i < p->n_steps; i++)
+        CHECK(p->steps[i]->kind != STEP_KERNEL || node_is(p->steps[i]->step.node, "MatMul"));
+    session_free(s);
+    end(&f);
+}
+
 TEST(what_one_plans_shapes_make_is_not_kept)
 {
     struct fixture f;
