@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 """start.py - whole processes from their start to an answer, and the memory they take.
 
-    start.py BUILD [--rounds 5] [--threads 2] [--page FILE]
+    start.py BUILD [--rounds 6] [--threads 2] [--page FILE]
 
 One photo through a packaged resnet18 and resnet50, beside a C program of ONNX Runtime (ort_jpeg.c) and PyTorch's
-recipe; and `tenrec --version`. All take turns; the first round, which warms the files up, is not counted. Memory is
-the most that was resident, less the pages of programs and libraries. Written: a section of the page.
+recipe; and `tenrec --version`. All take turns, forwards and backwards; the first round, which warms the files up, is
+not counted. Memory is the most that was resident, less the pages of programs and libraries. Written: a section of the
+page.
 """
 import argparse
 import json
@@ -107,7 +108,7 @@ def table(seconds, memory):
 def main():
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("build")
-    words.add_argument("--rounds", type=int, default=5)
+    words.add_argument("--rounds", type=int, default=6)
     words.add_argument("--threads", type=int, default=2)
     words.add_argument("--page", default="performance.md")
     options = words.parse_args()
@@ -115,8 +116,8 @@ def main():
         commands = processes(options, folder)
         seconds = {name: [] for name in commands}
         for i in range(options.rounds + 1):
-            for name, command in commands.items():
-                took = run(command)[0]
+            for name in list(commands)[::1 if i % 2 else -1]:  # who comes behind whom matters: memory is new or not
+                took = run(commands[name])[0]
                 if i:
                     seconds[name].append(took)
         memory = {name: run(command, watch=True)[1] for name, command in commands.items()}
