@@ -196,7 +196,8 @@ saved lie in `tests/golden/keras`, with its numbers.
 MIDDLE = """
 ## The corpus
 
-Files of other people, each compared with its reference by the tests.
+Files of other people, each compared with its reference by the tests. Where the range of the data gives the steps of
+8-bit integers (two TorchScript files), a number that lies between two steps may take the other one.
 """
 
 
