@@ -26,7 +26,7 @@ matrix: all
 	@tools/install-packages.sh oracle
 	@tools/matrix.sh
 
-# Tenrec, ONNX Runtime and PyTorch by turns on this machine, into docs/performance.md (two hours, on an idle machine).
+# Tenrec, ONNX Runtime and PyTorch by turns on this machine, into docs/performance.md (an hour and a half, on an idle machine).
 bench: all
 	@tools/install-packages.sh bench
 	@tools/bench.sh $(BENCH)

@@ -1,5 +1,4 @@
-/* fused_norm.c - a batch normalisation by fixed statistics, of pieces that are joined on the way, and Relu.
- */
+/* fused_norm.c - a batch normalisation by fixed statistics, of pieces that are joined on the way, and Relu. */
 #include <math.h>
 #include <string.h>
 

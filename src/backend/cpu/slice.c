@@ -1,5 +1,5 @@
 /* slice.c - parts of images whose channels lie last, which stay so. */
-#include "backend/cpu/cpu.h"
+#include "backend/cpu/form.h"
 #include "base/err.h"
 #include "base/str.h"
 #include "graph/op.h"
@@ -8,7 +8,8 @@
 
 static bool is_last(const struct tensor *t)
 {
-    return t->layout && t->layout->rank == t->shape.rank && t->shape.rank > 2 && t->layout->block == t->shape.dim[1];
+    struct form f;
+    return t->layout && t->shape.rank > 2 && form_of(t, &f) && f.blocks == 1;
 }
 
 bool slice_last_accepts(const struct step *s, struct str *why)
